@@ -1,0 +1,55 @@
+"""Alluvium's event store: streams with optimistic concurrency, in one totally ordered log of open Delta files.
+
+    with open_store("./warehouse", create=True) as store:
+        store.append("aircraft-N14228", [Event("Departed", {"from": "EWR"})], expected_version=NO_STREAM)
+        store.sql("select type, count(*) from events group by all")
+"""
+
+from store.append import Append, Appended, TableAppended
+from store.errors import (
+    ClockSkewError,
+    Conflict,
+    DuplicateEventError,
+    InvalidEventError,
+    OutcomeUnknownError,
+    StorageError,
+    StoreClosedError,
+    StoreError,
+    TableRefusedError,
+    WrongExpectedVersionError,
+)
+from store.event import Event, RecordedEvent
+from store.event_store import AsOf, EventStore, Subscription
+from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
+from store.memory import MemoryEventStore
+from store.observer import LoggingObserver, Observer
+from store.open import open_store
+
+__all__ = [
+    "ANY",
+    "NO_STREAM",
+    "STREAM_EXISTS",
+    "Append",
+    "Appended",
+    "AsOf",
+    "ClockSkewError",
+    "Conflict",
+    "DuplicateEventError",
+    "Event",
+    "EventStore",
+    "ExpectedVersion",
+    "InvalidEventError",
+    "LoggingObserver",
+    "MemoryEventStore",
+    "Observer",
+    "OutcomeUnknownError",
+    "RecordedEvent",
+    "StorageError",
+    "StoreClosedError",
+    "StoreError",
+    "Subscription",
+    "TableAppended",
+    "TableRefusedError",
+    "WrongExpectedVersionError",
+    "open_store",
+]

@@ -1,0 +1,93 @@
+"""The store's verbs for asyncio: the same store underneath, answered on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from store.append import Append, Appended, TableAppended
+from store.draft import Draft, draft, drafts
+from store.event import Event
+from store.event_store import EventStore
+from store.expected import ANY, ExpectedVersion
+
+Answer = list[Appended] | BaseException
+
+
+class Submits(EventStore, Protocol):
+    """A store that takes drafts without making the caller wait."""
+
+    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None]) -> None:
+        """Append atomically; `answered` is called once, on a thread of the store's."""
+
+
+class AsyncEventStore:
+    """Use it from one event loop. A cancelled append may still land: retry it with the same events."""
+
+    def __init__(self, store: Submits) -> None:
+        self._store = store
+        self._answers: deque[tuple[asyncio.Future[list[Appended]], Answer]] = deque()
+        self._woken = False
+
+    async def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
+        return (await self._submitted([draft(Append(stream_id, events, expected_version))]))[0]
+
+    async def append_many(self, appends: Sequence[Append]) -> list[Appended]:
+        return await self._submitted(drafts(appends))
+
+    async def append_table(self, events: pa.Table) -> TableAppended:
+        return await asyncio.to_thread(self._store.append_table, events)
+
+    async def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
+        return await asyncio.to_thread(self._store.read_stream, stream_id, after, limit, backward)
+
+    async def read_all(self, after: int = 0, until: int | None = None, **selection: Any) -> AsyncIterator[pa.RecordBatch]:
+        reader = await asyncio.to_thread(self._store.read_all, after, until, **selection)
+        while (batch := await asyncio.to_thread(next, reader, None)) is not None:
+            yield batch
+
+    async def subscribe(self, after: int = 0, **selection: Any) -> AsyncIterator[pa.RecordBatch]:
+        with self._store.subscribe(after, **selection) as subscription:
+            while (batch := await asyncio.to_thread(next, subscription, None)) is not None:
+                yield batch
+
+    async def head(self) -> int:
+        return await asyncio.to_thread(self._store.head)
+
+    async def position_at(self, time: datetime) -> int:
+        return await asyncio.to_thread(self._store.position_at, time)
+
+    async def stream_version(self, stream_id: str) -> int:
+        return await asyncio.to_thread(self._store.stream_version, stream_id)
+
+    def _submitted(self, parts: Sequence[Draft]) -> asyncio.Future[list[Appended]]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Appended]] = loop.create_future()
+
+        def answered(answer: Answer) -> None:
+            # One wake-up of the loop serves all answers of a commit: a wake-up each would cost more than the append.
+            self._answers.append((future, answer))
+            if not self._woken:
+                self._woken = True
+                with suppress(RuntimeError):       # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(self._deliver)
+
+        self._store.submit(parts, answered)
+        return future
+
+    def _deliver(self) -> None:
+        self._woken = False                        # before the queue is emptied: a later answer then wakes the loop again
+        while self._answers:
+            future, answer = self._answers.popleft()
+            if future.done():                      # cancelled
+                continue
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)

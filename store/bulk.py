@@ -1,0 +1,168 @@
+"""A table of events to append: checked column by column, completed with ids, all without a Python object per row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import msgspec
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.errors import InvalidEventError
+from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
+from store.schema import EVENTS, GIVEN, INSTANT
+
+_REQUIRED: Final = ("stream_id", "type", "data")
+_UNPRINTABLE: Final = r"[\x00-\x1f\x7f\x{80}-\x{9f}]"
+_UUID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Rows ready to be placed: the columns of `schema.GIVEN`, `occurred_at` null where the commit's time will stand."""
+
+    table: pa.Table
+    repeatable: bool
+    """Did the caller give the event ids? Only then can a repeat be recognised."""
+
+
+def bulk(events: pa.Table) -> Bulk:
+    """Check and complete. InvalidEventError names the column, the first bad value and its row."""
+    _check_columns(events)
+    columns = {name: _column(events, name) for name in GIVEN if name in events.column_names}
+    _check_names(columns)
+    _check_json("data", columns["data"])
+    if "metadata" in columns:
+        _check_json("metadata", columns["metadata"].drop_null())
+    _check_sizes(columns)
+    _check_ids(columns)
+    rows = len(events)
+    complete = {name: columns[name] if name in columns else _default(name, rows) for name in GIVEN}
+    return Bulk(pa.table(complete), "event_id" in columns)
+
+
+def _check_columns(events: pa.Table) -> None:
+    if not isinstance(events, pa.Table):
+        raise InvalidEventError("events", type(events).__name__, "is not a pyarrow Table", "give a pa.Table")
+    for name in _REQUIRED:
+        if name not in events.column_names:
+            raise InvalidEventError("events", events.column_names, f"lack the column {name}", f"give at least {', '.join(_REQUIRED)}")
+    for name in events.column_names:
+        if name not in GIVEN or events.column_names.count(name) > 1:
+            raise InvalidEventError("events", name, "is no column to give, or stands twice", f"give some of {', '.join(GIVEN)}, once each")
+
+
+def _column(events: pa.Table, name: str) -> pa.ChunkedArray:
+    """The column in the log's type, without nulls where the log has none."""
+    column, wanted = events[name], EVENTS.field(name)
+    if name == "occurred_at" and not (pa.types.is_timestamp(column.type) and column.type.tz):
+        raise InvalidEventError(name, str(column.type), "is not a timestamp with a time zone", "cast it to timestamp('us', 'UTC')")
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    try:
+        column = column.cast(wanted.type)
+        column.validate(full=True)                 # foreign buffers may hold bytes that are no UTF-8
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidEventError(name, str(events[name].type), f"does not fit {wanted.type} ({error})", "cast the column first") from error
+    if column.null_count and not wanted.nullable and name not in ("occurred_at", "tags"):
+        row = pc.index(column.is_null(), True).as_py()
+        raise InvalidEventError(name, None, f"is missing in row {row}", "give a value in every row")
+    if name == "tags" and column.null_count:
+        column = pc.fill_null(column, pa.scalar([], wanted.type))
+    return column
+
+
+def _check_names(columns: dict[str, pa.ChunkedArray]) -> None:
+    _check_text("stream_id", columns["stream_id"], MAX_STREAM_ID_BYTES)
+    _check_text("type", columns["type"], MAX_NAME_BYTES)
+    for name in ("correlation_id", "causation_id"):
+        if name in columns:
+            _check_text(name, columns[name].drop_null(), MAX_NAME_BYTES)
+    if "tags" in columns:
+        tags = columns["tags"]
+        _refuse("tags", tags, pc.greater(pc.list_value_length(tags), MAX_TAGS), f"are more than {MAX_TAGS}", "keep the ones you query by")
+        _check_text("tags", pc.list_flatten(tags), MAX_NAME_BYTES)
+    if "schema_version" in columns:
+        _refuse("schema_version", columns["schema_version"], pc.less(columns["schema_version"], 1), "is below 1", "count shapes from 1")
+
+
+def _check_text(name: str, column: pa.ChunkedArray, max_bytes: int) -> None:
+    column = column.unique()                       # a few names stand for millions of rows
+    _refuse(name, column, column.is_null(), "is missing", "give a value in every row")
+    _refuse(name, column, pc.equal(pc.binary_length(column), 0), "is empty", f"give 1 to {max_bytes} bytes")
+    _refuse(name, column, pc.greater(pc.binary_length(column), max_bytes), f"is over {max_bytes} bytes of UTF-8", "shorten it")
+    _refuse(name, column, pc.match_substring_regex(column, _UNPRINTABLE), "holds control characters", "use printable Unicode")
+
+
+def _check_json(name: str, column: pa.ChunkedArray) -> None:
+    """Every text is one JSON object. Texts without line breaks are checked at once, as the lines of one document."""
+    trimmed = pc.ascii_ltrim_whitespace(column)
+    _refuse(name, column, pc.invert(pc.starts_with(trimmed, "{")), "is not a JSON object", "give the text of a JSON object in every row")
+    broken = pc.match_substring_regex(column, "[\r\n]")
+    for text in column.filter(broken).to_pylist():
+        _check_text_json(name, text)
+    plain = column.filter(pc.invert(broken))
+    for chunk in plain.chunks:
+        lines = pc.binary_join_element_wise(chunk, "", "\n")
+        start, end = _value_range(lines)
+        try:
+            _LINES.decode_lines(memoryview(lines.buffers()[2])[start:end]) if len(lines) else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            for text in chunk.to_pylist():
+                _check_text_json(name, text)
+
+
+_LINES: Final = msgspec.json.Decoder(msgspec.Raw)
+
+
+def _value_range(strings: pa.StringArray) -> tuple[int, int]:
+    offsets = pa.Array.from_buffers(pa.int32(), len(strings) + 1, [None, strings.buffers()[1]], offset=strings.offset)
+    return offsets[0].as_py(), offsets[-1].as_py()
+
+
+def _check_text_json(name: str, text: str) -> None:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidEventError(name, text, f"is not JSON ({error})", "give the text of a JSON object in every row") from error
+
+
+def _check_sizes(columns: dict[str, pa.ChunkedArray]) -> None:
+    size = pc.binary_length(columns["data"])
+    if "metadata" in columns:
+        size = pc.add(size, pc.fill_null(pc.binary_length(columns["metadata"]), 0))
+    too_big = f"is over the limit of {MAX_EVENT_BYTES:,} bytes an event"
+    _refuse("data", columns["data"], pc.greater(size, MAX_EVENT_BYTES), too_big, "store it elsewhere and append a reference")
+
+
+def _check_ids(columns: dict[str, pa.ChunkedArray]) -> None:
+    ids = columns.get("event_id")
+    if ids is None:
+        return
+    _refuse("event_id", ids, pc.invert(pc.match_substring_regex(ids, _UUID)), "is not a UUID in lower case", "give the usual 36 characters")
+    if pc.count_distinct(ids).as_py() != len(ids):
+        twice = duckdb.arrow(pa.table({"id": ids})).aggregate("id, count(*) as n").filter("n > 1").limit(1).fetchone()
+        raise InvalidEventError("event_id", twice and twice[0], "stands twice in one table", "give every event an id of its own")
+
+
+def _refuse(name: str, column: pa.ChunkedArray | pa.Array, bad: pa.ChunkedArray | pa.Array, problem: str, remedy: str) -> None:
+    row = pc.index(bad, pa.scalar(True)).as_py()
+    if row >= 0:
+        raise InvalidEventError(name, column[row].as_py(), problem, remedy)
+
+
+def _default(name: str, rows: int) -> pa.Array | pa.ChunkedArray:
+    match name:
+        case "event_id":
+            return duckdb.sql(f"select uuidv7()::varchar as id from range({rows})").to_arrow_table()["id"]
+        case "schema_version":
+            return pa.repeat(pa.scalar(1, pa.int32()), rows)
+        case "tags":
+            return pa.repeat(pa.scalar([], EVENTS.field("tags").type), rows)
+        case "occurred_at":
+            return pa.nulls(rows, INSTANT)
+        case _:
+            return pa.nulls(rows, pa.string())

@@ -1,0 +1,190 @@
+"""An append that has passed every check which needs no log: its events are encoded and wait for their place.
+
+Done in the caller's own thread, so that one caller's bad or big input never delays or fails a neighbour.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from typing import Any, Final
+
+import orjson
+
+from store.append import Append
+from store.errors import InvalidEventError
+from store.event import Event, Json
+from store.expected import Expected, ExpectedVersion
+from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
+from store.times import microseconds
+
+Row = tuple[str, str, str, int, int | None, str | None, str | None, Sequence[str], str, str | None]
+"""The columns of `schema.GIVEN`; `occurred_at` in microseconds, None for the time of the commit."""
+
+_PLAIN: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_JSON_ONLY: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+@dataclass(slots=True)
+class Draft:
+    """One stream's part of an append: what is expected, and its events as rows."""
+
+    stream_id: str
+    expected_version: ExpectedVersion
+    event_ids: list[str]
+    rows: list[Row]
+
+    @property
+    def correlation_id(self) -> str | None:
+        return next((row[5] for row in self.rows if row[5] is not None), None)
+
+
+def draft(append: Append) -> Draft:
+    """Check and encode. InvalidEventError names the field, its value and the remedy; it carries the event's correlation id."""
+    check_text("stream_id", append.stream_id, MAX_STREAM_ID_BYTES)
+    check_expected(append.expected_version)
+    rows = [_row(append.stream_id, event) for event in append.events]
+    event_ids = [row[1] for row in rows]
+    if len(set(event_ids)) != len(event_ids):
+        twice = next(i for i in event_ids if event_ids.count(i) > 1)
+        raise InvalidEventError("event_id", twice, "stands twice in one append", "give every event an id of its own")
+    return Draft(append.stream_id, append.expected_version, event_ids, rows)
+
+
+def drafts(appends: Sequence[Append]) -> list[Draft]:
+    """Check and encode the parts of one atomic append; every stream may stand in it once."""
+    made = [draft(append) for append in appends]
+    named: set[str] = set()
+    for part in made:
+        if part.stream_id in named:
+            raise InvalidEventError("stream_id", part.stream_id, "stands twice in one append_many", "put all its events into one Append")
+        named.add(part.stream_id)
+    return made
+
+
+def _row(stream_id: str, event: Event) -> Row:
+    try:
+        data = encode_json("data", event.data)
+        metadata = None if event.metadata is None else encode_json("metadata", event.metadata)
+        if len(data) + len(metadata or "") > MAX_EVENT_BYTES // 4:
+            check_size(data, metadata)
+        check_text("type", event.type, MAX_NAME_BYTES)
+        if event.correlation_id is not None:
+            check_text("correlation_id", event.correlation_id, MAX_NAME_BYTES)
+        if event.causation_id is not None:
+            check_text("causation_id", event.causation_id, MAX_NAME_BYTES)
+        if event.tags:
+            check_tags(event.tags)
+        if event.schema_version.__class__ is not int or not 0 < event.schema_version < 2**31:
+            raise InvalidEventError("schema_version", event.schema_version, "is not a positive 32-bit int", "count shapes from 1")
+        return (
+            stream_id,
+            check_uuid(event.event_id),
+            event.type,
+            event.schema_version,
+            None if event.occurred_at is None else instant("occurred_at", event.occurred_at),
+            event.correlation_id,
+            event.causation_id,
+            tuple(event.tags),
+            data,
+            metadata,
+        )
+    except InvalidEventError as error:
+        error.correlation_id = event.correlation_id if isinstance(event.correlation_id, str) else None
+        raise
+    except AttributeError as error:
+        raise InvalidEventError("event", event, "is not an Event", "append Event(type, data, ...) objects") from error
+
+
+def encode_json(field: str, value: Json) -> str:
+    """JSON text of a mapping, or the text of JSON bytes, which must hold one object."""
+    if isinstance(value, bytes):
+        return _checked_json(field, value)
+    if not isinstance(value, Mapping):
+        raise InvalidEventError(field, value, "is not a mapping", "give a dict with str keys, or the bytes of a JSON object")
+    try:
+        encoded = orjson.dumps(value if value.__class__ is dict else dict(value), option=_JSON_ONLY)
+    except TypeError as error:                     # orjson.JSONEncodeError is a TypeError
+        raise InvalidEventError(field, value, f"is not JSON ({error})", "use str keys and JSON values; format dates and numbers yourself") from error
+    if b"null" in encoded:                         # orjson writes NaN and infinity as null: look where it came from
+        _refuse_nan(field, value)
+    return encoded.decode()
+
+
+def _checked_json(field: str, value: bytes) -> str:
+    try:
+        decoded = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise InvalidEventError(field, value, f"is not JSON ({error})", "give the UTF-8 bytes of a JSON object") from error
+    if not isinstance(decoded, dict):
+        raise InvalidEventError(field, value, "is JSON, but not an object", "wrap it: {\"value\": …}")
+    return value.decode()
+
+
+def _refuse_nan(field: str, value: Any) -> None:
+    if isinstance(value, float) and not isfinite(value):
+        raise InvalidEventError(field, value, "is not a JSON number", "leave the key out, or store null yourself")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _refuse_nan(f"{field}.{key}", inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_nan(field, inner)
+
+
+def check_size(data: str, metadata: str | None) -> None:
+    size = len(data.encode()) + len((metadata or "").encode())
+    if size > MAX_EVENT_BYTES:
+        too_big = f"is over the limit of {MAX_EVENT_BYTES:,} bytes an event"
+        raise InvalidEventError("data", f"of {size:,} bytes", too_big, "store it elsewhere and append a reference")
+
+
+def check_text(field: str, value: object, max_bytes: int) -> None:
+    """A name: not empty, not over-long, printable, valid Unicode."""
+    if not isinstance(value, str):
+        raise InvalidEventError(field, value, "is not a str", f"give a str of 1 to {max_bytes} bytes")
+    if not value:
+        raise InvalidEventError(field, value, "is empty", f"give a str of 1 to {max_bytes} bytes")
+    if not _PLAIN(value):
+        raise InvalidEventError(field, value, "holds control characters or lone surrogates", "use printable Unicode")
+    if len(value) * 4 > max_bytes and len(value.encode()) > max_bytes:
+        raise InvalidEventError(field, value, f"is over {max_bytes} bytes of UTF-8", "shorten it")
+
+
+def check_uuid(event_id: object) -> str:
+    if isinstance(event_id, str) and _UUID(event_id):
+        return event_id
+    try:
+        return str(event_id if isinstance(event_id, uuid.UUID) else uuid.UUID(event_id))  # type: ignore[arg-type]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidEventError("event_id", event_id, "is not a UUID", "give a uuid.UUID or its text, or leave it out") from error
+
+
+def check_tags(tags: Sequence[str]) -> None:
+    if isinstance(tags, str):
+        raise InvalidEventError("tags", tags, "is one str", "give a list of str")
+    if len(tags) > MAX_TAGS:
+        raise InvalidEventError("tags", f"({len(tags)} of them)", f"are more than {MAX_TAGS}", "keep the ones you query by")
+    for tag in tags:
+        check_text("tags", tag, MAX_NAME_BYTES)
+
+
+def check_expected(expected: object) -> None:
+    if isinstance(expected, Expected):
+        return
+    if not isinstance(expected, int) or isinstance(expected, bool) or not 0 <= expected < 2**63:
+        raise InvalidEventError("expected_version", expected, "is no expectation", "give a version from 0, NO_STREAM, STREAM_EXISTS or ANY")
+
+
+def instant(field: str, value: object) -> int:
+    """Microseconds since 1970 UTC of an aware datetime."""
+    if not isinstance(value, datetime):
+        raise InvalidEventError(field, value, "is not a datetime", "give a datetime with a time zone")
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise InvalidEventError(field, value, "has no time zone", "give an aware datetime, such as datetime.now(timezone.utc)")
+    return microseconds(value)

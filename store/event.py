@@ -1,0 +1,67 @@
+"""An event in its two lives: `Event` is one you made, `RecordedEvent` one that has a place in the log."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import uuid_utils
+
+Json = Mapping[str, Any] | bytes
+
+
+def new_event_id() -> str:
+    """A UUIDv7: unique, and ordered by time, so that ids compress well."""
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact to append. Keep the object to retry: its `event_id` makes a repeated append one append.
+
+    `data`, `metadata`: a mapping that JSON can hold, or the bytes of a JSON object. `occurred_at`: business
+    time, with a time zone; the store's own time when not given. Checked when appended, not here.
+    """
+
+    type: str
+    data: Json
+    event_id: str | uuid.UUID = field(default_factory=new_event_id, kw_only=True)
+    schema_version: int = field(default=1, kw_only=True)
+    occurred_at: datetime | None = field(default=None, kw_only=True)
+    correlation_id: str | None = field(default=None, kw_only=True)
+    causation_id: str | None = field(default=None, kw_only=True)
+    tags: Sequence[str] = field(default=(), kw_only=True)
+    metadata: Json | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as the log holds it. `data` and `metadata` are JSON text; `payload()` decodes the data."""
+
+    position: int
+    stream_id: str
+    version: int
+    event_id: str
+    type: str
+    schema_version: int
+    occurred_at: datetime
+    recorded_at: datetime
+    correlation_id: str | None
+    causation_id: str | None
+    tags: Sequence[str]
+    data: str
+    metadata: str | None
+
+    def payload(self) -> Any:
+        return orjson.loads(self.data)
+
+    @classmethod
+    def each(cls, events: pa.Table | pa.RecordBatch) -> Iterator[RecordedEvent]:
+        """The rows of a table or batch read from the store, in their order."""
+        for row in events.to_pylist():
+            yield cls(**row)

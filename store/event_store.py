@@ -1,0 +1,115 @@
+"""The contract of an event store, in words. `MemoryEventStore` is its reference, `store.delta` the real thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import pyarrow as pa
+
+from store.append import Append, Appended, TableAppended
+from store.event import Event
+from store.expected import ANY, ExpectedVersion
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from store.aio import AsyncEventStore
+
+AsOf = int | datetime
+"""A position, or an aware datetime, which means the last position recorded by then."""
+
+
+class EventStore(Protocol):
+    """Streams of events in one totally ordered log. Safe to use from many threads at once."""
+
+    def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
+        """Append all events to one stream, or none. Durable when it returns.
+
+        An exact version or NO_STREAM always recognises a repeat (the same ids at the same place) and returns
+        the first answer; ANY and STREAM_EXISTS compare with the stream's last 1,000 events. Without events
+        only the expectation is checked.
+
+        InvalidEventError: mend the input. WrongExpectedVersionError: load and decide again.
+        DuplicateEventError: some ids are in the stream already. OutcomeUnknownError: append the same again.
+        """
+
+    def append_many(self, appends: Sequence[Append]) -> list[Appended]:
+        """The same over several streams, atomically; every failing check is reported at once. One answer a part."""
+
+    def append_table(self, events: pa.Table) -> TableAppended:
+        """Append every row, in row order, or none. No expectation is checked.
+
+        Columns: stream_id, type, data (string; data is JSON text of an object); and, if wanted, event_id (string),
+        schema_version (int), occurred_at (timestamp with time zone), correlation_id, causation_id, metadata
+        (string), tags (list of string). With event_ids a repeated table is recognised, in whatever size it is.
+        """
+
+    def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
+        """The stream's events past version `after`, by version; columns of `schema.EVENTS`.
+
+        `backward`: newest first, down to `after` (exclusive). An unknown stream has no events.
+        """
+
+    def read_all(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        backward: bool = False,
+    ) -> pa.RecordBatchReader:
+        """The log in order of position, positions in (after, until], in bounded memory.
+
+        Any of `types`, any of `categories`, all of `tags`. The reader sees the log as it was at the call.
+        """
+
+    def subscribe(
+        self,
+        after: int = 0,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Subscription:
+        """What is in the log past `after`, then what comes, as batches, each event once and in order."""
+
+    def head(self) -> int:
+        """The last position; 0 for an empty log. Sees every append that any process was answered."""
+
+    def position_at(self, time: datetime) -> int:
+        """The last position recorded by then; 0 before the first."""
+
+    def stream_version(self, stream_id: str) -> int:
+        """The stream's version; 0 if it does not exist."""
+
+    def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
+        """A query over the view `events` and the macro `stream(id)`, at one position: the head, or `as_of`."""
+
+    @property
+    def aio(self) -> AsyncEventStore:
+        """The same verbs for asyncio."""
+
+    def close(self) -> None:
+        """Answer what waits, then free everything. Closing twice is harmless."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class Subscription(Protocol):
+    """An endless iterator of record batches in log order; also a context manager. `close()` ends it from any thread."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+    def __next__(self) -> pa.RecordBatch: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...

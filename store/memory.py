@@ -1,0 +1,192 @@
+"""The reference implementation: the whole contract in one process's memory. Also the fake for tests."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from store.aio import Answer, AsyncEventStore
+from store.append import Append, Appended, TableAppended
+from store.bulk import Bulk, bulk
+from store.draft import Draft, Row, draft, drafts, instant
+from store.errors import StoreClosedError, StoreError
+from store.event import Event
+from store.event_store import AsOf
+from store.expected import ANY, ExpectedVersion
+from store.reading import check_range
+from store.schema import EVENTS, GIVEN, events_table
+from store.selection import Selection
+from store.sql import SqlSession, until
+from store.subscription import Bell, LogSubscription
+from store.times import Clock, now
+from store.verdict import Place, judge, judge_bulk
+
+
+class MemoryEventStore:
+    """One list of rows in log order, one list of places per stream, one lock."""
+
+    def __init__(self, clock: Clock = now) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._rows: list[tuple[Any, ...]] = []
+        self._recorded: list[int] = []
+        self._streams: dict[str, list[tuple[str, Place]]] = {}
+        self._bell = Bell()
+        self._sql: SqlSession | None = None
+        self._aio = AsyncEventStore(self)
+        self._closed = False
+
+    # The contract ---------------------------------------------------------------------------------------------
+
+    def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
+        return self._append([draft(Append(stream_id, events, expected_version))])[0]
+
+    def append_many(self, appends: Sequence[Append]) -> list[Appended]:
+        return self._append(drafts(appends))
+
+    def append_table(self, events: pa.Table) -> TableAppended:
+        given = bulk(events)
+        with self._lock:
+            self._check_open()
+            if (repeat := judge_bulk(self, given)) is not None:
+                return repeat
+            first = len(self._rows) + 1
+            self._record(_rows(given))
+            return TableAppended(first, len(self._rows))
+
+    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None]) -> None:
+        try:
+            answered(self._append(parts))
+        except StoreError as error:
+            answered(error)
+
+    def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
+        check_range(after, limit)
+        with self._lock:
+            self._check_open()
+            events = self._streams.get(stream_id, [])[after:]
+            return self._table([place.position for _, place in (events[::-1] if backward else events)][:limit])
+
+    def read_all(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        backward: bool = False,
+    ) -> pa.RecordBatchReader:
+        check_range(after, limit)
+        events = Selection(after, until, types, categories, tags).filter(self._events())
+        if backward:
+            events = events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64()))
+        return events.slice(0, limit).to_reader(max_chunksize=65_536)
+
+    def subscribe(
+        self,
+        after: int = 0,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> LogSubscription:
+        check_range(after, None)
+        return LogSubscription(self.head, lambda a, u: self.read_all(a, u, None, types, categories, tags), self._bell, after)
+
+    def head(self) -> int:
+        self._check_open()
+        return len(self._rows)
+
+    def position_at(self, time: datetime) -> int:
+        return bisect_right(self._recorded, instant("time", time))
+
+    def stream_version(self, stream_id: str) -> int:
+        self._check_open()
+        return self.version(stream_id)
+
+    def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
+        events = self._events()
+        if self._sql is None:
+            self._sql = SqlSession()
+        return self._sql.query_table(events, query, params, until(as_of, len(events)))
+
+    @property
+    def aio(self) -> AsyncEventStore:
+        return self._aio
+
+    def close(self) -> None:
+        self._closed = True
+        if self._sql is not None:
+            self._sql.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # What a judge asks ----------------------------------------------------------------------------------------
+
+    def version(self, stream_id: str) -> int:
+        return len(self._streams.get(stream_id, ()))
+
+    def recent(self, stream_id: str) -> Mapping[str, Place]:
+        return dict(self._streams.get(stream_id, []))
+
+    def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
+        return self._streams.get(stream_id, [])[after : after + limit]
+
+    def find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
+        places = {(stream, event_id): place.position for stream, events in self._streams.items() for event_id, place in events}
+        return pa.array([places.get(key) for key in zip(stream_ids.to_pylist(), event_ids.to_pylist(), strict=True)], pa.int64())
+
+    # Keeping --------------------------------------------------------------------------------------------------
+
+    def _append(self, parts: Sequence[Draft]) -> list[Appended]:
+        with self._lock:
+            self._check_open()
+            if (repeat := judge(self, parts)) is not None:
+                return repeat
+            answers = []
+            for part in parts:
+                head, version, count = len(self._rows), self.version(part.stream_id), len(part.rows)
+                answers.append(Appended(version + 1, version + count, head + 1, head + count))
+                self._record(part.rows)
+            return answers
+
+    def _record(self, rows: Sequence[Row]) -> None:
+        recorded = max(self._clock(), self._recorded[-1] if self._recorded else 0)
+        for stream_id, event_id, type, schema_version, occurred, *rest in rows:
+            stream = self._streams.setdefault(stream_id, [])
+            place = Place(len(stream) + 1, len(self._rows) + 1)
+            stream.append((event_id, place))
+            occurred = recorded if occurred is None else occurred
+            self._rows.append((place.position, stream_id, place.version, event_id, type, schema_version, occurred, recorded, *rest))
+            self._recorded.append(recorded)
+        self._bell.ring()
+
+    def _events(self) -> pa.Table:
+        with self._lock:
+            self._check_open()
+            return self._table(range(1, len(self._rows) + 1))
+
+    def _table(self, positions: Sequence[int]) -> pa.Table:
+        rows = [self._rows[position - 1] for position in positions]
+        return events_table(zip(*rows, strict=True)) if rows else EVENTS.empty_table()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosedError("this memory store is closed: make a new one")
+
+
+def _rows(given: Bulk) -> list[Row]:
+    columns = [given.table[name].to_pylist() for name in GIVEN]
+    columns[4] = given.table["occurred_at"].cast(pa.int64()).to_pylist()
+    return list(zip(*columns, strict=True))

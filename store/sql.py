@@ -1,0 +1,71 @@
+"""DuckDB over the log: one session, a fresh view of `events` for every query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from store.errors import InvalidEventError
+from store.shard import MAX_DEPTH
+
+_STREAM = "create or replace temp macro stream(id) as table select * from events where stream_id = id {shards} order by version"
+_COLUMNS = (
+    "position, stream_id, version, event_id, type, schema_version, occurred_at, recorded_at, "
+    "correlation_id, causation_id, tags, data, metadata, shard"
+)
+
+
+class SqlSession:
+    """An in-memory DuckDB. Every query gets a connection of its own, so that a query sees one state of the log."""
+
+    def __init__(self, filesystem: Any = None) -> None:
+        self._database = duckdb.connect()
+        self._database.execute("set global TimeZone = 'UTC'")
+        if filesystem is not None:
+            self._database.register_filesystem(filesystem)
+
+    def query_files(self, files: Sequence[str], query: str, params: Any, until: str) -> duckdb.DuckDBPyRelation:
+        """`files`: every live Parquet file of the log. `until`: a condition on `events`."""
+        connection = self._database.cursor()
+        listed = ", ".join(_quoted(file) for file in files)
+        # The partition value comes from the path; filenames hold nothing that a user wrote.
+        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'shard': varchar}})"
+        connection.execute(f"create temp view events as select {_COLUMNS} from {source} where {until}")
+        connection.execute(_STREAM.format(shards=f"and shard in ({_PREFIXES})"))
+        return connection.sql(query, params=params)
+
+    def query_table(self, events: pa.Table, query: str, params: Any, until: str) -> duckdb.DuckDBPyRelation:
+        connection = self._database.cursor()
+        connection.register("recorded_events", events)
+        columns = _COLUMNS.replace(", shard", ", 'h' as shard")
+        connection.execute(f"create temp view events as select {columns} from recorded_events where {until}")
+        connection.execute(_STREAM.format(shards=""))
+        return connection.sql(query, params=params)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+_PREFIXES = ", ".join(f"'h' || md5(id)[1:{depth}]" if depth else "'h'" for depth in range(MAX_DEPTH + 1))
+
+
+def until(as_of: int | datetime | None, head: int) -> str:
+    """The condition on `events` for a state: up to a position, or up to an aware time."""
+    match as_of:
+        case None:
+            return f"position <= {head}"
+        case bool():
+            pass
+        case int() if as_of >= 0:
+            return f"position <= {min(as_of, head)}"
+        case datetime() if as_of.tzinfo is not None:
+            return f"position <= {head} and recorded_at <= timestamptz {_quoted(as_of.isoformat())}"
+    raise InvalidEventError("as_of", as_of, "is no place in the log", "give a position from 0, or a datetime with a time zone")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,74 @@
+"""Following the log: what is there, then what comes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+POLL_S = 0.02
+"""How long a commit of another process may stay unseen; this process's own commits wake the follower at once."""
+
+
+class Bell:
+    """Rung at every commit of this process; followers wait on it."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+
+    def ring(self) -> None:
+        with self._condition:
+            self._condition.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        with self._condition:
+            self._condition.wait(timeout_s)
+
+
+class LogSubscription:
+    """Reads past its checkpoint whenever the head has moved. Holds one read's batches at most: the consumer sets the pace."""
+
+    def __init__(self, head: Callable[[], int], read: Callable[[int, int], pa.RecordBatchReader], bell: Bell, after: int) -> None:
+        self._head, self._read, self._bell = head, read, bell
+        self._checkpoint = after
+        self._reader: pa.RecordBatchReader | None = None
+        self._closed = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        while not self._closed:
+            batch = self._next_batch()
+            if batch is not None:
+                return batch
+            head = self._head()
+            if head > self._checkpoint:
+                self._reader = self._read(self._checkpoint, head)
+                self._checkpoint = head
+            else:
+                # A commit between the look at the head and this wait is seen one poll later.
+                self._bell.wait(POLL_S)
+        raise StopIteration
+
+    def _next_batch(self) -> pa.RecordBatch | None:
+        if self._reader is None:
+            return None
+        for batch in self._reader:
+            if batch.num_rows:
+                return batch
+        self._reader = None
+        return None
+
+    def close(self) -> None:
+        self._closed = True
+        self._bell.ring()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

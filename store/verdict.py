@@ -1,0 +1,118 @@
+"""The one rule table: what an append means, given what the log holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.append import Appended, TableAppended
+from store.bulk import Bulk
+from store.draft import Draft
+from store.errors import Conflict, DuplicateEventError, WrongExpectedVersionError
+from store.expected import Expected, holds
+
+REMEMBERED_EVENTS: Final = 1_000
+"""How many of a stream's last events an append with ANY or STREAM_EXISTS is compared with, at least."""
+
+
+class Place(NamedTuple):
+    """Where an event is."""
+
+    version: int
+    position: int
+
+
+class Streams(Protocol):
+    """What a judge must know of the log, at one moment."""
+
+    def version(self, stream_id: str) -> int:
+        """The stream's version; 0 if it does not exist."""
+
+    def recent(self, stream_id: str) -> Mapping[str, Place]:
+        """Event id -> place, of the stream's last `REMEMBERED_EVENTS` events at least."""
+
+    def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
+        """(event id, place) of the events past version `after`, oldest first, `limit` at most."""
+
+    def find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
+        """The position of each of these events, row by row; null for one that is not in that stream."""
+
+
+def judge(streams: Streams, drafts: Sequence[Draft]) -> list[Appended] | None:
+    """None: append them all. A list: all are in the log already, there. Or an error that says why not.
+
+    The rules are KurrentDB's (IndexWriter.CheckCommit): an exact expectation in the past, and ANY, recognise
+    a repeat by its event ids; half a repeat is an error. A repeat answers before checks on other streams do,
+    because those were made when it first succeeded.
+    """
+    repeats = [_repeat(streams, draft) for draft in drafts]
+    written = [(draft, repeat) for draft, repeat in zip(drafts, repeats, strict=True) if draft.event_ids]
+    if written and all(repeat is not None for _, repeat in written):
+        return [repeat or _nowhere(streams.version(d.stream_id)) for d, repeat in zip(drafts, repeats, strict=True)]
+    conflicts = [
+        Conflict(d.stream_id, d.expected_version, streams.version(d.stream_id))
+        for d, repeat in zip(drafts, repeats, strict=True)
+        if repeat is None and not holds(d.expected_version, streams.version(d.stream_id))
+    ]
+    if conflicts:
+        raise WrongExpectedVersionError(conflicts)
+    for draft, repeat in written:
+        if repeat is not None:
+            raise DuplicateEventError(draft.stream_id, draft.event_ids[0])
+    return None
+
+
+def judge_bulk(streams: Streams, bulk: Bulk) -> TableAppended | None:
+    """None: append the table. A place: all its events are there already. DuplicateEventError: some of them are."""
+    if not bulk.repeatable or not len(bulk.table):
+        return None
+    positions = streams.find(bulk.table["stream_id"], bulk.table["event_id"])
+    if positions.null_count == len(positions):
+        return None
+    if positions.null_count:
+        row = pc.index(positions.is_valid(), True).as_py()
+        raise DuplicateEventError(bulk.table["stream_id"][row].as_py(), bulk.table["event_id"][row].as_py())
+    return TableAppended(positions[0].as_py(), positions[-1].as_py())
+
+
+def _repeat(streams: Streams, draft: Draft) -> Appended | None:
+    """Where these events are already; None if they are new."""
+    version = streams.version(draft.stream_id)
+    if version == 0 or not draft.event_ids:
+        return None
+    if isinstance(draft.expected_version, Expected):
+        return _repeat_anywhere(streams, draft)
+    if draft.expected_version < version:
+        return _repeat_in_place(streams, draft, draft.expected_version)
+    return None
+
+
+def _repeat_anywhere(streams: Streams, draft: Draft) -> Appended | None:
+    recent = streams.recent(draft.stream_id)
+    if recent.keys().isdisjoint(draft.event_ids):
+        return None
+    places = [recent.get(event_id) for event_id in draft.event_ids]
+    if (first := places[0]) is None or (last := places[-1]) is None or None in places:
+        known = next(i for i, place in zip(draft.event_ids, places, strict=True) if place is not None)
+        raise DuplicateEventError(draft.stream_id, known)
+    return _between(first, last)
+
+
+def _repeat_in_place(streams: Streams, draft: Draft, after: int) -> Appended | None:
+    placed = streams.placed(draft.stream_id, after, len(draft.event_ids))
+    if placed[0][0] != draft.event_ids[0]:
+        return None
+    if [event_id for event_id, _ in placed] != draft.event_ids:
+        raise DuplicateEventError(draft.stream_id, draft.event_ids[0])
+    return _between(placed[0][1], placed[-1][1])
+
+
+def _between(first: Place, last: Place) -> Appended:
+    return Appended(first.version, last.version, first.position, last.position)
+
+
+def _nowhere(version: int) -> Appended:
+    return Appended(version + 1, version, 1, 0)
