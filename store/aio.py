@@ -36,7 +36,7 @@ class AsyncEventStore:
         self._woken = False
 
     async def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return (await self._submitted([draft(Append(stream_id, events, expected_version))]))[0]
+        return (await self._submitted([draft(stream_id, events, expected_version)]))[0]
 
     async def append_many(self, appends: Sequence[Append]) -> list[Appended]:
         return await self._submitted(drafts(appends))

@@ -38,27 +38,27 @@ class Draft:
     expected_version: ExpectedVersion
     event_ids: list[str]
     rows: list[Row]
-
-    @property
-    def correlation_id(self) -> str | None:
-        return next((row[5] for row in self.rows if row[5] is not None), None)
+    correlation_id: str | None
+    """The first one that an event carries."""
 
 
-def draft(append: Append) -> Draft:
+def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion) -> Draft:
     """Check and encode. InvalidEventError names the field, its value and the remedy; it carries the event's correlation id."""
-    check_text("stream_id", append.stream_id, MAX_STREAM_ID_BYTES)
-    check_expected(append.expected_version)
-    rows = [_row(append.stream_id, event) for event in append.events]
+    check_text("stream_id", stream_id, MAX_STREAM_ID_BYTES)
+    check_expected(expected_version)
+    checked: set[str] = set()
+    rows = [_row(stream_id, event, checked) for event in events]
     event_ids = [row[1] for row in rows]
-    if len(set(event_ids)) != len(event_ids):
+    if len(event_ids) > 1 and len(set(event_ids)) != len(event_ids):
         twice = next(i for i in event_ids if event_ids.count(i) > 1)
         raise InvalidEventError("event_id", twice, "stands twice in one append", "give every event an id of its own")
-    return Draft(append.stream_id, append.expected_version, event_ids, rows)
+    correlation_id = next((row[5] for row in rows if row[5] is not None), None)
+    return Draft(stream_id, expected_version, event_ids, rows, correlation_id)
 
 
 def drafts(appends: Sequence[Append]) -> list[Draft]:
     """Check and encode the parts of one atomic append; every stream may stand in it once."""
-    made = [draft(append) for append in appends]
+    made = [draft(append.stream_id, append.events, append.expected_version) for append in appends]
     named: set[str] = set()
     for part in made:
         if part.stream_id in named:
@@ -67,19 +67,22 @@ def drafts(appends: Sequence[Append]) -> list[Draft]:
     return made
 
 
-def _row(stream_id: str, event: Event) -> Row:
+def _row(stream_id: str, event: Event, checked: set[str]) -> Row:
+    """`checked`: names found good in this append already; most events of one share theirs."""
+    if not isinstance(event, Event):
+        raise InvalidEventError("event", event, "is not an Event", "append Event(type, data, ...) objects")
     try:
         data = encode_json("data", event.data)
         metadata = None if event.metadata is None else encode_json("metadata", event.metadata)
-        if len(data) + len(metadata or "") > MAX_EVENT_BYTES // 4:
+        if len(data) > MAX_EVENT_BYTES // 8 or metadata is not None:
             check_size(data, metadata)
-        check_text("type", event.type, MAX_NAME_BYTES)
-        if event.correlation_id is not None:
-            check_text("correlation_id", event.correlation_id, MAX_NAME_BYTES)
-        if event.causation_id is not None:
-            check_text("causation_id", event.causation_id, MAX_NAME_BYTES)
-        if event.tags:
-            check_tags(event.tags)
+        for field in ("type", "correlation_id", "causation_id"):
+            name = getattr(event, field)
+            if name is None and field != "type":
+                continue
+            if name not in checked:
+                check_text(field, name, MAX_NAME_BYTES)
+                checked.add(name)
         if event.schema_version.__class__ is not int or not 0 < event.schema_version < 2**31:
             raise InvalidEventError("schema_version", event.schema_version, "is not a positive 32-bit int", "count shapes from 1")
         return (
@@ -90,15 +93,13 @@ def _row(stream_id: str, event: Event) -> Row:
             None if event.occurred_at is None else instant("occurred_at", event.occurred_at),
             event.correlation_id,
             event.causation_id,
-            tuple(event.tags),
+            check_tags(event.tags) if event.tags else (),
             data,
             metadata,
         )
     except InvalidEventError as error:
         error.correlation_id = event.correlation_id if isinstance(event.correlation_id, str) else None
         raise
-    except AttributeError as error:
-        raise InvalidEventError("event", event, "is not an Event", "append Event(type, data, ...) objects") from error
 
 
 def encode_json(field: str, value: Json) -> str:
@@ -150,7 +151,7 @@ def check_text(field: str, value: object, max_bytes: int) -> None:
         raise InvalidEventError(field, value, "is not a str", f"give a str of 1 to {max_bytes} bytes")
     if not value:
         raise InvalidEventError(field, value, "is empty", f"give a str of 1 to {max_bytes} bytes")
-    if not _PLAIN(value):
+    if not value.isprintable() and not _PLAIN(value):
         raise InvalidEventError(field, value, "holds control characters or lone surrogates", "use printable Unicode")
     if len(value) * 4 > max_bytes and len(value.encode()) > max_bytes:
         raise InvalidEventError(field, value, f"is over {max_bytes} bytes of UTF-8", "shorten it")
@@ -165,13 +166,14 @@ def check_uuid(event_id: object) -> str:
         raise InvalidEventError("event_id", event_id, "is not a UUID", "give a uuid.UUID or its text, or leave it out") from error
 
 
-def check_tags(tags: Sequence[str]) -> None:
+def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
     if isinstance(tags, str):
         raise InvalidEventError("tags", tags, "is one str", "give a list of str")
     if len(tags) > MAX_TAGS:
         raise InvalidEventError("tags", f"({len(tags)} of them)", f"are more than {MAX_TAGS}", "keep the ones you query by")
     for tag in tags:
         check_text("tags", tag, MAX_NAME_BYTES)
+    return tuple(tags)
 
 
 def check_expected(expected: object) -> None:

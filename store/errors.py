@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class StoreError(Exception):
     """Root of every error of the store. `correlation_id` is that of the operation, when its events carried one."""
 
     correlation_id: str | None = None
+
+    def told(self, correlation_id: str | None) -> Self:
+        """The same error for one of several operations that it ends."""
+        twin = type(self).__new__(type(self))
+        twin.args, twin.__cause__ = self.args, self.__cause__
+        twin.__dict__.update(self.__dict__, correlation_id=correlation_id)
+        return twin
 
     def __str__(self) -> str:
         message = super().__str__()

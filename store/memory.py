@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -46,7 +46,7 @@ class MemoryEventStore:
     # The contract ---------------------------------------------------------------------------------------------
 
     def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return self._append([draft(Append(stream_id, events, expected_version))])[0]
+        return self._append([draft(stream_id, events, expected_version)])[0]
 
     def append_many(self, appends: Sequence[Append]) -> list[Appended]:
         return self._append(drafts(appends))
@@ -55,7 +55,7 @@ class MemoryEventStore:
         given = bulk(events)
         with self._lock:
             self._check_open()
-            if (repeat := judge_bulk(self, given)) is not None:
+            if (repeat := judge_bulk(self._find, given)) is not None:
                 return repeat
             first = len(self._rows) + 1
             self._record(_rows(given))
@@ -137,13 +137,14 @@ class MemoryEventStore:
     def version(self, stream_id: str) -> int:
         return len(self._streams.get(stream_id, ()))
 
-    def recent(self, stream_id: str) -> Mapping[str, Place]:
-        return dict(self._streams.get(stream_id, []))
+    def recall(self, stream_id: str, event_ids: Sequence[str]) -> list[Place | None]:
+        places = dict(self._streams.get(stream_id, []))
+        return [places.get(event_id) for event_id in event_ids]
 
     def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
         return self._streams.get(stream_id, [])[after : after + limit]
 
-    def find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
+    def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
         places = {(stream, event_id): place.position for stream, events in self._streams.items() for event_id, place in events}
         return pa.array([places.get(key) for key in zip(stream_ids.to_pylist(), event_ids.to_pylist(), strict=True)], pa.int64())
 

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from store.observer import Observer
+from store.delta.delta_store import DeltaEventStore
+from store.delta.log import create as create_log
+from store.delta.places import join, objects_at
+from store.observer import LoggingObserver, Observer
+from store.times import Clock, now
 
 
-def open_store(uri: str, create: bool = False, observer: Observer | None = None):
-    raise NotImplementedError
+def open_store(uri: str, create: bool = False, observer: Observer | None = None, *, clock: Clock = now) -> DeltaEventStore:
+    """The event store of the warehouse at a path or an object-store URI (s3://, gs://, az://). Close it after use.
+
+    `create`: make the tables if they are not there. `observer`: told what the store does; a logger when not given.
+    `clock`: the time in microseconds since 1970 UTC. Credentials come from the environment alone.
+
+    TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer.
+    """
+    objects = objects_at(join(uri, "events"))
+    if create:
+        create_log(objects, clock() // 1000)
+    return DeltaEventStore(objects, observer or LoggingObserver(), clock)

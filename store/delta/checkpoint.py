@@ -1,0 +1,83 @@
+"""Checkpoints: the state of the log at one version as a Parquet file, so that opening does not read every commit."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import deltalake
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store.delta.actions import NotOursError, Segment, check_metadata, check_protocol, segment_of
+from store.delta.objects import Objects
+
+_HINT: Final = "_delta_log/_last_checkpoint"
+
+
+class State(NamedTuple):
+    """What a checkpoint says."""
+
+    version: int
+    head: int
+    segments: list[Segment]
+
+
+def write(objects: Objects) -> int:
+    """Write a checkpoint of the newest commit; its Delta version. Durable before anything may rely on it."""
+    table = deltalake.DeltaTable(objects.uri, storage_options=dict(objects.storage_options()), without_files=False)
+    table.create_checkpoint()
+    version = int(table.version())
+    objects.sync(_path(version))
+    objects.sync(_HINT)
+    return version
+
+
+def read(objects: Objects) -> State | None:
+    """The newest readable checkpoint; None if there is none, so that the log is read from commit 0.
+
+    The hint and the newest checkpoint may be torn by a crash: both can be derived, so an older state will do.
+    """
+    for version in _versions(objects):
+        try:
+            table = pq.read_table(pa.BufferReader(objects.get(_path(version)) or b""), columns=["add", "txn", "metaData", "protocol"])
+        except (pa.ArrowInvalid, OSError):
+            continue
+        return _state(version, table)
+    return None
+
+
+def _versions(objects: Objects) -> list[int]:
+    """The hinted version, then all others from new to old."""
+    try:
+        hinted = [int(orjson.loads(objects.get(_HINT) or b"")["version"])]
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        hinted = []
+    if hinted and objects.get(_path(hinted[0])):
+        return hinted
+    names = [entry.path.removeprefix("_delta_log/") for entry in objects.list("_delta_log")]
+    return sorted((int(name[:20]) for name in names if name.endswith(".checkpoint.parquet") and name[:20].isdigit()), reverse=True)
+
+
+def _state(version: int, table: pa.Table) -> State:
+    def rows(kind: str) -> list[dict[str, Any]]:
+        column = table[kind]
+        return [_plain(row) for row in column.filter(column.is_valid()).to_pylist()]
+
+    for protocol in rows("protocol"):
+        check_protocol(protocol)
+    for metadata in rows("metaData"):
+        check_metadata(metadata)
+    heads = [txn["version"] for txn in rows("txn") if txn["appId"] == "log"]
+    if len(heads) != 1:
+        raise NotOursError(f"checkpoint {version} does not say where the log ends")
+    return State(version, heads[0], [segment_of(add) for add in rows("add")])
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Arrow gives maps as lists of pairs."""
+    return {key: dict(value) if key in ("configuration", "partitionValues") and value is not None else value for key, value in row.items()}
+
+
+def _path(version: int) -> str:
+    return f"_delta_log/{version:020d}.checkpoint.parquet"

@@ -1,0 +1,281 @@
+"""Group commit: one thread takes all appends that wait, decides them in arrival order, and makes them one commit."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import pyarrow as pa
+
+from store.append import Appended, TableAppended
+from store.bulk import Bulk
+from store.delta.actions import LISTED_STREAMS, Commit, appending
+from store.delta.heads import Heads, Pending
+from store.delta.log import Log
+from store.delta.objects import Objects
+from store.delta.placing import place_rows, place_table
+from store.delta.segment import write_segments
+from store.delta.segment_files import SegmentFiles
+from store.draft import Draft
+from store.errors import ClockSkewError, StoreClosedError, StoreError
+from store.observer import Committed, Observer, Refused
+from store.times import Clock, moment
+from store.verdict import Find, judge, judge_bulk
+
+GROUP_EVENTS: Final = 20_000
+"""A group takes no more appends once it holds this many events."""
+LINGER_S: Final = 0.0002
+SKEW_US: Final = 3_600_000_000
+"""The log's clock may be this far ahead of ours."""
+
+Answer = list[Appended] | TableAppended | BaseException
+
+
+@dataclass(slots=True)
+class Request:
+    """One append that waits: the drafts of one atomic append, or a table. `arrived_s`: by the monotonic clock."""
+
+    parts: Sequence[Draft] | Bulk
+    answered: Callable[[Answer], None]
+    arrived_s: float
+
+    @property
+    def correlation_id(self) -> str | None:
+        if isinstance(self.parts, Bulk):
+            return None
+        return next((part.correlation_id for part in self.parts if part.correlation_id is not None), None)
+
+
+@dataclass(slots=True)
+class Plan:
+    """A group decided against one state of the log: the answers, and what must be durable before they are given."""
+
+    target: int
+    head: int
+    recorded_at: int
+    answers: list[Answer]
+    final: bool
+    """Do all answers say that something was written? Others may only be given if the state was the newest."""
+    pending: Pending
+    events: pa.Table | None = None
+    heads: dict[str, int] = field(default_factory=dict)
+    written_bytes: int = 0
+
+
+class Committer:
+    """Owns the write side of one log. `submit` from any thread; the answer comes on the committer's thread."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        log: Log,
+        files: SegmentFiles,
+        heads: Heads,
+        find: Find,
+        observer: Observer,
+        clock: Clock,
+        committed: Callable[[], None],
+    ) -> None:
+        self._objects, self._log, self._files, self._heads, self._find = objects, log, files, heads, find
+        self._observer, self._clock, self._committed = observer, clock, committed
+        self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._held: Request | None = None
+        self._door = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._answered = 0
+        self._broken: BaseException | None = None
+        self._closed = False
+
+    def submit(self, request: Request) -> None:
+        """Put an append in line. StoreClosedError: it was not taken."""
+        with self._door:                           # so that nothing gets in line behind the end
+            if self._closed:
+                raise StoreClosedError("this store is closed: open it again")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="alluvium-committer", daemon=True)
+                self._thread.start()
+            self._waiting.put(request)
+
+    def close(self) -> None:
+        """Commit what waits, then stop."""
+        with self._door:
+            self._closed = True
+            if self._thread is None:
+                return
+            self._waiting.put(None)
+        self._thread.join()
+
+    # The thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (first := self._next()) is not None:
+            group = self._gather(first)
+            try:
+                answers = self._commit(group)
+            except BaseException as error:         # whatever happened, nobody waits for ever
+                failure = self._failure(error)
+                answers = [failure.told(request.correlation_id) for request in group]
+            self._answer(group, answers)
+
+    def _next(self) -> Request | None:
+        held, self._held = self._held, None
+        return held or self._waiting.get()
+
+    def _gather(self, first: Request) -> list[Request]:
+        """All that wait now; a table makes a group of its own."""
+        self._linger()
+        group, events = [first], 0
+        while events < GROUP_EVENTS and not isinstance(first.parts, Bulk):
+            try:
+                request = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if request is None or isinstance(request.parts, Bulk):
+                self._held = request
+                if request is None:
+                    self._waiting.put(None)        # the end is for `_next`
+                break
+            group.append(request)
+            events += sum(len(part.rows) for part in request.parts)
+        return group
+
+    def _linger(self) -> None:
+        """Clients that were answered together come back together: wait for them while they are coming.
+
+        A commit begun with the first of them would fight the rest for the interpreter lock and make two half groups.
+        """
+        there = self._waiting.qsize()
+        while there + 1 < self._answered:
+            time.sleep(LINGER_S)
+            before, there = there, self._waiting.qsize()
+            if there == before:
+                return
+
+    def _commit(self, group: list[Request]) -> list[Answer]:
+        """Decide and publish until it is ours or nothing is left to write. Returns the answers, all of them durable."""
+        if self._broken is not None:
+            raise self._broken
+        for attempt in range(1, 1_000_000):
+            with self._objects.turn() as look_first:
+                plan = self._decide(group, newest=look_first or attempt > 1)
+                if plan.events is None or self._publish(plan):
+                    if plan.events is not None:
+                        self._measure(group, plan, attempt)
+                    return plan.answers
+            time.sleep(random.uniform(0, min(0.2, 0.001 * 2**attempt)))
+        raise AssertionError("unreachable")
+
+    def _decide(self, group: list[Request], newest: bool) -> Plan:
+        """A plan whose refusals and repeats, if any, rest on the newest state of the log."""
+        if newest:
+            self._log.refresh()
+        plan = self._plan(group)
+        if not plan.final and not newest:
+            self._log.refresh()
+            plan = self._plan(group)
+        return plan
+
+    def _plan(self, group: list[Request]) -> Plan:
+        with self._log.lock:
+            log = self._log
+            pending = Pending(self._heads, log.head)
+            plan = Plan(log.version + 1, log.head, self._time(log.recorded_at), [], True, pending)
+            if isinstance(table := group[0].parts, Bulk):
+                self._plan_table(plan, table)
+            else:
+                for request in group:
+                    self._plan_drafts(plan, request)
+                if pending.rows:
+                    plan.heads = pending.versions
+                    plan.events = place_rows(pending.rows, pending.row_versions, plan.head, plan.recorded_at)
+            return plan
+
+    def _plan_drafts(self, plan: Plan, request: Request) -> None:
+        parts = request.parts
+        assert not isinstance(parts, Bulk)
+        try:
+            answer: Answer | None = judge(plan.pending, parts)
+        except StoreError as error:
+            error.correlation_id = request.correlation_id
+            answer = error
+        if answer is None:
+            head = plan.pending.head
+            answer = [plan.pending.add(part) for part in parts]
+            plan.final &= plan.pending.head > head
+        else:
+            plan.final = False
+        plan.answers.append(answer)
+
+    def _plan_table(self, plan: Plan, table: Bulk) -> None:
+        try:
+            answer: Answer | None = judge_bulk(self._find, table)
+        except StoreError as error:
+            answer = error
+        if answer is None:
+            rows = len(table.table)
+            answer = TableAppended(plan.head + 1, plan.head + rows)
+            if rows:
+                plan.events, plan.heads = place_table(table, self._heads.version, plan.head, plan.recorded_at)
+        plan.final = plan.events is not None
+        plan.answers.append(answer)
+
+    def _time(self, newest: int) -> int:
+        """The time of the next commit: never before the last one."""
+        now = self._clock()
+        if newest > now + SKEW_US:
+            raise ClockSkewError(f"the log's newest time is {moment(newest)}, this machine's clock says {moment(now)}: set the clocks right")
+        return max(now, newest)
+
+    def _publish(self, plan: Plan) -> bool:
+        """Make the plan durable as commit `target`. False: another writer was first, nothing of ours is in the log."""
+        assert plan.events is not None
+        segments = write_segments(self._objects, plan.events, landing=True)
+        plan.written_bytes = sum(segment.size_bytes for segment in segments)
+        commit_id = str(uuid.uuid4())
+        head = plan.head + len(plan.events)
+        body = appending(commit_id, plan.recorded_at, head, segments, plan.heads)
+        if not self._log.publish(plan.target, body, commit_id):
+            # The winner's commit is there, so ours can no longer land: its files are nobody's.
+            self._objects.delete([segment.path for segment in segments])
+            return False
+        listed = frozenset(plan.heads) if len(plan.heads) <= LISTED_STREAMS else None
+        added = [replace(segment, streams=listed) for segment in segments]
+        if len(added) == 1:
+            self._files.keep(added[0], plan.events)
+        self._take(Commit(plan.target, commit_id, plan.recorded_at, head, added, (), plan.heads, appends=True), plan.pending)
+        return True
+
+    def _take(self, commit: Commit, pending: Pending) -> None:
+        with self._log.lock:
+            if self._log.apply(commit, ours=True):
+                self._heads.committed(commit, pending.recent.stretches)
+
+    def _measure(self, group: list[Request], plan: Plan, attempts: int) -> None:
+        assert plan.events is not None
+        self._observer.record(
+            Committed(
+                plan.target, len(group), len(plan.events), plan.written_bytes, attempts, time.monotonic() - group[0].arrived_s,
+                tuple({i for request in group if (i := request.correlation_id) is not None}),
+            )
+        )
+        self._committed()
+
+    def _answer(self, group: list[Request], answers: list[Answer]) -> None:
+        self._answered = len(group)
+        for request, answer in zip(group, answers, strict=True):
+            if isinstance(answer, StoreError) and not isinstance(request.parts, Bulk):
+                self._observer.record(Refused(type(answer).__name__, request.parts[0].stream_id, request.correlation_id))
+            request.answered(answer)
+
+    def _failure(self, error: BaseException) -> StoreError:
+        if isinstance(error, StoreError):
+            return error
+        self._broken = StoreClosedError(f"the committer failed ({error!r}): open the store again")
+        self._broken.__cause__ = error
+        return self._broken

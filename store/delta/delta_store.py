@@ -1,0 +1,213 @@
+"""The event store on Delta Lake: one log, one committer, reads that see every commit there is."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from store.aio import Answer, AsyncEventStore
+from store.append import Append, Appended, TableAppended
+from store.bulk import Bulk, bulk
+from store.delta import committer, reader
+from store.delta.committer import Committer, Request
+from store.delta.heads import Heads
+from store.delta.log import Log
+from store.delta.objects import Objects
+from store.delta.segment_files import SegmentFiles
+from store.delta.upkeep import Upkeep
+from store.draft import Draft, draft, drafts, instant
+from store.errors import StoreClosedError
+from store.event import Event
+from store.event_store import AsOf
+from store.expected import ANY, ExpectedVersion
+from store.observer import Checkpointed, Compacted, Observer
+from store.reading import check_range
+from store.schema import EVENTS
+from store.selection import Selection
+from store.sql import SqlSession, until
+from store.subscription import Bell, LogSubscription
+from store.times import Clock
+
+
+class DeltaEventStore:
+    """See `EventStore` for the verbs. One handle serves many threads; a forked child must open its own."""
+
+    def __init__(self, objects: Objects, observer: Observer, clock: Clock) -> None:
+        self._objects = objects
+        self._files = SegmentFiles(objects)
+        self._heads = Heads(
+            lambda: self._log.segments(),
+            lambda segment: self._files.read_columns(segment, ["stream_id", "version"]),
+            lambda stream_id, after, until: self._read_stream(stream_id, after, until, ["event_id", "version", "position", "stream_id"]),
+        )
+        self._log = Log(objects, self._heads.applied)
+        self._upkeep = Upkeep(objects, self._log, self._files, observer)
+        self._bell = Bell()
+        self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed)
+        self._aio = AsyncEventStore(self)
+        self._sql: SqlSession | None = None
+        self._process = os.getpid()
+        self._closed = False
+
+    # Appending ------------------------------------------------------------------------------------------------
+
+    def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
+        return self._append([draft(stream_id, events, expected_version)])[0]
+
+    def append_many(self, appends: Sequence[Append]) -> list[Appended]:
+        return self._append(drafts(appends)) if appends else []
+
+    def append_table(self, events: pa.Table) -> TableAppended:
+        answer = self._answered(bulk(events))
+        assert isinstance(answer, TableAppended)
+        return answer
+
+    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None]) -> None:
+        self._check_open()
+        self._committer.submit(Request(parts, answered, time.monotonic()))  # type: ignore[arg-type]
+
+    # Reading --------------------------------------------------------------------------------------------------
+
+    def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
+        check_range(after, limit)
+        self._refresh()
+        if not backward:
+            return self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
+        events = self._read_stream(stream_id, after, None, EVENTS.names)
+        return events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64())).slice(0, limit)
+
+    def read_all(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        backward: bool = False,
+    ) -> pa.RecordBatchReader:
+        check_range(after, limit)
+        head = self._refresh()
+        selection = Selection(after, head if until is None else min(until, head), types, categories, tags)
+        return pa.RecordBatchReader.from_batches(EVENTS, reader.read_all(self._files, self._log.segments(), selection, limit, backward))
+
+    def subscribe(
+        self,
+        after: int = 0,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> LogSubscription:
+        check_range(after, None)
+        return LogSubscription(self.head, lambda a, u: self.read_all(a, u, None, types, categories, tags), self._bell, after)
+
+    def head(self) -> int:
+        return self._refresh()
+
+    def position_at(self, time: datetime) -> int:
+        moment = instant("time", time)
+        self._refresh()
+        return reader.position_at(self._files, self._log.segments(), moment)
+
+    def stream_version(self, stream_id: str) -> int:
+        self._refresh()
+        with self._log.lock:
+            return self._heads.version(stream_id)
+
+    def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
+        with self._log.lock:
+            condition = until(as_of, self._refresh())
+            segments = self._log.segments()
+        if self._sql is None:
+            self._sql = SqlSession(self._objects.filesystem())
+        if not segments:
+            return self._sql.query_table(EVENTS.empty_table(), query, params, condition)
+        return self._sql.query_files([self._objects.location(segment.path) for segment in segments], query, params, condition)
+
+    # Upkeep ---------------------------------------------------------------------------------------------------
+
+    def compact(self) -> list[Compacted]:
+        """Merge small files now; what was done, merge by merge. A writer does this by itself as files pile up."""
+        self._check_open()
+        return self._upkeep.compact()
+
+    def checkpoint(self) -> Checkpointed:
+        """Write a checkpoint of the log now. A writer does this by itself every few hundred commits."""
+        self._check_open()
+        return self._upkeep.checkpoint()
+
+    @property
+    def aio(self) -> AsyncEventStore:
+        return self._aio
+
+    def close(self) -> None:
+        if self._closed or os.getpid() != self._process:
+            return
+        self._committer.close()
+        self._closed = True
+        self._bell.ring()
+        self._upkeep.close()
+        if self._sql is not None:
+            self._sql.close()
+        self._objects.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # Below ----------------------------------------------------------------------------------------------------
+
+    def _append(self, parts: Sequence[Draft]) -> list[Appended]:
+        answer = self._answered(parts)
+        assert isinstance(answer, list)
+        return answer
+
+    def _answered(self, parts: Sequence[Draft] | Bulk) -> list[Appended] | TableAppended:
+        self._check_open()
+        answers: list[committer.Answer] = []
+        told = threading.Lock()                    # a bare lock as the cheapest one-shot signal between two threads
+        told.acquire()
+
+        def answered(answer: committer.Answer) -> None:
+            answers.append(answer)
+            told.release()
+
+        self._committer.submit(Request(parts, answered, time.monotonic()))
+        told.acquire()
+        if isinstance(answers[0], BaseException):
+            raise answers[0]
+        return answers[0]
+
+    def _committed(self) -> None:
+        self._bell.ring()
+        self._upkeep.committed()
+
+    def _refresh(self) -> int:
+        """Learn what others committed; the head."""
+        self._check_open()
+        with self._log.lock:
+            self._log.refresh()
+            return self._log.head
+
+    def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str]) -> pa.Table:
+        return reader.read_stream(self._files, self._log.segments(), stream_id, after, until, columns)
+
+    def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
+        return reader.find_events(self._files, self._log.segments(), stream_ids, event_ids)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosedError("this store is closed: open it again")
+        if os.getpid() != self._process:
+            # Threads, locks and the deltalake runtime do not survive a fork.
+            raise StoreClosedError("this store was opened before a fork: open it in the child, or start children by spawn")
