@@ -63,9 +63,9 @@ def _spread(events: pa.Table) -> Iterator[_Part]:
     """One run: sorted by (shard, stream, version), one part a shard."""
     depth = depth_for(len(events), LEAF_ROWS)
     rows = pl.DataFrame({"stream_id": pl.from_arrow(events["stream_id"])})
-    names = rows["stream_id"].unique().to_list()
-    placed = sorted((shard_of(name, depth), name) for name in names)
-    ranks = pl.DataFrame({"stream_id": [name for _, name in placed], "shard": [shard for shard, _ in placed], "rank": range(len(placed))})
+    names = rows["stream_id"].unique()
+    shards = pl.Series("shard", [shard_of(name, depth) for name in names]) if depth else pl.repeat(ROOT, len(names), eager=True).alias("shard")
+    ranks = pl.DataFrame([names, shards]).sort("shard", "stream_id").with_row_index("rank")
     ranked = rows.join(ranks, on="stream_id", how="left", maintain_order="left")
     # Rows come in log order, so a stable sort by stream leaves each stream in version order.
     ordered = events.take(ranked.select(pl.arg_sort_by("rank", maintain_order=True)).to_series().to_arrow())
