@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from store.errors import InvalidEventError
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
 from store.schema import EVENTS, GIVEN, INSTANT
+from store.times import EARLIEST, LATEST
 
 _REQUIRED: Final = ("stream_id", "type", "data")
 _UNPRINTABLE: Final = r"[\x00-\x1f\x7f\x{80}-\x{9f}]"
@@ -85,6 +86,10 @@ def _check_names(columns: dict[str, pa.ChunkedArray]) -> None:
         tags = columns["tags"]
         _refuse("tags", tags, pc.greater(pc.list_value_length(tags), MAX_TAGS), f"are more than {MAX_TAGS}", "keep the ones you query by")
         _check_text("tags", pc.list_flatten(tags), MAX_NAME_BYTES)
+    if "occurred_at" in columns:
+        instants = columns["occurred_at"].cast(pa.int64())
+        outside = pc.or_(pc.less(instants, EARLIEST), pc.greater(instants, LATEST))
+        _refuse("occurred_at", instants, pc.fill_null(outside, False), "is outside the years 1 to 9999", "check its unit")
     if "schema_version" in columns:
         _refuse("schema_version", columns["schema_version"], pc.less(columns["schema_version"], 1), "is below 1", "count shapes from 1")
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from store.schema import EVENTS
-from store.times import microseconds, moment
+from store.times import LATEST, microseconds, moment
 
 FEATURE: Final = "alluvium"
 """Our writer feature: unknown to other writers, so they refuse to change the table; readers need nothing new."""
@@ -232,8 +232,13 @@ def checked_path(path: str) -> str:
 
 
 def rfc3339(instant_us: int) -> str:
-    """Statistics hold times in milliseconds: rounded down here; add 999 µs first to round up."""
+    """Statistics hold times in milliseconds, rounded down."""
     return f"{moment(instant_us // 1_000_000 * 1_000_000).isoformat()[:19]}.{instant_us // 1000 % 1000:03d}Z"
+
+
+def rfc3339_above(instant_us: int) -> str:
+    """The same, rounded up, so that it bounds the time from above."""
+    return rfc3339(min(instant_us + 999, LATEST))
 
 
 def _microseconds(text: str) -> int:

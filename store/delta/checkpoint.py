@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import deltalake
+import deltalake.exceptions
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.delta.actions import NotOursError, Segment, check_metadata, check_protocol, segment_of
 from store.delta.objects import Objects
+from store.errors import StorageError
 
 _HINT: Final = "_delta_log/_last_checkpoint"
 
@@ -25,12 +27,20 @@ class State(NamedTuple):
 
 def write(objects: Objects) -> int:
     """Write a checkpoint of the newest commit; its Delta version. Durable before anything may rely on it."""
-    table = deltalake.DeltaTable(objects.uri, storage_options=dict(objects.storage_options()), without_files=False)
-    table.create_checkpoint()
+    try:
+        table = deltalake.DeltaTable(objects.uri, storage_options=dict(objects.storage_options()))
+        table.create_checkpoint()
+    except (deltalake.exceptions.DeltaError, OSError) as error:
+        raise StorageError(f"cannot write a checkpoint of {objects.uri} ({error})") from error
     version = int(table.version())
     objects.sync(_path(version))
     objects.sync(_HINT)
     return version
+
+
+def exists(objects: Objects) -> bool:
+    """Is there a checkpoint, so that this is a log even without its first commits?"""
+    return objects.get(_HINT) is not None
 
 
 def read(objects: Objects) -> State | None:

@@ -17,7 +17,7 @@ from store.append import Appended, TableAppended
 from store.bulk import Bulk
 from store.delta.actions import LISTED_STREAMS, Commit, appending
 from store.delta.heads import Heads, Pending
-from store.delta.log import Log
+from store.delta.log import Log, Outcome
 from store.delta.objects import Objects
 from store.delta.placing import place_rows, place_table
 from store.delta.segment import write_segments
@@ -240,9 +240,10 @@ class Committer:
         commit_id = str(uuid.uuid4())
         head = plan.head + len(plan.events)
         body = appending(commit_id, plan.recorded_at, head, segments, plan.heads)
-        if not self._log.publish(plan.target, body, commit_id):
-            # The winner's commit is there, so ours can no longer land: its files are nobody's.
-            self._objects.delete([segment.path for segment in segments])
+        outcome = self._log.publish(plan.target, body, commit_id)
+        if outcome is not Outcome.OURS:
+            if outcome is Outcome.THEIRS:          # no put of ours is under way any more that could name these files
+                self._objects.delete([segment.path for segment in segments])
             return False
         listed = frozenset(plan.heads) if len(plan.heads) <= LISTED_STREAMS else None
         added = [replace(segment, streams=listed) for segment in segments]

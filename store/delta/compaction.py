@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from store.delta.actions import Commit, Segment, replacing
-from store.delta.log import Log
+from store.delta.log import Log, Outcome
 from store.delta.objects import Objects
 from store.delta.segment import RUN_ROWS, write_segments
 from store.delta.segment_files import SegmentFiles
@@ -73,7 +73,7 @@ def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segm
             if not all(segment.path in live for segment in chosen):
                 return None
             body = replacing(commit_id, recorded_at, head, chosen, replacement, now_ms)
-            if log.publish(version, body, commit_id):
+            if log.publish(version, body, commit_id) is Outcome.OURS:
                 log.apply(Commit(version, commit_id, recorded_at, head, replacement, [s.path for s in chosen], None, appends=False))
                 return version
 

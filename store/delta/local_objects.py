@@ -168,8 +168,9 @@ class LocalObjects:
         directory = self._directories.get(folder)
         if directory is None:
             with self._lock:
-                self._make(folder)
-                directory = self._directories.setdefault(folder, os.open(folder, os.O_RDONLY))
+                if (directory := self._directories.get(folder)) is None:
+                    self._make(folder)
+                    directory = self._directories[folder] = os.open(folder, os.O_RDONLY)
         return directory
 
     def _make(self, folder: str) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from enum import Enum
 from typing import Final
 
 from store.delta import checkpoint
 from store.delta.actions import Commit, NotOursError, Segment, commit_id_of, creation, decode
 from store.delta.objects import Objects
-from store.errors import OutcomeUnknownError, StoreClosedError, TableRefusedError
+from store.errors import OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
 
 SETTLE_S: Final = 10.0
 """How long a commit of unknown outcome is asked after before its callers are told that it is unknown."""
@@ -22,9 +24,18 @@ def log_path(version: int) -> str:
     return f"_delta_log/{version:020d}.json"
 
 
+class Outcome(Enum):
+    """Whose commit a version turned out to be."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    THEIRS_AT_LAST = "theirs, after a put of ours of unknown fate, which might still arrive"
+
+
 def create(objects: Objects, now_ms: int) -> None:
-    """Make the table, unless another process is quicker."""
-    objects.put_if_absent(log_path(0), creation(str(uuid.uuid4()), now_ms))
+    """Make the table, unless it is there or another process is quicker."""
+    if objects.get(log_path(0)) is None and not checkpoint.exists(objects):
+        objects.put_if_absent(log_path(0), creation(str(uuid.uuid4()), now_ms))
 
 
 class Log:
@@ -68,28 +79,33 @@ class Log:
                 self._applied(commit)
             return True
 
-    def publish(self, version: int, body: bytes, commit_id: str) -> bool:
-        """Put commit `version`. True: it is ours and durable. False: another's is there.
+    def publish(self, version: int, body: bytes, commit_id: str) -> Outcome:
+        """Put commit `version`, durably.
 
         A put of unknown outcome is repeated with the same bytes until somebody's commit is there: only then is
         the outcome known, and a version higher than this one may be tried. OutcomeUnknownError: storage stayed mute.
         """
         patience = time.monotonic() + SETTLE_S
-        for attempt in range(1_000_000):
+        unknown = False
+        for attempt in itertools.count():
             try:
                 if self._objects.put_if_absent(log_path(version), body):
-                    return True
-                there = self._objects.get(log_path(version))
-                return there is not None and commit_id_of(there) == commit_id
+                    return Outcome.OURS
+                # It may be ours all the same: storage repeats a put whose reply was lost, and finds its own object.
+                if (there := self._objects.get(log_path(version))) is not None:
+                    if commit_id_of(there) == commit_id:
+                        return Outcome.OURS
+                    return Outcome.THEIRS_AT_LAST if unknown else Outcome.THEIRS
             except OutcomeUnknownError:
+                unknown = True
                 if time.monotonic() > patience:
                     raise
                 time.sleep(random.uniform(0.5, 1.0) * min(1.0, 0.02 * 2**attempt))
-            except StoreClosedError as error:
-                if attempt == 0:
+            except (StorageError, StoreClosedError) as error:
+                if not unknown:
                     raise
-                unknown = f"commit {version} may or may not be durable ({error}): open the store and append the same again"
-                raise OutcomeUnknownError(unknown) from error
+                untold = f"commit {version} may or may not be durable ({error}): open the store and append the same again"
+                raise OutcomeUnknownError(untold) from error
         raise AssertionError("unreachable")
 
     def _start(self) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from store.delta.actions import Segment, rfc3339
+from store.delta.actions import Segment, rfc3339, rfc3339_above
 from store.delta.objects import Objects
 from store.schema import EVENTS
 from store.shard import ROOT, depth_for, shard_of
@@ -107,7 +107,7 @@ def _described(part: _Part, size_bytes: int) -> Segment:
     stats = {
         "numRecords": len(events),
         "minValues": low | {name: rfc3339(low[name]) for name in _TIMES},
-        "maxValues": high | {name: rfc3339(high[name] + 999) for name in _TIMES},
+        "maxValues": high | {name: rfc3339_above(high[name]) for name in _TIMES},
         "nullCount": _NO_NULLS | {name: events[name].null_count for name in _NULLABLE},
     }
     return Segment(

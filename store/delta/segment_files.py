@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from store.delta.actions import Segment
 from store.delta.objects import Objects
+from store.errors import TableRefusedError
 from store.schema import EVENTS
 from store.selection import Selection
 
@@ -76,8 +78,7 @@ class SegmentFiles:
         if (kept := self._kept.get(segment.path)) is not None:
             yield selection.filter(kept[0].select(columns))
             return
-        footer, file = self._opened(segment)
-        with file:
+        with self._opened(segment) as (footer, file):
             for group in self._matching(footer, lambda b: meets(b, selection)):
                 yield selection.filter(conform(file.read_row_group(group, columns=columns)))
 
@@ -88,22 +89,27 @@ class SegmentFiles:
     def _read(self, segment: Segment, columns: Sequence[str], wanted: Callable[[Bounds], bool]) -> pa.Table:
         if (kept := self._kept.get(segment.path)) is not None:
             return kept[0].select(columns)
-        footer, file = self._opened(segment)
-        with file:
+        with self._opened(segment) as (footer, file):
             return conform(file.read_row_groups(self._matching(footer, wanted), columns=columns))
 
-    def _opened(self, segment: Segment) -> tuple[Footer, pq.ParquetFile]:
-        source = self._objects.open(segment.path)
-        with self._lock:
-            footer = self._footers.get(segment.path)
-        file = pq.ParquetFile(source, metadata=footer.metadata if footer else None)
-        if footer is None:
-            footer = Footer(file.metadata, _bounds(file.metadata))
+    @contextmanager
+    def _opened(self, segment: Segment) -> Iterator[tuple[Footer, pq.ParquetFile]]:
+        try:
             with self._lock:
-                self._footers[segment.path] = footer
-                if len(self._footers) > REMEMBERED_FOOTERS:
-                    self._footers.popitem(last=False)
-        return footer, file
+                footer = self._footers.get(segment.path)
+            with pq.ParquetFile(self._objects.open(segment.path), metadata=footer.metadata if footer else None) as file:
+                yield footer or self._remembered(segment, file.metadata), file
+        except (pa.ArrowInvalid, OSError) as error:
+            problem = f"the live file {segment.path} is damaged ({error})"
+            raise TableRefusedError(self._objects.uri, problem, "restore the file from a backup") from error
+
+    def _remembered(self, segment: Segment, metadata: pq.FileMetaData) -> Footer:
+        footer = Footer(metadata, _bounds(metadata))
+        with self._lock:
+            self._footers[segment.path] = footer
+            if len(self._footers) > REMEMBERED_FOOTERS:
+                self._footers.popitem(last=False)
+        return footer
 
     @staticmethod
     def _matching(footer: Footer, wanted: Callable[[Bounds], bool]) -> list[int]:
