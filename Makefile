@@ -20,8 +20,8 @@ bench: $(READY)               ## the numbers of docs/performance.md, beside thei
 	$(BIN)/python -m tests.bench
 
 dev: $(READY)                 ## Dagster UI and daemon at http://localhost:3000
-	mkdir -p .dagster
-	DAGSTER_HOME=$(CURDIR)/.dagster_home $(BIN)/dg dev
+	mkdir -p .dagster && ln -sfn ../dagster.yaml .dagster/dagster.yaml
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dg dev
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Alluvium needs Python 3.11 or newer: make PYTHON=python3.11")'

@@ -1,0 +1,34 @@
+"""Projections: rows made from events, kept up to date from a checkpoint that is committed together with them.
+
+    model = ReadModel.under("./warehouse", projection)
+    catch_up(store, model)
+    model.rows()
+"""
+
+from projections.errors import (
+    ApplyError,
+    CheckpointBeyondHeadError,
+    CheckpointMovedError,
+    DeclarationError,
+    ProjectionError,
+    ReadModelRefusedError,
+)
+from projections.projection import Projection
+from projections.read_model import ReadModel
+from projections.runner import CaughtUp, catch_up, lag
+from projections.sql import Sql
+
+__all__ = [
+    "ApplyError",
+    "CaughtUp",
+    "CheckpointBeyondHeadError",
+    "CheckpointMovedError",
+    "DeclarationError",
+    "Projection",
+    "ProjectionError",
+    "ReadModel",
+    "ReadModelRefusedError",
+    "Sql",
+    "catch_up",
+    "lag",
+]

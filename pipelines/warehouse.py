@@ -1,0 +1,21 @@
+"""The warehouse as a Dagster resource: the log and the read models at one place."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from projections import Projection, ReadModel
+from store import EventStore, open_store
+
+
+class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A directory or an object-store URI. Credentials come from the environment alone."""
+
+    uri: str
+
+    def open(self) -> EventStore:
+        """The event store; close it after use."""
+        return open_store(self.uri)
+
+    def model(self, projection: Projection) -> ReadModel:
+        return ReadModel.under(self.uri, projection)

@@ -1,0 +1,57 @@
+"""Why a projection says no: one class for each decision that a caller can take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ProjectionError(Exception):
+    """Root of every error of the projections. Nothing half-done is left: run again, and the work goes on at the checkpoint."""
+
+
+class Fault(NamedTuple):
+    """One thing wrong with a declaration, and what to do about it."""
+
+    field: str
+    problem: str
+    remedy: str
+
+
+class DeclarationError(ProjectionError, ValueError):
+    """A projection is declared wrongly. Mend `fault.field` as `fault.remedy` says."""
+
+    def __init__(self, projection: str, fault: Fault) -> None:
+        self.projection, self.fault = projection, fault
+        super().__init__(f"projection {projection!r}: {fault.field} {fault.problem}: {fault.remedy}")
+
+
+class ApplyError(ProjectionError):
+    """The projection could not turn these events into rows; none of them is applied. Mend it, raise its version if rows change, run again."""
+
+    def __init__(self, projection: str, first: int, last: int, problem: str) -> None:
+        self.projection, self.first, self.last = projection, first, last
+        super().__init__(f"projection {projection!r} failed on the events at positions {first} to {last}: {problem}")
+
+
+class CheckpointMovedError(ProjectionError):
+    """Another runner of the same projection committed first; nothing of ours was written. Leave it to that one, or run again."""
+
+    def __init__(self, uri: str, checkpoint: int) -> None:
+        self.uri, self.checkpoint = uri, checkpoint
+        super().__init__(f"{uri}: another runner moved the checkpoint on from {checkpoint}; nothing was written: leave it to that one, or run again")
+
+
+class CheckpointBeyondHeadError(ProjectionError):
+    """The read model knows more events than the log holds: it belongs to another log, or the log was put back. Rebuild it."""
+
+    def __init__(self, uri: str, checkpoint: int, head: int) -> None:
+        self.uri, self.checkpoint, self.head = uri, checkpoint, head
+        super().__init__(f"{uri}: the checkpoint {checkpoint} lies beyond the head {head} of the log: rebuild it, or give it its own log")
+
+
+class ReadModelRefusedError(ProjectionError):
+    """What lies at `uri` is torn, or is not this projection's read model."""
+
+    def __init__(self, uri: str, problem: str, remedy: str) -> None:
+        self.uri, self.problem, self.remedy = uri, problem, remedy
+        super().__init__(f"{uri}: {problem}; {remedy}")

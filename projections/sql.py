@@ -1,0 +1,127 @@
+"""The SQL form of a projection: a select over new events, and how two rows of one key become one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import duckdb
+import pyarrow as pa
+
+from projections.errors import Fault
+from store import MemoryEventStore
+
+# All associative: the rows come out the same however the log is cut into batches.
+_COMBINES: Final = {
+    "sum": "sum({column})",
+    "count": "coalesce(sum({column}), 0)",
+    "min": "min({column})",
+    "max": "max({column})",
+    "first": "arg_min({column}, {order})",
+    "last": "arg_max({column}, {order})",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """`select` reads the view `events` (one batch of the log; times are UTC) and gives any number of rows for a key.
+
+    `combine` says for every column outside the key how its rows become one: sum, min, max; count (a sum that is 0 where
+    sum is null); first, last in log order (null is no value), for which the select gives `position` too. The select
+    must depend on the events alone (no clock, no random, no other table), and on each event or on sums over them.
+    """
+
+    select: str
+    combine: Mapping[str, str]
+
+    def faults(self, key: Sequence[str], columns: pa.Schema) -> Iterator[Fault]:
+        for column in columns:
+            if column.name not in key:
+                yield from _faults_of_combine(column, self.combine.get(column.name))
+        for name in self.combine:
+            if name in key or name not in columns.names:
+                yield Fault(f"combine of {name!r}", "is for no column outside the key", "remove it, or add the column")
+        yield from self._faults_of_select(key, columns)
+
+    def open(self, key: Sequence[str], columns: pa.Schema) -> SqlFold:
+        return SqlFold(self, key, columns)
+
+    def ordered(self) -> bool:
+        return not {"first", "last"}.isdisjoint(self.combine.values())
+
+    def _faults_of_select(self, key: Sequence[str], columns: pa.Schema) -> Iterator[Fault]:
+        with MemoryEventStore() as store, self.open(key, columns) as fold:
+            nothing = store.read_all().read_all()
+            try:
+                given = fold.given(nothing)
+                for name in (*columns.names, *(["position"] if self.ordered() else [])):
+                    if name not in given:
+                        yield Fault("select", f"gives no {name}, only {', '.join(given)}", f"add it to the select: … as {name}")
+                fold.rows(nothing)
+            except duckdb.Error as error:
+                yield Fault("select", "is refused by DuckDB", str(error))
+
+
+class SqlFold:
+    """The SQL form at work, in a DuckDB of its own. Raises duckdb.Error when the select meets data it cannot take."""
+
+    def __init__(self, form: Sql, key: Sequence[str], columns: pa.Schema) -> None:
+        self._form, self._key, self._columns = form, key, columns
+        # Rows come from the events alone, or a rebuild would differ: no files, no variables of the caller's Python.
+        self._duckdb = duckdb.connect(config={"enable_external_access": False, "python_enable_replacements": False})
+        self._duckdb.execute("set TimeZone = 'UTC'")
+        types = self._duckdb.from_arrow(columns.empty_table()).types
+        self._types = {name: str(type) for name, type in zip(columns.names, types, strict=True)}
+
+    def given(self, events: pa.Table) -> list[str]:
+        """The columns that the select gives."""
+        self._duckdb.register("events", events)
+        return list(self._duckdb.sql(f"from ({self._form.select}\n)").columns)
+
+    def rows(self, events: pa.Table) -> pa.Table:
+        """One row a key, of these events alone."""
+        self._duckdb.register("events", events)
+        return self._combined(f"({self._form.select}\n)", "position")
+
+    def combine(self, current: pa.Table, fresh: pa.Table) -> pa.Table:
+        """One row a key: what was there, then what these events add."""
+        self._duckdb.register("current", current)
+        self._duckdb.register("fresh", fresh)
+        # No column of ours can be called "#".
+        return self._combined('(select *, 0 as "#" from current union all by name select *, 1 as "#" from fresh)', '"#"')
+
+    def close(self) -> None:
+        self._duckdb.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _combined(self, source: str, order: str) -> pa.Table:
+        keys = ", ".join(f'"{name}"' for name in self._key)
+        typed = ", ".join(f'cast("{name}" as {type}) as "{name}"' for name, type in self._types.items())
+        values = ", ".join(self._value(name) for name in self._columns.names)
+        placed = f', {order} as "#"' if self._form.ordered() else ""
+        query = f"select {values} from (select {typed}{placed} from {source}) group by {keys}"
+        return self._duckdb.sql(query).to_arrow_table().cast(self._columns)
+
+    def _value(self, name: str) -> str:
+        if name in self._key:
+            return f'"{name}"'
+        combined = _COMBINES[self._form.combine[name]].format(column=f'"{name}"', order='"#"')
+        return f'cast({combined} as {self._types[name]}) as "{name}"'
+
+
+def _faults_of_combine(column: pa.Field, how: str | None) -> Iterator[Fault]:
+    if how not in _COMBINES:
+        problem = "has no combine" if how is None else f"has the unknown combine {how!r}"
+        yield Fault(f"column {column.name!r}", problem, f"say how two rows of one key become one: {', '.join(_COMBINES)}")
+    if how == "count" and not pa.types.is_integer(column.type):
+        yield Fault(f"column {column.name!r}", f"counts in {column.type}", "take int64")
+    if how == "sum" and not (pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)):
+        # A floating-point sum depends on the order of its terms, hence on the batches: a rebuild would differ.
+        yield Fault(f"column {column.name!r}", f"sums {column.type}, which has no exact sum", "take int64 or decimal128")
