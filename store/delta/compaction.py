@@ -13,14 +13,14 @@ import pyarrow as pa
 from store.delta.actions import Commit, Segment, replacing
 from store.delta.log import Log, Outcome
 from store.delta.objects import Objects
-from store.delta.segment import RUN_ROWS, write_segments
+from store.delta.segment import LEAF_ROWS, RUN_ROWS, write_segments
 from store.delta.segment_files import SegmentFiles
 from store.observer import Compacted
 from store.schema import EVENTS
 from store.shard import FANOUT
 
 DUE_RUNS: Final = 64
-"""A writer merges neighbours of like size once there are this many of them."""
+"""A writer merges neighbours of like size once there are this many of them, or FANOUT that fill a leaf together."""
 GROWTH: Final = 4
 """A merge must make a run this many times its largest part, so that an event is rewritten a bounded number of times."""
 
@@ -34,7 +34,7 @@ def due(segments: Sequence[Segment]) -> Run:
     tiers = [int(log(max(1, _rows(run)), FANOUT)) for run in runs]
     for tier in sorted(set(tiers)):
         for stretch in _stretches([run if t <= tier else None for run, t in zip(runs, tiers, strict=True)]):
-            if len(stretch) >= DUE_RUNS and sum(map(_rows, stretch)) >= GROWTH * max(map(_rows, stretch)):
+            if _is_due(stretch):
                 return [segment for run in stretch for segment in run]
     return []
 
@@ -76,6 +76,11 @@ def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segm
             if log.publish(version, body, commit_id) is Outcome.OURS:
                 log.apply(Commit(version, commit_id, recorded_at, head, replacement, [s.path for s in chosen], None, appends=False))
                 return version
+
+
+def _is_due(stretch: list[Run]) -> bool:
+    rows = sum(map(_rows, stretch))
+    return len(stretch) >= (DUE_RUNS if rows < LEAF_ROWS else FANOUT) and rows >= GROWTH * max(map(_rows, stretch))
 
 
 def _runs(segments: Sequence[Segment]) -> list[Run]:
