@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from store.delta.local_objects import LocalObjects
 from store.delta.objects import Objects
 from store.errors import TableRefusedError
 
@@ -15,18 +15,55 @@ _REMOTE: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 
 def join(uri: str, name: str) -> str:
     """The place of a table of the warehouse."""
-    return f"{uri.rstrip('/')}/{name}"
+    return f"{uri.rstrip('/')}/{name}" if uri else name
 
 
 def objects_at(uri: str) -> Objects:
     """The storage at a path, a file: URI or an object-store URI. TableRefusedError: another kind of place."""
-    scheme, separator, _ = uri.partition("://")
+    scheme, separator, rest = uri.partition("://")
+    if scheme.lower() in _REMOTE and separator:
+        return _remote(scheme.lower(), rest)
+    if uri.lower().startswith("file:/"):
+        return _directory(_path(uri))
     if not separator:
-        return LocalObjects(Path(uri).expanduser())
-    if scheme == "file":
-        return LocalObjects(Path(unquote(urlsplit(uri).path)))
-    if scheme in _REMOTE:
-        from store.delta.remote_objects import RemoteObjects
+        return _directory(uri)
+    raise TableRefusedError(_shown(uri), f"{scheme}:// is no place for a warehouse", f"give a path, file:// or one of {', '.join(_REMOTE)}")
 
-        return RemoteObjects(uri)
-    raise TableRefusedError(uri, f"{scheme}:// is no place for a warehouse", f"give a path, file:// or one of {', '.join(_REMOTE)}")
+
+def inside(path: str) -> str:
+    """The path, which lies below its table. A log from elsewhere may name any file: it must not lead us out of the warehouse."""
+    for reading in (path, unquote(path)):
+        if reading.startswith("/") or ".." in reading.split("/"):
+            raise ValueError(f"{path!r} does not lie below the table")
+    return path
+
+
+def _directory(path: str) -> Objects:
+    from store.delta.local_objects import LocalObjects
+
+    return LocalObjects(Path(path).expanduser())
+
+
+def _remote(scheme: str, rest: str) -> Objects:
+    from store.delta.remote_objects import RemoteObjects
+
+    uri = f"{scheme}://{rest}"
+    if ":" in rest.partition("/")[0].rpartition("@")[0]:
+        raise TableRefusedError(_shown(uri), "its URI holds a password", "give credentials by the environment")
+    if any(sign in rest for sign in "?#%"):        # each library reads them in its own way
+        raise TableRefusedError(_shown(uri), "its URI holds one of ? # %", "name the bucket and a plain prefix; give credentials by the environment")
+    return RemoteObjects(uri)
+
+
+def _path(uri: str) -> str:
+    place = urlsplit(uri)
+    if place.netloc not in ("", "localhost") or not place.path or place.query or place.fragment:
+        raise TableRefusedError(_shown(uri), "it names another machine, or no absolute path", "write file:///absolute/path")
+    return unquote(place.path)
+
+
+def _shown(uri: str) -> str:
+    """Without what may be a credential."""
+    scheme, _, rest = re.split(r"[?#]", uri)[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

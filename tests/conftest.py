@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """An S3 of our own on a free loopback port."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What plain AWS tools need to reach it, and nothing else of AWS; the environment is restored afterwards."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    return s3_endpoint
+
+
+@pytest.fixture
+def s3_warehouse(s3_environment: str) -> str:
+    """A fresh prefix in a fresh bucket."""
+    import boto3
+
+    bucket = f"warehouse-{uuid.uuid4().hex}"
+    boto3.client("s3", endpoint_url=s3_environment, region_name="us-east-1").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/prefix"
