@@ -33,7 +33,7 @@ class AsyncEventStore:
     def __init__(self, store: Submits) -> None:
         self._store = store
         self._answers: deque[tuple[asyncio.Future[list[Appended]], Answer]] = deque()
-        self._woken = False
+        self._woken: asyncio.AbstractEventLoop | None = None
 
     async def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
         return (await self._submitted([draft(stream_id, events, expected_version)]))[0]
@@ -73,8 +73,8 @@ class AsyncEventStore:
         def answered(answer: Answer) -> None:
             # One wake-up of the loop serves all answers of a commit: a wake-up each would cost more than the append.
             self._answers.append((future, answer))
-            if not self._woken:
-                self._woken = True
+            if self._woken is not loop:            # one that has ended was perhaps never able to deliver
+                self._woken = loop
                 with suppress(RuntimeError):       # the loop is closed: nobody waits any more
                     loop.call_soon_threadsafe(self._deliver)
 
@@ -82,7 +82,7 @@ class AsyncEventStore:
         return future
 
     def _deliver(self) -> None:
-        self._woken = False                        # before the queue is emptied: a later answer then wakes the loop again
+        self._woken = None                         # before the queue is emptied: a later answer then wakes the loop again
         while self._answers:
             future, answer = self._answers.popleft()
             if future.done():                      # cancelled

@@ -17,6 +17,7 @@ from store.schema import EVENTS, GIVEN, INSTANT
 from store.times import EARLIEST, LATEST
 
 _REQUIRED: Final = ("stream_id", "type", "data")
+_TEXTS: Final = (pa.string(), pa.large_string(), pa.string_view(), pa.null())
 _UNPRINTABLE: Final = r"[\x00-\x1f\x7f\x{80}-\x{9f}]"
 _UUID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -63,6 +64,8 @@ def _column(events: pa.Table, name: str) -> pa.ChunkedArray:
         raise InvalidEventError(name, str(column.type), "is not a timestamp with a time zone", "cast it to timestamp('us', 'UTC')")
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if wanted.type == pa.string() and column.type not in _TEXTS:
+        raise InvalidEventError(name, str(column.type), "is not a string", "cast the column first")
     try:
         column = column.cast(wanted.type)
         column.validate(full=True)                 # foreign buffers may hold bytes that are no UTF-8
@@ -107,25 +110,25 @@ def _check_json(name: str, column: pa.ChunkedArray) -> None:
     odd = column.filter(pc.invert(pc.starts_with(column, "{")))
     _refuse(name, odd, pc.invert(pc.starts_with(pc.ascii_ltrim_whitespace(odd), "{")), "is not a JSON object", "give JSON objects as text")
     for chunk in column.chunks:
-        # Every text begins an object, so it makes one line or more: as many lines as texts means one each.
-        if _valid_lines(pc.binary_join_element_wise(chunk, "", "\n")) != len(chunk):
+        # In brackets of its own no text can complete its neighbour: as many lines as texts means one value each.
+        if _valid_lines(pc.binary_join_element_wise("[", chunk, "]\n", "")) != len(chunk):
             for text in chunk.to_pylist():
                 _check_text_json(name, text)
 
 
 def _valid_lines(lines: pa.StringArray) -> int:
-    """How many JSON documents these lines are; -1 if one of them is broken."""
+    """How many JSON arrays of one value these lines are; -1 if one of them is none."""
     if not len(lines):
         return 0
     offsets = pa.Array.from_buffers(pa.int32(), len(lines) + 1, [None, lines.buffers()[1]], offset=lines.offset)
     text = memoryview(lines.buffers()[2])[offsets[0].as_py() : offsets[-1].as_py()]
     try:
         return len(_LINES.decode_lines(text))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return -1
 
 
-_LINES: Final = msgspec.json.Decoder(msgspec.Raw)
+_LINES: Final = msgspec.json.Decoder(tuple[msgspec.Raw])
 
 
 def _check_text_json(name: str, text: str) -> None:
@@ -149,8 +152,9 @@ def _check_ids(columns: dict[str, pa.ChunkedArray]) -> None:
         return
     _refuse("event_id", ids, pc.invert(pc.match_substring_regex(ids, _UUID)), "is not a UUID in lower case", "give the usual 36 characters")
     if pc.count_distinct(ids).as_py() != len(ids):
-        twice = duckdb.arrow(pa.table({"id": ids})).aggregate("id, count(*) as n").filter("n > 1").limit(1).fetchone()
-        raise InvalidEventError("event_id", twice and twice[0], "stands twice in one table", "give every event an id of its own")
+        counts = pc.value_counts(ids)
+        twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()].as_py()
+        raise InvalidEventError("event_id", twice, "stands twice in one table", "give every event an id of its own")
 
 
 def _refuse(name: str, column: pa.ChunkedArray | pa.Array, bad: pa.ChunkedArray | pa.Array, problem: str, remedy: str) -> None:
@@ -162,7 +166,8 @@ def _refuse(name: str, column: pa.ChunkedArray | pa.Array, bad: pa.ChunkedArray 
 def _default(name: str, rows: int) -> pa.Array | pa.ChunkedArray:
     match name:
         case "event_id":
-            return duckdb.sql(f"select uuidv7()::varchar as id from range({rows})").to_arrow_table()["id"]
+            with duckdb.cursor() as connection:    # the default connection serves one thread at a time
+                return connection.sql(f"select uuidv7()::varchar as id from range({rows})").to_arrow_table()["id"]
         case "schema_version":
             return pa.repeat(pa.scalar(1, pa.int32()), rows)
         case "tags":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -20,7 +20,7 @@ from store.errors import InvalidEventError
 from store.event import Event, Json
 from store.expected import Expected, ExpectedVersion
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
-from store.times import microseconds
+from store.times import EARLIEST, LATEST, microseconds
 
 Row = tuple[str, str, str, int, int | None, str | None, str | None, Sequence[str], str, str | None]
 """The columns of `schema.GIVEN`; `occurred_at` in microseconds, None for the time of the commit."""
@@ -46,6 +46,7 @@ def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVer
     """Check and encode. InvalidEventError names the field, its value and the remedy; it carries the event's correlation id."""
     check_text("stream_id", stream_id, MAX_STREAM_ID_BYTES)
     check_expected(expected_version)
+    _check_many("events", events)
     checked: set[str] = set()
     rows = [_row(stream_id, event, checked) for event in events]
     event_ids = [row[1] for row in rows]
@@ -58,13 +59,25 @@ def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVer
 
 def drafts(appends: Sequence[Append]) -> list[Draft]:
     """Check and encode the parts of one atomic append; every stream may stand in it once."""
-    made = [draft(append.stream_id, append.events, append.expected_version) for append in appends]
+    _check_many("appends", appends)
+    made = [_part(append) for append in appends]
     named: set[str] = set()
     for part in made:
         if part.stream_id in named:
             raise InvalidEventError("stream_id", part.stream_id, "stands twice in one append_many", "put all its events into one Append")
         named.add(part.stream_id)
     return made
+
+
+def _part(append: Append) -> Draft:
+    if not isinstance(append, Append):
+        raise InvalidEventError("append", append, "is not an Append", "append Append(stream_id, events, expected_version) objects")
+    return draft(append.stream_id, append.events, append.expected_version)
+
+
+def _check_many(field: str, values: object) -> None:
+    if values.__class__ is not list and not isinstance(values, Iterable):
+        raise InvalidEventError(field, values, "are not a list", "put it in a list, even one alone")
 
 
 def _row(stream_id: str, event: Event, checked: set[str]) -> Row:
@@ -80,7 +93,7 @@ def _row(stream_id: str, event: Event, checked: set[str]) -> Row:
             name = getattr(event, field)
             if name is None and field != "type":
                 continue
-            if name not in checked:
+            if not isinstance(name, str) or name not in checked:
                 check_text(field, name, MAX_NAME_BYTES)
                 checked.add(name)
         if event.schema_version.__class__ is not int or not 0 < event.schema_version < 2**31:
@@ -167,8 +180,8 @@ def check_uuid(event_id: object) -> str:
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise InvalidEventError("tags", tags, "is one str", "give a list of str")
+    if isinstance(tags, str) or not isinstance(tags, Collection):
+        raise InvalidEventError("tags", tags, "are not a list", "give a list of str")
     if len(tags) > MAX_TAGS:
         raise InvalidEventError("tags", f"({len(tags)} of them)", f"are more than {MAX_TAGS}", "keep the ones you query by")
     for tag in tags:
@@ -189,4 +202,7 @@ def instant(field: str, value: object) -> int:
         raise InvalidEventError(field, value, "is not a datetime", "give a datetime with a time zone")
     if value.tzinfo is None or value.utcoffset() is None:
         raise InvalidEventError(field, value, "has no time zone", "give an aware datetime, such as datetime.now(timezone.utc)")
-    return microseconds(value)
+    count = microseconds(value)
+    if not EARLIEST <= count <= LATEST:            # in its own zone it may be inside, and no reader could show it in UTC
+        raise InvalidEventError(field, value, "is outside the years 1 to 9999 in UTC", "give a time that every reader can show")
+    return count

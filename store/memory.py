@@ -105,6 +105,7 @@ class MemoryEventStore:
         return len(self._rows)
 
     def position_at(self, time: datetime) -> int:
+        self._check_open()
         return bisect_right(self._recorded, instant("time", time))
 
     def stream_version(self, stream_id: str) -> int:
@@ -155,11 +156,12 @@ class MemoryEventStore:
             self._check_open()
             if (repeat := judge(self, parts)) is not None:
                 return repeat
-            answers = []
+            answers, head = [], len(self._rows)
             for part in parts:
-                head, version, count = len(self._rows), self.version(part.stream_id), len(part.rows)
+                version, count = self.version(part.stream_id), len(part.rows)
                 answers.append(Appended(version + 1, version + count, head + 1, head + count))
-                self._record(part.rows)
+                head += count
+            self._record([row for part in parts for row in part.rows])
             return answers
 
     def _record(self, rows: Sequence[Row]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.errors import InvalidEventError
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -21,6 +23,11 @@ class Selection:
     types: Sequence[str] | None = None
     categories: Sequence[str] | None = None
     tags: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("types", "categories", "tags"):
+            if isinstance(names := getattr(self, field), str):     # its letters would be taken for names
+                raise InvalidEventError(field, names, "is one str", "give a list of str")
 
     def meets_positions(self, first: int, last: int) -> bool:
         return last > self.after and (self.until is None or first <= self.until)

@@ -1,0 +1,247 @@
+"""The laws of order, atomicity, no lost update and idempotence (DESIGN §5: 1, 2, 3, 5, 9), under any course of events."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, StoreError, open_store
+from store.delta import actions, committer, compaction, heads, reader, segment, segment_files, upkeep
+from store.delta.delta_store import DeltaEventStore
+from tests.store.facts import facts, table
+from tests.store.model import Model, Row
+
+STREAMS = ["a", "a-1", "b-1", "ü"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One part of an append: `again` old events from `back` versions ago on, then `fresh` new ones."""
+
+    stream_id: str
+    fresh: int
+    again: int
+    back: int
+    expected: str
+
+    def part(self, model: Model, known: dict[str, Event]) -> Append:
+        version = model.version(self.stream_id)
+        place = max(0, version - self.back)
+        old = [known[row.event_id] for row in model.stream(self.stream_id)[place:][: self.again] if row.event_id in known]
+        expected = {"any": ANY, "exists": STREAM_EXISTS, "none": NO_STREAM, "past": place, "now": version, "future": version + 1}[self.expected]
+        return Append(self.stream_id, [*old, *facts(self.fresh)], expected)
+
+
+wishes = st.builds(
+    Wish,
+    stream_id=st.sampled_from(STREAMS),
+    fresh=st.integers(0, 3),
+    again=st.sampled_from([0, 0, 0, 1, 2]),
+    back=st.integers(0, 5),
+    expected=st.sampled_from(["any", "exists", "none", "past", "now", "now", "now", "future"]),
+)
+numbers = st.integers(0, 40)
+handles = st.integers(0, 1)
+
+
+class Laws(RuleBasedStateMachine):
+    """Does to the store and to the model the same, and compares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.stores: list[EventStore] = self.opened()
+        self.known: dict[str, Event] = {}
+        self.landed: list[tuple[list[Append], list[Any]]] = []
+        self.tables: list[pa.Table] = []
+
+    def opened(self) -> list[EventStore]:
+        return [MemoryEventStore()]
+
+    def store(self, handle: int) -> EventStore:
+        return self.stores[handle % len(self.stores)]
+
+    @rule(handle=handles, wish=wishes)
+    def append(self, handle: int, wish: Wish) -> None:
+        self._append(handle, [wish.part(self.model, self.known)])
+
+    @rule(handle=handles, several=st.lists(wishes, max_size=4, unique_by=lambda wish: wish.stream_id))
+    def append_many(self, handle: int, several: list[Wish]) -> None:
+        self._append(handle, [wish.part(self.model, self.known) for wish in several])
+
+    @precondition(lambda self: self.landed)
+    @rule(handle=handles, number=numbers)
+    def repeat(self, handle: int, number: int) -> None:
+        parts, answers = self.landed[number % len(self.landed)]
+        assert _outcome(lambda: self._given(handle, parts)) == answers
+
+    @rule(handle=handles, rows=numbers, streams=st.integers(1, 6), with_ids=st.booleans())
+    def append_table(self, handle: int, rows: int, streams: int, with_ids: bool) -> None:
+        ids = [str(uuid.uuid4()) for _ in range(rows)]
+        names = [f"b-{number % streams}" for number in range(rows)]
+        given = table(rows, stream_id=names, event_id=ids if with_ids else None)
+        before = self.store(handle).head()
+        assert self.store(handle).append_table(given) == self.model.append_table(list(zip(names, ids, strict=True)))
+        if with_ids:
+            self.tables.append(given)
+        else:                                      # the store chose the ids
+            chosen = self.store(handle).read_all(after=before).read_all()["event_id"].to_pylist()
+            self.model.rows[before:] = [row._replace(event_id=i) for row, i in zip(self.model.rows[before:], chosen, strict=True)]
+
+    @precondition(lambda self: self.tables)
+    @rule(handle=handles, number=numbers, kept=numbers, more=st.integers(0, 2))
+    def repeat_table(self, handle: int, number: int, kept: int, more: int) -> None:
+        """The first rows of a table that is there, and some that are not."""
+        old = self.tables[number % len(self.tables)].slice(0, kept)
+        new = table(more, stream_id=["b-0"] * more, event_id=[str(uuid.uuid4()) for _ in range(more)])
+        given = pa.concat_tables([old, new], promote_options="permissive").select(["stream_id", "type", "data", "event_id"])
+        keys = list(zip(given["stream_id"].to_pylist(), given["event_id"].to_pylist(), strict=True))
+        assert _outcome(lambda: self.store(handle).append_table(given)) == self.model.append_table(keys)
+
+    @rule(handle=handles, stream_id=st.sampled_from([*STREAMS, "b-0", "nobody"]), after=numbers, limit=st.none() | numbers, backward=st.booleans())
+    def read_stream(self, handle: int, stream_id: str, after: int, limit: int | None, backward: bool) -> None:
+        there = self.model.stream(stream_id)[after:]
+        read = self.store(handle).read_stream(stream_id, after, limit, backward)
+        assert _rows(read) == (there[::-1] if backward else there)[:limit]
+        assert self.store(handle).stream_version(stream_id) == self.model.version(stream_id)
+
+    @rule(handle=handles, after=numbers, until=st.none() | numbers, limit=st.none() | numbers, backward=st.booleans())
+    def read_all(self, handle: int, after: int, until: int | None, limit: int | None, backward: bool) -> None:
+        there = self.model.rows[:until][after:]
+        read = self.store(handle).read_all(after, until, limit, backward=backward).read_all()
+        assert _rows(read) == (there[::-1] if backward else there)[:limit]
+
+    @rule(handle=handles, category=st.sampled_from(["a", "b", "ü"]))
+    def read_category(self, handle: int, category: str) -> None:
+        there = [row for row in self.model.rows if row.stream_id.split("-")[0] == category]
+        assert _rows(self.store(handle).read_all(categories=[category]).read_all()) == there
+
+    @rule(handle=handles, position=numbers)
+    def as_of(self, handle: int, position: int) -> None:
+        query = f"select {', '.join(Row._fields)} from events order by position"
+        assert self.store(handle).sql(query, as_of=position).fetchall() == self.model.rows[:position]
+
+    @rule(handle=handles)
+    def order(self, handle: int) -> None:
+        """Laws 1 and 2 as they are written, and the model."""
+        read = self.store(handle).read_all().read_all()
+        assert read["position"].to_pylist() == list(range(1, self.store(handle).head() + 1))
+        for stream_id in read["stream_id"].unique().to_pylist():
+            versions = [row.version for row in _rows(read) if row.stream_id == stream_id]
+            assert versions == list(range(1, self.store(handle).stream_version(stream_id) + 1))
+        assert _rows(read) == self.model.rows
+        times = read["recorded_at"].to_pylist()
+        assert times == sorted(times)
+
+    def teardown(self) -> None:
+        for handle in range(len(self.stores)):
+            self.order(handle)
+
+    def _append(self, handle: int, parts: list[Append]) -> None:
+        if self.model.outcome(parts) is None and self.model.would_repeat_ids(parts):
+            return                                 # allowed at the exact end, but then an id is no name for a place
+        answers = self.model.append_many(parts)
+        assert _outcome(lambda: self._given(handle, parts)) == answers
+        if isinstance(answers, list):
+            self.known |= {str(event.event_id): event for part in parts for event in part.events}
+            if parts and all(part.events for part in parts):
+                self.landed.append((parts, answers))
+
+    def _given(self, handle: int, parts: list[Append]) -> Any:
+        if len(parts) == 1:
+            return [self.store(handle).append(parts[0].stream_id, parts[0].events, parts[0].expected_version)]
+        return self.store(handle).append_many(parts)
+
+
+class DeltaLaws(Laws):
+    """Two handles of one warehouse, as in two processes; compacted, checkpointed and opened anew at any moment."""
+
+    def opened(self) -> list[EventStore]:
+        self.resources = ExitStack()
+        self.warehouse = self.resources.enter_context(TemporaryDirectory())
+        return [self.resources.enter_context(open_store(self.warehouse, create=True)) for _ in range(2)]
+
+    def delta(self, handle: int) -> DeltaEventStore:
+        store = self.store(handle)
+        assert isinstance(store, DeltaEventStore)
+        return store
+
+    @rule(handle=handles)
+    def reopen(self, handle: int) -> None:
+        self.stores[handle].close()
+        self.stores[handle] = self.resources.enter_context(open_store(self.warehouse))
+
+    @rule(handle=handles)
+    def compact(self, handle: int) -> None:
+        self.delta(handle).compact()
+
+    @rule(handle=handles)
+    def checkpoint(self, handle: int) -> None:
+        self.delta(handle).checkpoint()
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+            self.reopen(0)
+            self.order(0)
+        finally:
+            self.resources.close()
+
+
+@pytest.fixture
+def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that few events come by every path: leaf shards, several runs and windows, lists left out, memories that overflow."""
+    for module in (actions, committer):
+        monkeypatch.setattr(module, "LISTED_STREAMS", 3)
+    for module in (segment, compaction):
+        monkeypatch.setattr(module, "LEAF_ROWS", 3)
+        monkeypatch.setattr(module, "RUN_ROWS", 100)
+    monkeypatch.setattr(segment, "ROW_GROUP_ROWS", 4)
+    monkeypatch.setattr(segment, "_FEW", 2)
+    monkeypatch.setattr(reader, "BATCH_ROWS", 4)
+    monkeypatch.setattr(reader, "WINDOW_ROWS", 8)
+    monkeypatch.setattr(segment_files, "KEPT_BYTES", 10_000)
+    monkeypatch.setattr(heads, "REMEMBERED_IDS", 10)
+    monkeypatch.setattr(upkeep, "LOOK_EVERY", 4)
+    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 10)
+    monkeypatch.setattr(compaction, "DUE_RUNS", 4)
+
+
+def test_memory_keeps_the_laws() -> None:
+    run_state_machine_as_test(Laws, settings=_examples(60, 40))
+
+
+def test_delta_keeps_the_laws() -> None:
+    run_state_machine_as_test(DeltaLaws, settings=_examples(25, 25))
+
+
+@pytest.mark.usefixtures("small_numbers")
+def test_delta_keeps_the_laws_by_every_path() -> None:
+    run_state_machine_as_test(DeltaLaws, settings=_examples(40, 40))
+
+
+def _examples(examples: int, steps: int) -> settings:
+    """Failures are not made smaller: on a disk that takes minutes."""
+    return settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+
+
+def _rows(read: pa.Table) -> list[Row]:
+    return [Row(*row.values()) for row in read.select(Row._fields).to_pylist()]
+
+
+def _outcome(append: Any) -> Any:
+    try:
+        return append()
+    except StoreError as error:
+        return type(error)
