@@ -63,9 +63,11 @@ class Heads:
         if not commit.appends:
             return
         if commit.heads is None:
-            # Its files say which versions its streams have; without a complete map the one pass will read them anyway.
+            # Its files say which versions its streams have. What an incomplete map holds may now be old: ask the files again.
             if self._complete:
                 self._learn(commit.added)
+            else:
+                self._versions.clear()
             self._places.clear()
             self._unsorted.clear()
             self._remembered = 0
