@@ -25,17 +25,17 @@ class State(NamedTuple):
     segments: list[Segment]
 
 
-def write(objects: Objects) -> int:
-    """Write a checkpoint of the newest commit; its Delta version. Durable before anything may rely on it."""
+def write(objects: Objects, version: int) -> None:
+    """Write the checkpoint of a commit that is there. Durable before anything may rely on it.
+
+    The version is named because a listing taken while others commit may show commit n + 1 without n, and fail.
+    """
     try:
-        table = deltalake.DeltaTable(objects.uri, storage_options=dict(objects.storage_options()))
-        table.create_checkpoint()
+        deltalake.DeltaTable(objects.uri, version=version, storage_options=dict(objects.storage_options())).create_checkpoint()
     except (deltalake.exceptions.DeltaError, OSError) as error:
         raise StorageError(f"cannot write a checkpoint of {objects.uri} ({error})") from error
-    version = int(table.version())
     objects.sync(_path(version))
     objects.sync(_HINT)
-    return version
 
 
 def exists(objects: Objects) -> bool:

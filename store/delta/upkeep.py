@@ -48,7 +48,9 @@ class Upkeep:
     def checkpoint(self) -> Checkpointed:
         """Write a checkpoint of the newest commit."""
         began = time.monotonic()
-        version = checkpoint.write(self._objects)
+        self._log.refresh()
+        version = self._log.version
+        checkpoint.write(self._objects, version)
         self._log.checkpointed = version
         done = Checkpointed(version, time.monotonic() - began)
         self._observer.record(done)
