@@ -1,146 +1,210 @@
-"""Several processes on one log, with compaction under way and with SIGKILL at random moments: the laws hold."""
+"""Several processes on one log, some of them killed: laws 1 to 5 and 10."""
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import orjson
 import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+import store
 from store import open_store
 from store.schema import EVENTS
-from tests.store.delta.writer import BATCH, batch, stream_of
+from tests.store.delta.writer import batch, place
+from tests.store.facts import everything, table
 
-WRITER = Path(__file__).with_name("writer.py")
-Acks = dict[tuple[int, int], tuple[int, int, int, int]]
-"""(writer, number of the append) -> what it was answered."""
+HOUSE = Path(store.__file__).parents[1]
+
+Ack = dict[str, Any]
+Process = subprocess.Popen[bytes]
+
+
+def started(work: str, *arguments: object) -> Process:
+    command = [sys.executable, "-m", "tests.store.delta.writer", work, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=HOUSE)
+
+
+def told(process: Process) -> list[Ack]:
+    """All that it still has to say; it must end well."""
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    return [orjson.loads(line) for line in output.splitlines()]
+
+
+def ids(seed: int, number: int) -> list[str]:
+    return [str(event.event_id) for event in batch(seed, number)]
+
+
+def assert_dense(rows: list[dict[str, Any]]) -> None:
+    """Law 1, and no event twice."""
+    assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
+    versions: Counter[str] = Counter()
+    for row in rows:
+        versions[row["stream_id"]] += 1
+        assert row["version"] == versions[row["stream_id"]]
+    assert len({row["event_id"] for row in rows}) == len(rows)
+
+
+def assert_kept(rows: list[dict[str, Any]], acks: list[Ack]) -> None:
+    """Law 4: every acknowledged event is where its writer was told."""
+    for ack in acks:
+        first_version, version, first_position, position = ack["answer"]
+        there = [(row["event_id"], row["stream_id"], row["version"]) for row in rows[first_position - 1 : position]]
+        versions = range(first_version, version + 1)
+        assert there == [(i, ack["stream_id"], v) for i, v in zip(ids(ack["seed"], ack["number"]), versions, strict=True)]
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> str:
-    open_store(str(tmp_path), create=True).close()
-    return str(tmp_path)
+    open_store(str(tmp_path / "warehouse"), create=True).close()
+    return str(tmp_path / "warehouse")
 
 
-def start(warehouse: str, writer: int, appends: int) -> subprocess.Popen[str]:
-    root = Path(__file__).parents[3]
-    command = [sys.executable, str(WRITER), warehouse, str(writer), str(appends)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(root)}, cwd=root)
+# Four writers on the same streams, and a compactor ------------------------------------------------------------
 
 
-@contextmanager
-def compactor(warehouse: str) -> Iterator[None]:
-    process = start(warehouse, -1, -1)
-    yield
-    (Path(warehouse) / "stop").touch()
-    assert process.wait() == 0
+@pytest.fixture(scope="module")
+def contended(tmp_path_factory: pytest.TempPathFactory) -> str:
+    warehouse = str(tmp_path_factory.mktemp("contended"))
+    open_store(warehouse, create=True).close()
+    return warehouse
 
 
-def acked(writer: int, lines: str) -> Acks:
-    told = (json.loads(line) for line in lines.splitlines() if line.endswith("]"))
-    return {(writer, number): (first_version, version, first, last) for number, first_version, version, first, last in told}
+@pytest.fixture(scope="module")
+def acks(contended: str) -> list[Ack]:
+    stop = Path(contended) / "stop"
+    with ExitStack() as running:
+        compactor = running.enter_context(started("compact", contended, stop))
+        running.callback(stop.touch)               # whatever fails, it ends
+        writers = [running.enter_context(started("contend", contended, seed, 40)) for seed in range(4)]
+        acks = [ack for writer in writers for ack in told(writer)]
+        stop.touch()
+        assert told(compactor)[0]["merged"] > 0
+    return acks
 
 
-def rows_of(warehouse: str) -> pa.Table:
+@pytest.fixture(scope="module")
+def rows(contended: str, acks: list[Ack]) -> list[dict[str, Any]]:
+    with open_store(contended) as store:
+        return everything(store)
+
+
+def test_writers_of_the_same_streams_keep_the_order_dense(rows: list[dict[str, Any]]) -> None:
+    assert_dense(rows)
+
+
+def test_writers_of_the_same_streams_lose_nothing(rows: list[dict[str, Any]], acks: list[Ack]) -> None:
+    assert len(acks) == 160
+    assert_kept(rows, acks)
+    assert len(rows) == 3 * len(acks)
+
+
+def test_deltalake_reads_what_the_store_reads(contended: str, rows: list[dict[str, Any]]) -> None:
+    files = pa.fs.SubTreeFileSystem(f"{contended}/events", pa.fs.LocalFileSystem())
+    read = DeltaTable(f"{contended}/events").to_pyarrow_table(filesystem=files)
+    assert read.select(EVENTS.names).sort_by("position").to_pylist() == rows
+
+
+def test_duckdb_reads_what_the_store_reads(contended: str, rows: list[dict[str, Any]]) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        query = f"select {', '.join(EVENTS.names)} from read_parquet(?) order by position"
+        read = connection.sql(query, params=[DeltaTable(f"{contended}/events").file_uris()]).to_arrow_table()
+    assert read.to_pylist() == rows
+
+
+def test_polars_reads_what_the_store_reads(contended: str, rows: list[dict[str, Any]]) -> None:
+    assert pl.scan_delta(f"{contended}/events").select(EVENTS.names).sort("position").collect().to_dicts() == rows
+
+
+# Kills ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chance", range(3))
+def test_killed_writers_lose_nothing_acknowledged_and_leave_no_half(warehouse: str, chance: int) -> None:
+    """Three rounds of three writers of three threads on one log; each is killed after a number of its acks."""
+    luck = random.Random(chance)
+    acks: list[Ack] = []
+    for round in range(3):
+        seeds = [[100 * round + 10 * writer + thread for thread in range(3)] for writer in range(3)]
+        acks += [ack for part in killed(warehouse, seeds, luck) for ack in part]
+        with open_store(warehouse) as store:
+            rows = everything(store)
+            assert_dense(rows)
+            assert_kept(rows, acks)
+            there = {row["event_id"] for row in rows}
+            for seed in [seed for part in seeds for seed in part]:
+                number = sum(ack["seed"] == seed for ack in acks)
+                assert [event_id in there for event_id in ids(seed, number)] in ([True] * 3, [False] * 3)
+                assert not there & set(ids(seed, number + 1))
+                repeated(store, seed, number, there)
+            repeat = luck.choice(acks)
+            assert repeated(store, repeat["seed"], repeat["number"], there) == repeat["answer"]
+            assert_dense(everything(store))
+
+
+def killed(warehouse: str, seeds: list[list[int]], luck: random.Random) -> Iterator[list[Ack]]:
+    """What each writer had acknowledged."""
+    with ExitStack() as running:
+        writers = [running.enter_context(started("endless", warehouse, *part)) for part in seeds]
+        for writer in writers:
+            assert writer.stdout is not None
+            lines = [writer.stdout.readline() for _ in range(luck.randint(1, 40))]
+            writer.kill()
+            lines += writer.stdout.readlines()
+            yield [orjson.loads(line) for line in lines]
+
+
+def repeated(store: Any, seed: int, number: int, there: set[str]) -> list[int]:
+    """The answer to the same append again, which writes only what is not there."""
+    head = store.head()
+    stream_id, expected = place(seed, number)
+    answer = store.append(stream_id, batch(seed, number), expected)
+    assert store.head() == head + (0 if set(ids(seed, number)) <= there else 3)
+    return list(answer)
+
+
+# Neighbours -----------------------------------------------------------------------------------------------------
+
+
+def test_writers_of_different_streams_never_conflict(warehouse: str) -> None:
+    with ExitStack() as running:
+        writers = [running.enter_context(started("alone", warehouse, seed, 60)) for seed in range(2)]
+        acks = [ack for writer in writers for ack in told(writer)]
     with open_store(warehouse) as store:
-        return store.read_all().read_all()
+        rows = everything(store)
+    assert len(acks) == 120
+    assert_dense(rows)
+    assert_kept(rows, acks)
 
 
-def check_laws(rows: pa.Table, acks: Acks) -> None:
-    """Positions 1..head, versions 1..n, every acknowledged event once and in its place, every append whole."""
-    assert rows["position"].to_pylist() == list(range(1, len(rows) + 1))
-    seen: Counter[str] = Counter()
-    for stream_id, version in zip(rows["stream_id"].to_pylist(), rows["version"].to_pylist(), strict=True):
-        seen[stream_id] += 1
-        assert version == seen[stream_id]
-    places = {row["event_id"]: row for row in rows.select(["event_id", "stream_id", "version", "position"]).to_pylist()}
-    assert len(places) == len(rows)
-    for (writer, number), (first_version, _, first, _) in acks.items():
-        for offset, event in enumerate(batch(writer, number)):
-            place = places[str(event.event_id)]
-            assert (place["stream_id"], place["version"], place["position"]) == (stream_of(writer, number), first_version + offset, first + offset)
-    appends = Counter(rows["data"].to_pylist())
-    assert set(appends.values()) <= {BATCH}
-
-
-def check_other_readers(warehouse: str, rows: pa.Table) -> None:
-    place = f"{warehouse}/events"
-    expected = rows.to_pylist()
-    files = pa.fs.SubTreeFileSystem(place, pa.fs.LocalFileSystem())
-    assert DeltaTable(place).to_pyarrow_table(filesystem=files).select(EVENTS.names).sort_by("position").to_pylist() == expected
-    assert pl.read_delta(place).select(EVENTS.names).sort("position").to_dicts() == expected
-
-
-def test_four_writers_and_a_compactor_keep_the_laws(warehouse: str) -> None:
-    with compactor(warehouse):
-        writers = [start(warehouse, number, 60) for number in range(4)]
-        acks: Acks = {}
-        for number, process in enumerate(writers):
-            acks |= acked(number, process.communicate()[0])
-            assert process.returncode == 0
-    rows = rows_of(warehouse)
-    assert len(acks) == 4 * 60
-    assert len(rows) == 4 * 60 * BATCH
-    check_laws(rows, acks)
-    check_other_readers(warehouse, rows)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_sigkill_at_any_moment_loses_nothing_acknowledged(warehouse: str, seed: int) -> None:
-    chance, acks = random.Random(seed), Acks()
-    with compactor(warehouse):
-        for round in range(3):
-            writers = [start(warehouse, 10 * round + number, 1_000) for number in range(3)]
-            for number, process in enumerate(writers):
-                assert process.stdout is not None
-                lines = "".join(process.stdout.readline() for _ in range(chance.randrange(1, 25)))
-                process.kill()
-                acks |= acked(10 * round + number, lines + process.communicate()[0])
-    rows = rows_of(warehouse)
-    check_laws(rows, acks)
-    check_other_readers(warehouse, rows)
-
-
-def test_append_cut_off_by_sigkill_is_safe_to_repeat(warehouse: str) -> None:
-    """Whether it had landed or not, after the repeat its events are there once."""
-    process = start(warehouse, 1, 1_000)
-    assert process.stdout is not None
-    lines = "".join(process.stdout.readline() for _ in range(17))
-    process.kill()
-    acks = acked(1, lines + process.communicate()[0])
-    cut_off = max(number for _, number in acks) + 1
-    with open_store(warehouse) as store:
-        stream_id = stream_of(1, cut_off)
-        expected = sum(BATCH for number in range(cut_off) if stream_of(1, number) == stream_id)
-        done = store.append(stream_id, batch(1, cut_off), expected)
-    rows = rows_of(warehouse)
-    check_laws(rows, {**acks, (1, cut_off): tuple(done)})
-    assert len(rows) == (cut_off + 1) * BATCH
-
-
-def test_large_append_beside_busy_writers_is_not_starved(warehouse: str) -> None:
-    """It commits while the others are still at it, after a bounded number of their commits."""
-    writers = [start(warehouse, number, 100_000) for number in range(4)]
-    for process in writers:
-        assert process.stdout is not None
-        process.stdout.readline()
-    rows = 200_000
-    with open_store(warehouse) as store:
+def test_large_append_is_not_starved_by_small_ones(warehouse: str, tmp_path: Path) -> None:
+    """Counted in the others' commits, not in time: each of them is one position."""
+    stop = tmp_path / "stop"
+    with ExitStack() as running:
+        writers = [running.enter_context(started("busy", warehouse, seed, stop)) for seed in range(4)]
+        running.callback(stop.touch)               # whatever fails, they end
+        for writer in writers:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+        store = running.enter_context(open_store(warehouse))
+        rows = table(200_000, stream_id=[f"bulk-{number % 1_000}" for number in range(200_000)])
         before = store.head()
-        done = store.append_table(pa.table({"stream_id": [f"b-{n % 999}" for n in range(rows)], "type": ["T"] * rows, "data": ["{}"] * rows}))
-        assert all(process.poll() is None for process in writers)
-        assert done.first_position - before < 2_000 * BATCH
-    for process in writers:
-        process.kill()
-        process.communicate()
-    check = rows_of(warehouse)
-    assert check["position"].to_pylist() == list(range(1, len(check) + 1))
+        answer = store.append_table(rows)
+        stop.touch()
+        for writer in writers:
+            told(writer)
+        assert answer.position - answer.first_position == 199_999
+        assert answer.first_position - before < 500
+        assert store.read_all(after=answer.first_position - 1, until=answer.position, categories=["own"]).read_all().num_rows == 0
