@@ -43,9 +43,30 @@ class Compacted:
 
 @dataclass(frozen=True, slots=True)
 class Checkpointed:
-    """One checkpoint of the log."""
+    """One checkpoint of the log, and the heads file that goes with it. `head_streams`: written to that file."""
 
     delta_version: int
+    data_bytes: int
+    head_streams: int
+    head_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """One clean-up of the log: commits and checkpoints removed."""
+
+    files: int
+    data_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuumed:
+    """One vacuum: data files removed that nobody needs."""
+
+    files: int
+    data_bytes: int
     seconds: float
 
 
@@ -57,7 +78,7 @@ class Failed:
     error: str
 
 
-Measurement = Committed | Refused | Compacted | Checkpointed | Failed
+Measurement = Committed | Refused | Compacted | Checkpointed | Cleaned | Vacuumed | Failed
 
 
 class Observer(Protocol):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 import orjson
@@ -20,6 +20,7 @@ FORMAT: Final = "1"
 LISTED_STREAMS: Final = 1_000
 """A commit over more streams than this does not list their versions; readers find them in its files."""
 
+_VACUUM_START: Final = "VACUUM START"
 _PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]+-[0-9]+-[0-9a-f]{32}\.parquet").fullmatch
 _DELTA_TYPES: Final = {"int64": "long", "int32": "integer", "string": "string", "timestamp[us, tz=UTC]": "timestamp"}
 
@@ -50,7 +51,7 @@ class Segment:
 
     @property
     def shard(self) -> str:
-        return self.path[6 : self.path.index("/")]
+        return shard_in(self.path)
 
     @property
     def run(self) -> tuple[int, int]:
@@ -59,18 +60,38 @@ class Segment:
         return int(first), int(last)
 
 
+class Retired(NamedTuple):
+    """A file that is no longer live, kept a while for readers of an older state. Delta calls it a tombstone."""
+
+    path: str
+    retired_ms: int
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What one commit did. `heads`: stream -> version, None where the commit does not list them."""
+    """What one commit did. `heads`: stream -> version, None where the commit does not list them.
+
+    `vacuum`: nothing but to mark that a vacuum begins. `vacuumed_ms`: the files retired by that moment are gone.
+    """
 
     version: int
     commit_id: str
     recorded_at: int
     head: int
-    added: Sequence[Segment]
-    removed: Sequence[str]
-    heads: Mapping[str, int] | None
-    appends: bool
+    added: Sequence[Segment] = ()
+    removed: Sequence[Retired] = ()
+    heads: Mapping[str, int] | None = None
+    appends: bool = False
+    vacuum: bool = False
+    vacuumed_ms: int | None = None
+
+
+class Table(NamedTuple):
+    """The two actions that make the table what it is, as they stand in the log."""
+
+    protocol: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
 
 def creation(table_id: str, created_ms: int) -> bytes:
@@ -109,7 +130,7 @@ def appending(commit_id: str, recorded_at: int, head: int, added: Sequence[Segme
         FEATURE: _mark(commit_id, recorded_at, head, heads if len(heads) <= LISTED_STREAMS else None),
     }
     txn = {"txn": {"appId": "log", "version": head, "lastUpdated": recorded_at // 1000}}
-    return _lines({"commitInfo": info}, txn, *(_add(segment, data_change=True) for segment in added))
+    return _lines({"commitInfo": info}, txn, *({"add": add_of(segment, data_change=True)} for segment in added))
 
 
 def replacing(commit_id: str, recorded_at: int, head: int, removed: Sequence[Segment], added: Sequence[Segment], now_ms: int) -> bytes:
@@ -120,20 +141,19 @@ def replacing(commit_id: str, recorded_at: int, head: int, removed: Sequence[Seg
         "operationParameters": {},
         FEATURE: _mark(commit_id, recorded_at, head, None),
     }
-    removals = [
-        {
-            "remove": {
-                "path": quote(segment.path),
-                "deletionTimestamp": now_ms,
-                "dataChange": False,
-                "extendedFileMetadata": True,
-                "partitionValues": {"shard": segment.shard},
-                "size": segment.size_bytes,
-            }
-        }
-        for segment in removed
-    ]
-    return _lines({"commitInfo": info}, *removals, *(_add(segment, data_change=False) for segment in added))
+    removals = ({"remove": remove_of(Retired(segment.path, now_ms, segment.size_bytes))} for segment in removed)
+    return _lines({"commitInfo": info}, *removals, *({"add": add_of(segment, data_change=False)} for segment in added))
+
+
+def vacuuming(commit_id: str, recorded_at: int, head: int, now_ms: int, retired_until_ms: int | None) -> bytes:
+    """The commit that begins a vacuum (None), or ends it: what was retired by that moment is gone."""
+    info = {
+        "timestamp": now_ms,
+        "operation": _VACUUM_START if retired_until_ms is None else "VACUUM END",
+        "operationParameters": {},
+        FEATURE: _mark(commit_id, recorded_at, head, None) | {"vacuumed_ms": retired_until_ms},
+    }
+    return _lines({"commitInfo": info})
 
 
 def decode(version: int, body: bytes) -> Commit:
@@ -152,9 +172,9 @@ def decode(version: int, body: bytes) -> Commit:
         check_protocol(protocol)
     for metadata in merged.get("metaData", []):
         check_metadata(metadata)
-    mark = next((info.get(FEATURE) for info in merged.get("commitInfo", []) if FEATURE in info), None)
-    if mark is None:
-        who = next((str(info.get("engineInfo") or info.get("operation")) for info in merged.get("commitInfo", [])), "an unknown writer")
+    info: Mapping[str, Any] = next(iter(merged.get("commitInfo", [])), {})
+    if (mark := info.get(FEATURE)) is None:
+        who = str(info.get("engineInfo") or info.get("operation") or "an unknown writer")
         raise NotOursError(f"commit {version} was written by a foreign writer ({who})")
     heads = mark["heads"]
     streams = frozenset(heads) if heads is not None else None
@@ -164,10 +184,18 @@ def decode(version: int, body: bytes) -> Commit:
         recorded_at=mark["recorded_at"],
         head=mark["head"],
         added=[segment_of(add, streams) for add in merged.get("add", [])],
-        removed=[checked_path(remove["path"]) for remove in merged.get("remove", [])],
+        removed=[retired_of(remove) for remove in merged.get("remove", [])],
         heads=heads,
         appends="txn" in merged,
+        vacuum=info.get("operation") == _VACUUM_START,
+        vacuumed_ms=mark.get("vacuumed_ms"),
     )
+
+
+def table_of(body: bytes) -> Table:
+    """What the table is, by its commit 0 (which `decode` has found good)."""
+    actions: dict[str, Any] = {kind: value for line in body.splitlines() for kind, value in orjson.loads(line).items()}
+    return Table(actions["protocol"], actions["metaData"])
 
 
 def commit_id_of(body: bytes) -> str:
@@ -223,12 +251,46 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
         raise NotOursError(f"file {add.get('path')!r} has no statistics of ours ({error!r})") from error
 
 
+def retired_of(remove: Mapping[str, Any]) -> Retired:
+    """The file that a `remove` names."""
+    return Retired(checked_path(remove["path"]), remove.get("deletionTimestamp") or 0, remove.get("size") or 0)
+
+
 def checked_path(path: str) -> str:
     """The decoded path; NotOursError unless it is one that this store makes, so that a log from elsewhere cannot point outside."""
     plain = unquote(path)
     if not _PATH(plain):
         raise NotOursError(f"the log names a file that is not one of ours: {path!r}")
     return plain
+
+
+def add_of(segment: Segment, data_change: bool) -> dict[str, Any]:
+    """The `add` that names a file."""
+    return {
+        "path": quote(segment.path),
+        "partitionValues": {"shard": segment.shard},
+        "size": segment.size_bytes,
+        "modificationTime": segment.modified_ms,
+        "dataChange": data_change,
+        "stats": segment.stats,
+    }
+
+
+def remove_of(retired: Retired) -> dict[str, Any]:
+    """The `remove` that names a file."""
+    return {
+        "path": quote(retired.path),
+        "deletionTimestamp": retired.retired_ms,
+        "dataChange": False,
+        "extendedFileMetadata": True,
+        "partitionValues": {"shard": shard_in(retired.path)},
+        "size": retired.size_bytes,
+    }
+
+
+def shard_in(path: str) -> str:
+    """The partition of a file's path."""
+    return path[6 : path.index("/")]
 
 
 def rfc3339(instant_us: int) -> str:
@@ -249,17 +311,6 @@ def _mark(commit_id: str, recorded_at: int, head: int, heads: Mapping[str, int] 
     return {"commit": commit_id, "recorded_at": recorded_at, "head": head, "heads": heads}
 
 
-def _add(segment: Segment, data_change: bool) -> dict[str, Any]:
-    return {
-        "add": {
-            "path": quote(segment.path),
-            "partitionValues": {"shard": segment.shard},
-            "size": segment.size_bytes,
-            "modificationTime": segment.modified_ms,
-            "dataChange": data_change,
-            "stats": segment.stats,
-        }
-    }
 
 
 def _delta_schema() -> dict[str, Any]:

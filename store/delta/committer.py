@@ -20,17 +20,21 @@ from store.delta.heads import Heads, Pending
 from store.delta.log import Log, Outcome
 from store.delta.objects import Objects
 from store.delta.placing import place_rows, place_table
+from store.delta.reader import read_all
 from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.draft import Draft
 from store.errors import ClockSkewError, StoreClosedError, StoreError
 from store.observer import Committed, Observer, Refused
+from store.selection import Selection
 from store.times import Clock, moment
 from store.verdict import Find, judge, judge_bulk
 
 GROUP_EVENTS: Final = 20_000
 """A group takes no more appends once it holds this many events."""
 LINGER_S: Final = 0.0002
+BEHIND_S: Final = 0.005
+"""A group waits so long for more while upkeep is behind."""
 SKEW_US: Final = 3_600_000_000
 """The log's clock may be this far ahead of ours."""
 
@@ -69,7 +73,10 @@ class Plan:
 
 
 class Committer:
-    """Owns the write side of one log. `submit` from any thread; the answer comes on the committer's thread."""
+    """Owns the write side of one log. `submit` from any thread; the answer comes on the committer's thread.
+
+    `committed`: told of each commit and its events; it says whether upkeep is behind.
+    """
 
     def __init__(
         self,
@@ -80,7 +87,7 @@ class Committer:
         find: Find,
         observer: Observer,
         clock: Clock,
-        committed: Callable[[], None],
+        committed: Callable[[int], bool],
     ) -> None:
         self._objects, self._log, self._files, self._heads, self._find = objects, log, files, heads, find
         self._observer, self._clock, self._committed = observer, clock, committed
@@ -89,6 +96,7 @@ class Committer:
         self._door = threading.Lock()
         self._thread: threading.Thread | None = None
         self._answered = 0
+        self._behind = False
         self._broken: BaseException | None = None
         self._closed = False
 
@@ -129,6 +137,8 @@ class Committer:
 
     def _gather(self, first: Request) -> list[Request]:
         """All that wait now; a table makes a group of its own."""
+        if self._behind:                           # fewer, larger landing files, until upkeep has caught up
+            time.sleep(BEHIND_S)
         self._linger()
         group, events = [first], 0
         while events < GROUP_EVENTS and not isinstance(first.parts, Bulk):
@@ -221,7 +231,7 @@ class Committer:
             rows = len(table.table)
             answer = TableAppended(plan.head + 1, plan.head + rows)
             if rows:
-                plan.events, plan.heads = place_table(table, self._heads.version, plan.head, plan.recorded_at)
+                plan.events, plan.heads = place_table(table, self._heads.versions, plan.head, plan.recorded_at)
         plan.final = plan.events is not None
         plan.answers.append(answer)
 
@@ -241,6 +251,8 @@ class Committer:
         head = plan.head + len(plan.events)
         body = appending(commit_id, plan.recorded_at, head, segments, plan.heads)
         outcome = self._log.publish(plan.target, body, commit_id)
+        if outcome is Outcome.SLEPT:
+            return self._was_in_time(plan, commit_id)
         if outcome is not Outcome.OURS:
             if outcome is Outcome.THEIRS:          # no put of ours is under way any more that could name these files
                 self._objects.delete([segment.path for segment in segments])
@@ -251,6 +263,21 @@ class Committer:
             self._files.keep(added[0], plan.events)
         self._take(Commit(plan.target, commit_id, plan.recorded_at, head, added, (), plan.heads, appends=True), plan.pending)
         return True
+
+    def _was_in_time(self, plan: Plan, commit_id: str) -> bool:
+        """After a sleep through a clean-up of the log: is our commit part of it?
+
+        The put alone does not tell. It may have landed in time, and was summed up in the checkpoint since: then our
+        event is at our position. Or its name had become free again: then nobody will ever read it, so it goes.
+        """
+        assert plan.events is not None
+        self._log.restart()
+        place = Selection(after=plan.head, until=plan.head + 1)
+        there = list(read_all(self._files, self._log.segments(), place, limit=1, backward=False))
+        if there and there[0]["event_id"][0] == plan.events["event_id"][0]:
+            return True
+        self._log.withdraw(plan.target, commit_id)
+        return False
 
     def _take(self, commit: Commit, pending: Pending) -> None:
         with self._log.lock:
@@ -265,7 +292,7 @@ class Committer:
                 tuple({i for request in group if (i := request.correlation_id) is not None}),
             )
         )
-        self._committed()
+        self._behind = self._committed(len(plan.events))
 
     def _answer(self, group: list[Request], answers: list[Answer]) -> None:
         self._answered = len(group)

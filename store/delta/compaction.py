@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from math import log
 from typing import Final
 
 import pyarrow as pa
 
-from store.delta.actions import Commit, Segment, replacing
-from store.delta.log import Log, Outcome
+from store.delta.actions import Commit, Retired, Segment, replacing
+from store.delta.amendment import amend
+from store.delta.log import Log
 from store.delta.objects import Objects
 from store.delta.segment import LEAF_ROWS, RUN_ROWS, write_segments
 from store.delta.segment_files import SegmentFiles
@@ -49,33 +49,33 @@ def mergeable(segments: Sequence[Segment]) -> Run:
 
 def merge(objects: Objects, log: Log, files: SegmentFiles, chosen: Run) -> Compacted | None:
     """Put the events of these files into new ones, durably. None: another compactor was first, nothing has changed."""
-    began = time.monotonic()
+    began, vacuumed = time.monotonic(), log.vacuumed
     events = pa.concat_tables([files.read_columns(segment, EVENTS.names) for segment in chosen]).sort_by("position")
     replacement = write_segments(objects, events, landing=False)
-    version = _replace(objects, log, chosen, replacement)
+    version = _replace(objects, log, chosen, replacement, vacuumed)
     if version is None:
-        objects.delete([segment.path for segment in replacement])
+        known = {segment.path for segment in log.segments()} | {retired.path for retired in log.retired()}
+        objects.delete([segment.path for segment in replacement if segment.path not in known])  # who slept may have won
         return None
     files.drop(chosen)
     size_bytes = sum(segment.size_bytes for segment in replacement)
     return Compacted(version, len(chosen), len(replacement), len(events), size_bytes, time.monotonic() - began)
 
 
-def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segment]) -> int | None:
-    """The Delta version of the commit; None if one of the chosen files is no longer live."""
-    commit_id, now_ms = str(uuid.uuid4()), time.time_ns() // 1_000_000
-    while True:
-        with objects.turn():
-            log.refresh()
-            with log.lock:
-                version, head, recorded_at = log.version + 1, log.head, log.recorded_at
-                live = {segment.path for segment in log.segments()}
-            if not all(segment.path in live for segment in chosen):
-                return None
-            body = replacing(commit_id, recorded_at, head, chosen, replacement, now_ms)
-            if log.publish(version, body, commit_id) is Outcome.OURS:
-                log.apply(Commit(version, commit_id, recorded_at, head, replacement, [s.path for s in chosen], None, appends=False))
-                return version
+def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segment], vacuumed: int) -> int | None:
+    """The Delta version of the commit; None if one of the chosen files is no longer live, or a vacuum may have taken ours."""
+    now_ms = time.time_ns() // 1_000_000
+
+    def decide(commit_id: str, version: int) -> tuple[Commit, bytes] | None:
+        live = {segment.path for segment in log.segments()}
+        if log.vacuumed != vacuumed or not all(segment.path in live for segment in chosen):
+            return None
+        retired = [Retired(segment.path, now_ms, segment.size_bytes) for segment in chosen]
+        commit = Commit(version, commit_id, log.recorded_at, log.head, replacement, retired)
+        return commit, replacing(commit_id, log.recorded_at, log.head, chosen, replacement, now_ms)
+
+    commit = amend(objects, log, decide)
+    return None if commit is None else commit.version
 
 
 def _is_due(stretch: list[Run]) -> bool:

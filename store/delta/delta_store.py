@@ -22,13 +22,13 @@ from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.objects import Objects
 from store.delta.segment_files import SegmentFiles
-from store.delta.upkeep import Upkeep
+from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, draft, drafts, instant
 from store.errors import StoreClosedError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
-from store.observer import Checkpointed, Compacted, Observer
+from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.reading import check_range
 from store.schema import EVENTS
 from store.selection import Selection
@@ -44,12 +44,13 @@ class DeltaEventStore:
         self._objects = objects
         self._files = SegmentFiles(objects)
         self._heads = Heads(
+            objects,
             lambda: self._log.segments(),
-            lambda segment: self._files.read_columns(segment, ["stream_id", "version"]),
+            lambda segment: self._files.read_columns(segment, ["stream_id", "version", "position"]),
             lambda stream_id, after, until: self._read_stream(stream_id, after, until, ["event_id", "version", "position", "stream_id"]),
         )
-        self._log = Log(objects, self._heads.applied)
-        self._upkeep = Upkeep(objects, self._log, self._files, observer)
+        self._log = Log(objects, self._heads)
+        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
         self._bell = Bell()
         self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed)
         self._aio = AsyncEventStore(self)
@@ -140,9 +141,24 @@ class DeltaEventStore:
         return self._upkeep.compact()
 
     def checkpoint(self) -> Checkpointed:
-        """Write a checkpoint of the log now. A writer does this by itself every few hundred commits."""
+        """Write a checkpoint of the log and the heads of its streams now. A writer does this by itself every few hundred commits."""
         self._check_open()
         return self._upkeep.checkpoint()
+
+    def clean_log(self, older_than_s: float = 600.0, dry_run: bool = False) -> Cleaned:
+        """Remove commits and checkpoints that a newer checkpoint has summed up, once they are that old (600 s at least)."""
+        self._check_open()
+        return self._upkeep.clean_log(older_than_s, dry_run)
+
+    def vacuum(self, retention_s: float = 3600.0, dry_run: bool = False) -> Vacuumed:
+        """Remove files that were replaced longer ago than that, and files that no commit names (a crash left them)."""
+        self._check_open()
+        return self._upkeep.vacuum(retention_s, dry_run)
+
+    def maintain(self) -> Maintained:
+        """Compact, checkpoint, clean the log, vacuum: what a writer does by itself, now and in full."""
+        self._check_open()
+        return self._upkeep.maintain()
 
     @property
     def aio(self) -> AsyncEventStore:
@@ -188,9 +204,9 @@ class DeltaEventStore:
             raise answers[0]
         return answers[0]
 
-    def _committed(self) -> None:
+    def _committed(self, events: int) -> bool:
         self._bell.ring()
-        self._upkeep.committed()
+        return self._upkeep.committed(events)
 
     def _refresh(self) -> int:
         """Learn what others committed; the head."""

@@ -4,45 +4,135 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from store.append import Appended
+from store.delta import head_runs
 from store.delta.actions import Commit, Segment
+from store.delta.head_runs import HeadRun, hash_of
+from store.delta.objects import Objects
 from store.draft import Draft, Row
 from store.verdict import REMEMBERED_EVENTS, Place
 
-REMEMBERED_IDS: Final = 200_000
+REMEMBERED_IDS: Final = 100_000
 """Event ids kept in memory over all streams; for others they are read from the log again."""
+REMEMBERED_STREAMS: Final = 100_000
+"""Streams of commits not yet in a head run that are kept in memory; beyond that they are read from the log again."""
+FEW: Final = 200
 
 StreamReader = Callable[[str, int, int | None], pa.Table]
 """(stream, after, until) -> the columns event_id, version, position of those events."""
 
 
+@dataclass(slots=True)
+class Page:
+    """The versions of the streams that commits after position `after` touched."""
+
+    after: int
+    versions: dict[str, int] = field(default_factory=dict)
+
+
 class Heads:
     """Stream versions as of the newest commit known. Change and ask it under the log's lock.
 
-    Nothing is read until a stream is asked for that no commit since the opening has named: then the versions of
-    all streams are read once, by columns. (Next: a derivable heads file in place of that pass.)
+    Three layers, asked from new to old: pages (what commits since then listed), a gap (positions that neither a page
+    nor a saved run knows, read from the files by columns when a stream is asked for that no page knows), and the
+    saved head runs. So no lookup scans the log, and memory is bounded whatever was done before.
     """
 
-    def __init__(self, segments: Callable[[], Sequence[Segment]], read_versions: Callable[[Segment], pa.Table], read_stream: StreamReader) -> None:
-        self._segments, self._read_versions, self._read_stream = segments, read_versions, read_stream
-        self._versions: dict[str, int] = {}
-        self._complete = False
+    def __init__(
+        self, objects: Objects, segments: Callable[[], Sequence[Segment]], read_versions: Callable[[Segment], pa.Table], read_stream: StreamReader
+    ) -> None:
+        """`read_versions`: the columns stream_id, version, position of a segment."""
+        self._objects, self._segments, self._read_versions, self._read_stream = objects, segments, read_versions, read_stream
+        self._runs: list[HeadRun] = []
+        self._loaded = False
+        self._pages = [Page(0)]
         self._places: OrderedDict[str, dict[str, Place]] = OrderedDict()
         self._unsorted: list[Stretch] = []
         self._remembered = 0
 
+    # Versions ---------------------------------------------------------------------------------------------------
+
     def version(self, stream_id: str) -> int:
-        known = self._versions.get(stream_id)
+        known = self._fresh(stream_id)
         if known is None:
-            if not self._complete:
-                self._learn(self._segments())
-                self._complete = True
-            known = self._versions.get(stream_id, 0)
+            self._cover()
+            stream = hash_of(stream_id)
+            known = next((head.version for run in reversed(self._runs) if (head := run.find(stream))), 0)
         return known
+
+    def versions(self, stream_ids: pl.Series) -> list[int]:
+        """The same for many distinct streams, in one step."""
+        if len(stream_ids) < FEW:
+            return [self.version(stream_id) for stream_id in stream_ids]
+        fresh = pl.Series([self._fresh(stream_id) for stream_id in stream_ids], dtype=pl.Int64)
+        if fresh.null_count() == 0:
+            return list(fresh)
+        self._cover()
+        hashes = head_runs.hashes(stream_ids)
+        saved = [run.find_all(hashes) for run in reversed(self._runs)]
+        return list(pl.select(pl.coalesce(fresh, *saved, pl.lit(0)))[:, 0])
+
+    def spans(self, stream_id: str, head: int) -> list[tuple[int, int]]:
+        """Ranges of positions outside of which no event of the stream lies."""
+        self._load()
+        stream = hash_of(stream_id)
+        known = [(at.first, at.last) for run in self._runs if (at := run.find(stream))]
+        return [*known, (self._covered + 1, head)]
+
+    def uncovered(self, head: int) -> int:
+        """How many positions no saved run knows."""
+        self._load()
+        return head - self._covered
+
+    # Commits ----------------------------------------------------------------------------------------------------
+
+    def applied(self, commit: Commit) -> None:
+        """A commit of anybody's: versions move on, ids of its streams are unknown until read."""
+        if not commit.appends:
+            return
+        if commit.heads is None:                   # its files say which versions its streams have
+            self._forget_all(commit.head)
+            return
+        self._turn_to(commit)
+        self._sort_out()
+        for stream_id in commit.heads:
+            self._forget(stream_id)
+
+    def committed(self, commit: Commit, stretches: Sequence[Stretch]) -> None:
+        """A commit of ours, whose ids are known."""
+        self._turn_to(commit)
+        self._unsorted += stretches
+        if len(self._unsorted) > REMEMBERED_IDS:
+            self._sort_out()
+
+    def restarted(self, head: int) -> None:
+        self._forget_all(head)
+
+    # Saving, off the append path --------------------------------------------------------------------------------
+
+    def turn_page(self, head: int) -> None:
+        """Begin a new page, so that the ones before it can go once a saved run covers position `head`."""
+        if self._pages[-1].versions:
+            self._pages.append(Page(head))
+
+    def derive(self, after: int, until: int, segments: Sequence[Segment]) -> HeadRun:
+        """The run of these positions, from the files. Needs no lock."""
+        return head_runs.gathered(after, until, (self._within(s, after, until) for s in segments if s.last > after and s.first <= until))
+
+    def install(self, chain: Sequence[HeadRun]) -> None:
+        """Use these saved runs, and let go of the pages that they cover."""
+        self._runs, self._loaded = list(chain), True
+        while len(self._pages) > 1 and self._pages[1].after <= self._covered:
+            self._pages.pop(0)
+
+    # Event ids --------------------------------------------------------------------------------------------------
 
     def recall(self, stream_id: str, event_ids: Sequence[str]) -> list[Place | None]:
         self._sort_out()
@@ -58,31 +148,44 @@ class Heads:
         places = map(Place, events["version"].to_pylist(), events["position"].to_pylist())
         return list(zip(events["event_id"].to_pylist(), places, strict=True))
 
-    def applied(self, commit: Commit) -> None:
-        """A commit of anybody's: versions move on, ids of its streams are unknown until read."""
-        if not commit.appends:
-            return
-        if commit.heads is None:
-            # Its files say which versions its streams have. What an incomplete map holds may now be old: ask the files again.
-            if self._complete:
-                self._learn(commit.added)
-            else:
-                self._versions.clear()
-            self._places.clear()
-            self._unsorted.clear()
-            self._remembered = 0
-            return
-        self._versions.update(commit.heads)
-        self._sort_out()
-        for stream_id in commit.heads:
-            self._forget(stream_id)
+    # Below ------------------------------------------------------------------------------------------------------
 
-    def committed(self, commit: Commit, stretches: Sequence[Stretch]) -> None:
-        """A commit of ours, whose ids are known."""
-        self._versions.update(commit.heads or {})
-        self._unsorted += stretches
-        if len(self._unsorted) > REMEMBERED_IDS:
-            self._sort_out()
+    @property
+    def _covered(self) -> int:
+        return self._runs[-1].until if self._runs else 0
+
+    def _fresh(self, stream_id: str) -> int | None:
+        return next((known for page in reversed(self._pages) if (known := page.versions.get(stream_id)) is not None), None)
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self._runs, self._loaded = head_runs.load(self._objects, max((s.last for s in self._segments()), default=0)), True
+
+    def _cover(self) -> None:
+        """See to it that every position is in a run or in a page."""
+        self._load()
+        since = self._pages[0].after
+        if self._covered < since:
+            self._runs = head_runs.add(self._runs, self.derive(self._covered, since, self._segments()))
+
+    def _within(self, segment: Segment, after: int, until: int) -> pa.Table:
+        table = self._read_versions(segment)
+        if segment.first > after and segment.last <= until:
+            return table
+        return table.filter(pc.and_(pc.greater(table["position"], after), pc.less_equal(table["position"], until)))
+
+    def _turn_to(self, commit: Commit) -> None:
+        assert commit.heads is not None
+        if sum(len(page.versions) for page in self._pages) + len(commit.heads) > REMEMBERED_STREAMS:
+            self._pages = [Page(commit.head)]
+        else:
+            self._pages[-1].versions.update(commit.heads)
+
+    def _forget_all(self, head: int) -> None:
+        self._pages = [Page(head)]
+        self._places.clear()
+        self._unsorted.clear()
+        self._remembered = 0
 
     def _sort_out(self) -> None:
         """Our own commits' ids, by stream; left until somebody asks, as appends at an exact version never do."""
@@ -105,13 +208,6 @@ class Heads:
 
     def _forget(self, stream_id: str) -> None:
         self._remembered -= len(self._places.pop(stream_id, ()))
-
-    def _learn(self, segments: Sequence[Segment]) -> None:
-        for segment in segments:
-            newest = self._read_versions(segment).group_by("stream_id").aggregate([("version", "max")])
-            for stream_id, version in zip(newest["stream_id"].to_pylist(), newest["version_max"].to_pylist(), strict=True):
-                if version > self._versions.get(stream_id, 0):
-                    self._versions[stream_id] = version
 
 
 class Stretch(NamedTuple):

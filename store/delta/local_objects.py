@@ -61,6 +61,14 @@ class LocalObjects:
             raise OutcomeUnknownError(f"{full} is there, but perhaps not for good ({error}): open the store and append the same again") from error
         return True
 
+    def replace(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
+        full, directory = self._place(path)
+        temporary = f"{os.path.dirname(full)}/.{uuid.uuid4().hex}.tmp"
+        self._write(temporary, data)
+        with _told("replace", full):
+            os.rename(temporary, full)
+        self._fsync(directory, path)
+
     def get(self, path: str) -> bytes | None:
         try:
             with open(self._full(path), "rb") as file:

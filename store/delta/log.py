@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from store.delta import checkpoint
-from store.delta.actions import Commit, NotOursError, Segment, commit_id_of, creation, decode
+from store.delta.actions import Commit, NotOursError, Retired, Segment, Table, commit_id_of, creation, decode, table_of
+from store.delta.checkpoint import State
 from store.delta.objects import Objects
 from store.errors import OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
 
 SETTLE_S: Final = 10.0
 """How long a commit of unknown outcome is asked after before its callers are told that it is unknown."""
+ASLEEP_S: Final = 10.0
+"""Who has not looked at the log for so long may have missed its clean-up. Far below the age at which log files go."""
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # it goes on while the machine is suspended
 
 
 def log_path(version: int) -> str:
@@ -30,26 +34,43 @@ class Outcome(Enum):
     OURS = "ours"
     THEIRS = "theirs"
     THEIRS_AT_LAST = "theirs, after a put of ours of unknown fate, which might still arrive"
+    SLEPT = "the put succeeded, but the log has been cleaned past it: only the events themselves tell whether it was in time"
+
+
+class Follower(Protocol):
+    """Hears of what happens to the log, in order and under its lock."""
+
+    def applied(self, commit: Commit) -> None:
+        """One commit more, of anybody's."""
+
+    def restarted(self, head: int) -> None:
+        """The state was read from a checkpoint at this position; commits before it may have gone by unheard."""
 
 
 def create(objects: Objects, now_ms: int) -> None:
     """Make the table, unless it is there or another process is quicker."""
-    if objects.get(log_path(0)) is None and not checkpoint.exists(objects):
+    if not any(objects.list("_delta_log")):  # of a log that was cleaned, commit 0 alone is no longer there
         objects.put_if_absent(log_path(0), creation(str(uuid.uuid4()), now_ms))
 
 
 class Log:
     """Everything below is one state: change and read it under `lock`. Readers of files take a copy by `segments()`."""
 
-    def __init__(self, objects: Objects, applied: Callable[[Commit], None]) -> None:
-        """Read the state. `applied` hears of every commit after that, in order and under the lock."""
+    def __init__(self, objects: Objects, follower: Follower) -> None:
+        """Read the state. The follower hears of all that happens after that."""
         self.lock = threading.RLock()
-        self._objects, self._applied = objects, applied
+        self._objects, self._follower = objects, follower
         self.version = -1
         self.head = 0
         self.recorded_at = 0
         self.checkpointed = -1
+        self.vacuumed = -1
+        """The newest version at which a vacuum may have begun: files written before it, and not committed by then, may be gone."""
+        self._table: Table | None = None
         self._segments: dict[str, Segment] = {}
+        self._retired: dict[str, Retired] = {}
+        self._proved_s = -math.inf
+        """When a look at the log, or a commit of ours, last proved `version` the newest."""
         self._start()
 
     def segments(self) -> list[Segment]:
@@ -57,26 +78,58 @@ class Log:
         with self.lock:
             return list(self._segments.values())
 
+    def retired(self) -> list[Retired]:
+        """The files that are no longer live and not vacuumed yet, in the order in which they were replaced."""
+        with self.lock:
+            return list(self._retired.values())
+
+    def state(self) -> State:
+        """What a checkpoint of `version` says."""
+        with self.lock:
+            assert self._table is not None
+            return State(self.version, self.head, -(-self.recorded_at // 1000), self._table, self.segments(), self.retired())
+
     def refresh(self) -> None:
         """Learn every commit that is there now. TableRefusedError: one of them is torn or foreign."""
         with self.lock:
-            while (body := self._objects.get(log_path(self.version + 1))) is not None:
-                self.apply(self._decoded(self.version + 1, body))
+            while True:
+                looked_s = _now_s()
+                if (body := self._objects.get(log_path(self.version + 1))) is not None:
+                    self.apply(self._decoded(self.version + 1, body))
+                elif looked_s - self._proved_s > ASLEEP_S and self._was_cleaned_past(self.version + 1):
+                    self.restart()
+                else:
+                    self._proved_s = looked_s
+                    return
+
+    def restart(self) -> None:
+        """Read the state anew: the log was cleaned past what this process knew."""
+        with self.lock:
+            head = self.head
+            self._start()
+            if self.head < head:
+                raise self._refusal(f"the log ends at position {self.head:,}, but went to {head:,} before")
 
     def apply(self, commit: Commit, ours: bool = False) -> bool:
         """Take the next commit into the state; False for one that is known already. `ours`: the caller tells whom it concerns."""
         with self.lock:
             if commit.version <= self.version:     # a reader of this process saw it on disk before its writer told
                 return False
-            if commit.appends and sum(segment.rows for segment in commit.added) != commit.head - self.head:
+            gone = [segment for path, *_ in commit.removed if (segment := self._segments.get(path))]
+            if sum(s.rows for s in commit.added) - sum(s.rows for s in gone) != commit.head - self.head:
                 raise self._refusal(f"commit {commit.version} holds other positions than it says")
-            for path in commit.removed:
-                self._segments.pop(path, None)
+            for retired in commit.removed:
+                self._segments.pop(retired.path, None)
+                self._retired[retired.path] = retired
             self._segments.update((segment.path, segment) for segment in commit.added)
+            if commit.vacuum:
+                self.vacuumed = commit.version
+            if (until_ms := commit.vacuumed_ms) is not None:
+                self._retired = {path: retired for path, retired in self._retired.items() if retired.retired_ms > until_ms}
             self.version, self.head = commit.version, max(self.head, commit.head)
             self.recorded_at = max(self.recorded_at, commit.recorded_at)
             if not ours:
-                self._applied(commit)
+                self._follower.applied(commit)
             return True
 
     def publish(self, version: int, body: bytes, commit_id: str) -> Outcome:
@@ -89,12 +142,13 @@ class Log:
         unknown = False
         for attempt in itertools.count():
             try:
+                began_s = _now_s()
                 if self._objects.put_if_absent(log_path(version), body):
-                    return Outcome.OURS
+                    return self._succeeded(version, began_s)
                 # It may be ours all the same: storage repeats a put whose reply was lost, and finds its own object.
                 if (there := self._objects.get(log_path(version))) is not None:
                     if commit_id_of(there) == commit_id:
-                        return Outcome.OURS
+                        return self._succeeded(version, began_s)
                     return Outcome.THEIRS_AT_LAST if unknown else Outcome.THEIRS
             except OutcomeUnknownError:
                 unknown = True
@@ -108,15 +162,36 @@ class Log:
                 raise OutcomeUnknownError(untold) from error
         raise AssertionError("unreachable")
 
+    def withdraw(self, version: int, commit_id: str) -> None:
+        """Remove our commit that lies unseen below a checkpoint, so that nobody ever reads it as part of the log."""
+        if commit_id_of(self._objects.get(log_path(version)) or b"") == commit_id:
+            self._objects.delete([log_path(version)])
+
+    def _succeeded(self, version: int, began_s: float) -> Outcome:
+        """The put is there. But who slept since they saw version - 1 as the newest may have put it where nobody looks any more."""
+        with self.lock:
+            if _now_s() - self._proved_s > ASLEEP_S and self._was_cleaned_past(version):
+                return Outcome.SLEPT
+            self._proved_s = max(self._proved_s, began_s)
+            return Outcome.OURS
+
+    def _was_cleaned_past(self, version: int) -> bool:
+        """Does the log begin with a checkpoint of this version or a later one? Only below a checkpoint is it ever cleaned."""
+        hint = checkpoint.hinted(self._objects)
+        return hint is not None and hint >= version
+
     def _start(self) -> None:
         try:
             state = checkpoint.read(self._objects)
         except NotOursError as error:
             raise self._refusal(str(error)) from error
         if state is not None:
-            self.version = self.checkpointed = state.version
+            self.version = self.checkpointed = self.vacuumed = state.version
+            self.head, self.recorded_at, self._table = state.head, state.recorded_ms * 1000, state.table
             self._segments = {segment.path: segment for segment in state.segments}
-            self.head, self.recorded_at = state.head, max((s.recorded_until for s in state.segments), default=0)
+            self._retired = {retired.path: retired for retired in state.retired}
+            self._follower.restarted(self.head)
+        self._proved_s = -math.inf                 # a checkpoint proves nothing about what came after it
         self.refresh()
         if self.version < 0:
             raise TableRefusedError(self._objects.uri, "there is no event log here", "pass create=True to make one")
@@ -126,9 +201,16 @@ class Log:
 
     def _decoded(self, version: int, body: bytes) -> Commit:
         try:
-            return decode(version, body)
+            commit = decode(version, body)
         except NotOursError as error:
             raise self._refusal(str(error)) from error
+        if version == 0:
+            self._table = table_of(body)
+        return commit
 
     def _refusal(self, problem: str) -> TableRefusedError:
         return TableRefusedError(self._objects.uri, problem, "restore the log from a backup, or move away what does not belong to it")
+
+
+def _now_s() -> float:
+    return time.clock_gettime(_CLOCK)

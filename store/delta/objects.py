@@ -35,6 +35,9 @@ class Objects(Protocol):
         OutcomeUnknownError: it may or may not be there, now or later; ask again with the same bytes.
         """
 
+    def replace(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
+        """Create the object, or put it whole in the place of the one that is there. Durable when it returns."""
+
     def get(self, path: str) -> bytes | None:
         """The whole object; None if there is none."""
 

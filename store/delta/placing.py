@@ -32,13 +32,12 @@ def place_rows(rows: Sequence[Row], versions: Sequence[int], head: int, recorded
     )
 
 
-def place_table(given: Bulk, version: Callable[[str], int], head: int, recorded_at: int) -> tuple[pa.Table, dict[str, int]]:
-    """The same for a table, and the new version of each of its streams."""
+def place_table(given: Bulk, versions_of: Callable[[pl.Series], list[int]], head: int, recorded_at: int) -> tuple[pa.Table, dict[str, int]]:
+    """The same for a table, and the new version of each of its streams. `versions_of`: distinct streams -> their versions now."""
     table, rows = given.table, len(given.table)
     streams = pl.DataFrame({"stream_id": pl.from_arrow(table["stream_id"])})
-    counts = streams.group_by("stream_id").len().with_columns(
-        before=pl.col("stream_id").map_elements(version, return_dtype=pl.Int64),
-    )
+    counts = streams.group_by("stream_id").len()
+    counts = counts.with_columns(before=pl.Series(versions_of(counts["stream_id"]), dtype=pl.Int64))
     versions = streams.join(counts, on="stream_id", how="left", maintain_order="left").select(
         pl.col("before") + pl.col("stream_id").cum_count().over("stream_id"),
     )

@@ -53,6 +53,9 @@ class RemoteObjects:
             raise OutcomeUnknownError(f"no answer for {told}: append the same events again") from None
         return True
 
+    def replace(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
+        self.put(path, data)
+
     def get(self, path: str) -> bytes | None:
         with self._told("read", path), suppress(FileNotFoundError):
             return bytes(obstore.get(self._store, inside(path)).bytes())

@@ -1,60 +1,105 @@
-"""Upkeep off the append path: a thread of a writer's that merges files and writes checkpoints as commits pile up."""
+"""Upkeep off the append path: a thread of a writer's that merges, checkpoints, cleans and vacuums as commits pile up."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from store.delta import checkpoint, compaction
+from store.delta import checkpoint, compaction, head_runs, log_cleanup
+from store.delta import vacuum as vacuuming
+from store.delta.checkpoint import State
 from store.delta.compaction import Run
+from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.objects import Objects
 from store.delta.segment_files import SegmentFiles
 from store.errors import StoreError
-from store.observer import Checkpointed, Compacted, Failed, Observer
+from store.observer import Checkpointed, Cleaned, Compacted, Failed, Observer, Vacuumed
 
 LOOK_EVERY: Final = 16
 """Commits between two looks at what is due."""
 CHECKPOINT_EVERY: Final = 500
 """Commits between two checkpoints."""
+CHECKPOINT_ROWS: Final = 1 << 17
+"""New events after which there is a checkpoint all the same, with a heads file: so many are not in one, at most."""
+CLEAN_EVERY_S: Final = 60.0
+BEHIND: Final = 400
+"""Commits since the last finished look, from which on upkeep counts as behind."""
+RETENTION_S: Final = 3600.0
+"""So long a replaced file stays for readers of an older state."""
+KEPT_FILES: Final = 20_000
+"""So many replaced files stay at most: they are entries of every checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What upkeep did, or would do."""
+
+    compacted: list[Compacted]
+    checkpointed: Checkpointed
+    cleaned: Cleaned
+    vacuumed: Vacuumed
 
 
 class Upkeep:
-    """Compaction and checkpoints of one log, on demand and by itself."""
+    """Compaction, checkpoints, clean-up and vacuum of one log, on demand and by itself. Several at once are harmless."""
 
-    def __init__(self, objects: Objects, log: Log, files: SegmentFiles, observer: Observer) -> None:
-        self._objects, self._log, self._files, self._observer = objects, log, files, observer
-        self._commits = 0
+    def __init__(self, objects: Objects, log: Log, files: SegmentFiles, heads: Heads, observer: Observer) -> None:
+        self._objects, self._log, self._files, self._heads, self._observer = objects, log, files, heads, observer
+        self._commits = self._looked_at = 0
+        self._cleaned_s = time.monotonic()
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def committed(self) -> None:
-        """Hear of a commit; called on the committer's thread, so it only counts and wakes."""
+    def committed(self, events: int) -> bool:
+        """Hear of a commit; called on the committer's thread, so it only counts and wakes. Is upkeep behind?"""
         self._commits += 1
-        if self._commits % LOOK_EVERY == 0:
+        if self._commits % LOOK_EVERY == 0 or events >= CHECKPOINT_ROWS:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="alluvium-upkeep", daemon=True)
                 self._thread.start()
             self._wake.set()
+        return self._commits - self._looked_at > BEHIND
+
+    # On demand --------------------------------------------------------------------------------------------------
 
     def compact(self) -> list[Compacted]:
-        """Merge until only whole runs are left. Several at once are harmless."""
         self._log.refresh()
         return self._merge(lambda: compaction.mergeable(self._log.segments()))
 
     def checkpoint(self) -> Checkpointed:
-        """Write a checkpoint of the newest commit."""
         began = time.monotonic()
-        self._log.refresh()
-        version = self._log.version
-        checkpoint.write(self._objects, version)
-        self._log.checkpointed = version
-        done = Checkpointed(version, time.monotonic() - began)
+        with self._log.lock:
+            self._log.refresh()
+            state = self._log.state()
+            self._heads.turn_page(state.head)
+        data_bytes = checkpoint.write(self._objects, state)
+        self._log.checkpointed = state.version
+        streams, head_bytes = self._save_heads(state)
+        done = Checkpointed(state.version, data_bytes, streams, head_bytes, time.monotonic() - began)
         self._observer.record(done)
         return done
+
+    def clean_log(self, older_than_s: float = log_cleanup.YOUNGEST_S, dry_run: bool = False) -> Cleaned:
+        done = log_cleanup.clean(self._objects, older_than_s, _now_ms(), dry_run)
+        if not dry_run:
+            self._observer.record(done)
+        return done
+
+    def vacuum(self, retention_s: float = RETENTION_S, dry_run: bool = False) -> Vacuumed:
+        self._log.refresh()
+        until_ms = vacuuming.expired(self._log, retention_s, KEPT_FILES, _now_ms()) or 0
+        done = vacuuming.vacuum(self._objects, self._log, until_ms, dry_run)
+        if not dry_run:
+            self._observer.record(done)
+        return done
+
+    def maintain(self) -> Maintained:
+        return Maintained(self.compact(), self.checkpoint(), self.clean_log(), self.vacuum())
 
     def close(self) -> None:
         self._stopped = True
@@ -62,16 +107,48 @@ class Upkeep:
         if self._thread is not None:
             self._thread.join()
 
+    # By itself --------------------------------------------------------------------------------------------------
+
     def _run(self) -> None:
         while not self._stopped:
             self._wake.wait()
             self._wake.clear()
+            commits = self._commits
             try:
-                self._merge(lambda: [] if self._stopped else compaction.due(self._log.segments()))
-                if not self._stopped and self._log.version - self._log.checkpointed >= CHECKPOINT_EVERY:
-                    self.checkpoint()
+                self._look()
             except StoreError as error:            # the log is whole without it: say so, and try again at the next look
                 self._observer.record(Failed("upkeep", str(error)))
+            self._looked_at = commits
+
+    def _look(self) -> None:
+        self._merge(lambda: [] if self._stopped else compaction.due(self._log.segments()))
+        if not self._stopped and self._checkpoint_is_due():
+            self.checkpoint()
+        if not self._stopped and time.monotonic() - self._cleaned_s > CLEAN_EVERY_S:
+            self._cleaned_s = time.monotonic()
+            self.clean_log()
+            if (until_ms := vacuuming.expired(self._log, RETENTION_S, KEPT_FILES, _now_ms())) is not None:
+                self._observer.record(vacuuming.expire(self._objects, self._log, until_ms))
+
+    def _checkpoint_is_due(self) -> bool:
+        if self._log.version - self._log.checkpointed < CHECKPOINT_EVERY and self._heads.uncovered(self._log.head) < CHECKPOINT_ROWS:
+            return False
+        self._log.checkpointed = max(self._log.checkpointed, checkpoint.hinted(self._objects) or -1)   # another's will do
+        return self._log.version - self._log.checkpointed >= CHECKPOINT_EVERY or self._heads.uncovered(self._log.head) >= CHECKPOINT_ROWS
+
+    def _save_heads(self, state: State) -> tuple[int, int]:
+        """The heads file of a state that is durable by its checkpoint. Streams and bytes written."""
+        chain = head_runs.load(self._objects, state.head)
+        covered = chain[-1].until if chain else 0
+        streams = size_bytes = 0
+        if covered < state.head:
+            chain = head_runs.add(chain, self._heads.derive(covered, state.head, state.segments))
+            streams, size_bytes = chain[-1].table.num_rows, head_runs.write(self._objects, chain[-1])
+            chain = head_runs.load(self._objects, state.head)        # mapped files in place of memory
+        with self._log.lock:
+            self._heads.install(chain)
+        self._objects.delete([entry.path for entry in head_runs.superseded(self._objects, chain)])
+        return streams, size_bytes
 
     def _merge(self, choose: Callable[[], Run]) -> list[Compacted]:
         merged = []
@@ -81,3 +158,7 @@ class Upkeep:
                 self._observer.record(done)
                 merged.append(done)
         return merged
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

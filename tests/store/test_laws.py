@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, StoreError, open_store
-from store.delta import actions, committer, compaction, heads, reader, segment, segment_files, upkeep
+from store.delta import actions, committer, compaction, heads, log, log_cleanup, reader, segment, segment_files, upkeep
 from store.delta.delta_store import DeltaEventStore
 from tests.store.facts import facts, table
 from tests.store.model import Model, Row
@@ -188,6 +188,13 @@ class DeltaLaws(Laws):
     def checkpoint(self, handle: int) -> None:
         self.delta(handle).checkpoint()
 
+    @rule(handle=handles)
+    def tidy(self, handle: int) -> None:
+        """So that the other handle finds nothing where it would look next."""
+        self.delta(handle).checkpoint()
+        self.delta(handle).clean_log(0)
+        self.delta(handle).vacuum(0)
+
     def teardown(self) -> None:
         try:
             super().teardown()
@@ -213,7 +220,18 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "REMEMBERED_IDS", 10)
     monkeypatch.setattr(upkeep, "LOOK_EVERY", 4)
     monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 10)
+    monkeypatch.setattr(upkeep, "CLEAN_EVERY_S", 0)
+    monkeypatch.setattr(upkeep, "KEPT_FILES", 5)
     monkeypatch.setattr(compaction, "DUE_RUNS", 4)
+    monkeypatch.setattr(heads, "REMEMBERED_STREAMS", 3)
+    monkeypatch.setattr(heads, "FEW", 2)
+
+
+@pytest.fixture(autouse=True)
+def everybody_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log files go at once, so nobody may rely on having seen the log a moment ago."""
+    monkeypatch.setattr(log, "ASLEEP_S", 0)
+    monkeypatch.setattr(log_cleanup, "YOUNGEST_S", 0)
 
 
 def test_memory_keeps_the_laws() -> None:
