@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 
 from store.aio import Answer, AsyncEventStore
@@ -219,7 +220,10 @@ class DeltaEventStore:
         return reader.read_stream(self._files, self._log.segments(), stream_id, after, until, columns)
 
     def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
-        return reader.find_events(self._files, self._log.segments(), stream_ids, event_ids)
+        earliest = self._heads.earliest(pl.Series(stream_ids).unique())
+        if earliest is None:                       # streams that do not exist hold no events: nothing need be read
+            return pa.nulls(len(event_ids), pa.int64())
+        return reader.find_events(self._files, [s for s in self._log.segments() if s.last >= earliest], stream_ids, event_ids)
 
     def _check_open(self) -> None:
         if self._closed:

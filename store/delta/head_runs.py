@@ -25,6 +25,7 @@ GROWTH: Final = 4
 """A run takes in the one before it unless that one is this many times longer: few runs, and few rewritings of each."""
 
 _SCHEMA: Final = pa.schema({"high": pa.uint64(), "low": pa.uint64(), "version": pa.int64(), "first": pa.int64(), "last": pa.int64()})
+_HEAD: Final = {"version": pl.Int64, "first": pl.Int64, "last": pl.Int64}
 _NAME: Final = re.compile(r"_heads/([0-9]{20})-([0-9]{20})-([0-9a-f]{8})\.arrow").fullmatch
 
 
@@ -56,21 +57,21 @@ class HeadRun:
         return None
 
 
-    def find_all(self, streams: pl.DataFrame) -> pl.Series:
-        """The versions of many streams, given by their hashes (columns high and low); null for those not in the run."""
+    def find_all(self, streams: pl.DataFrame) -> pl.DataFrame:
+        """The heads (version, first, last) of many streams, given by their hashes (high, low); null for those not in the run."""
         if not len(self.highs):
-            return pl.repeat(None, len(streams), dtype=pl.Int64, eager=True)
-        high, low, version = (pl.Series(self.table[name]) for name in ("high", "low", "version"))
-        places = high.search_sorted(streams["high"]).clip(0, len(high) - 1)
-        found = pl.DataFrame({"high": high.gather(places), "low": low.gather(places), "version": version.gather(places)})
-        hit = (found["high"] == streams["high"]) & (found["low"] == streams["low"])
+            return pl.DataFrame(schema=_HEAD).clear(len(streams))
+        run = pl.DataFrame(self.table)
+        found = run[run["high"].search_sorted(streams["high"]).clip(0, len(run) - 1)]
+        half = found["high"] == streams["high"]
+        hit = half & (found["low"] == streams["low"])
+        heads = found.select(pl.when(hit).then(name).alias(name) for name in Head._fields)
         # Two streams of a run that share half a hash: some day there will be such a pair.
-        twins = (found["high"] == streams["high"]) & ~hit
-        versions = found.select(pl.when(hit).then("version"))["version"]
-        for place in twins.arg_true():
-            head = self.find((streams["high"][place], streams["low"][place]))
-            versions[place] = head.version if head else None
-        return versions
+        for place in (half & ~hit).arg_true():
+            if head := self.find((streams["high"][place], streams["low"][place])):
+                for name, value in head._asdict().items():
+                    heads[place, name] = value
+        return heads
 
 
 def hash_of(stream_id: str) -> tuple[int, int]:

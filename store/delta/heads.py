@@ -76,8 +76,16 @@ class Heads:
             return list(fresh)
         self._cover()
         hashes = head_runs.hashes(stream_ids)
-        saved = [run.find_all(hashes) for run in reversed(self._runs)]
+        saved = [run.find_all(hashes)["version"] for run in reversed(self._runs)]
         return list(pl.select(pl.coalesce(fresh, *saved, pl.lit(0)))[:, 0])
+
+    def earliest(self, stream_ids: pl.Series) -> int | None:
+        """No event of these streams lies before this position; None: none of them exists."""
+        self._cover()
+        hashes = head_runs.hashes(stream_ids)
+        firsts = [self._pages[0].after + 1] if any(self._fresh(stream_id) for stream_id in stream_ids) else []
+        firsts += [first for run in self._runs if (first := run.find_all(hashes)["first"].min()) is not None]
+        return min(firsts, default=None)
 
     def spans(self, stream_id: str, head: int) -> list[tuple[int, int]]:
         """Ranges of positions outside of which no event of the stream lies."""

@@ -64,8 +64,8 @@ def test_two_runs_joined_know_what_one_run_knows(stream_ids: list[str], data: st
 def test_many_are_found_at_once_as_one_by_one(stream_ids: list[str]) -> None:
     heads = run(placed(stream_ids[: len(stream_ids) // 2 + 1]))
     asked = pl.Series(sorted({*stream_ids, "nobody"}))
-    one_by_one = [head.version if (head := heads.find(hash_of(stream_id))) else None for stream_id in asked]
-    assert heads.find_all(head_runs.hashes(asked)).to_list() == one_by_one
+    one_by_one = [heads.find(hash_of(stream_id)) or (None, None, None) for stream_id in asked]
+    assert heads.find_all(head_runs.hashes(asked)).rows() == one_by_one
 
 
 def test_streams_that_share_half_a_hash_are_told_apart() -> None:
@@ -74,7 +74,8 @@ def test_streams_that_share_half_a_hash_are_told_apart() -> None:
     assert heads.find((7, 2)) == Head(20, 2, 5)
     assert heads.find((7, 3)) is None
     asked = pl.DataFrame({"high": [7, 7, 7, 9, 8], "low": [2, 1, 3, 1, 1]}, {"high": pl.UInt64, "low": pl.UInt64})
-    assert heads.find_all(asked).to_list() == [20, 10, None, 30, None]
+    assert heads.find_all(asked)["version"].to_list() == [20, 10, None, 30, None]
+    assert heads.find_all(asked)["last"].to_list() == [5, 4, None, 6, None]
 
 
 def test_chain_stays_short_and_keeps_all(objects: LocalObjects) -> None:
