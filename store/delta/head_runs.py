@@ -120,14 +120,19 @@ def write(objects: Objects, run: HeadRun) -> int:
     return len(body)
 
 
-def load(objects: Objects, head: int) -> list[HeadRun]:
-    """The saved runs that follow one another from position 0 on, up to `head` at most. A damaged one counts as missing."""
+def load(objects: Objects, head: int, known: Sequence[HeadRun] = ()) -> list[HeadRun]:
+    """The saved runs that follow one another from position 0 on, up to `head` at most. A damaged one counts as missing.
+
+    Those that are `known` already are not read again.
+    """
     chain: list[HeadRun] = []
+    at_hand = {(run.after, run.until): run for run in known}
     listed = [(int(name[1]), int(name[2]), entry) for entry in objects.list(FOLDER) if (name := _NAME(entry.path))]
     while True:
         until = chain[-1].until if chain else 0
         choice = sorted(((end, entry) for start, end, entry in listed if start == until < end <= head), reverse=True)
-        run = next((run for end, entry in choice if (run := _read(objects, entry, until, end)) is not None), None)
+        runs = (at_hand.get((until, end)) or _read(objects, entry, until, end) for end, entry in choice)
+        run = next((run for run in runs if run is not None), None)
         if run is None:
             return chain
         chain.append(run)

@@ -24,6 +24,8 @@ REMEMBERED_IDS: Final = 100_000
 REMEMBERED_STREAMS: Final = 100_000
 """Streams of commits not yet in a head run that are kept in memory; beyond that they are read from the log again."""
 FEW: Final = 200
+STALE_EVENTS: Final = 1 << 17
+"""After so many new events a reader looks whether heads of them have been saved."""
 
 StreamReader = Callable[[str, int, int | None], pa.Table]
 """(stream, after, until) -> the columns event_id, version, position of those events."""
@@ -51,7 +53,7 @@ class Heads:
         """`read_versions`: the columns stream_id, version, position of a segment."""
         self._objects, self._segments, self._read_versions, self._read_stream = objects, segments, read_versions, read_stream
         self._runs: list[HeadRun] = []
-        self._loaded = False
+        self._looked_at = -1
         self._pages = [Page(0)]
         self._places: OrderedDict[str, dict[str, Place]] = OrderedDict()
         self._unsorted: list[Stretch] = []
@@ -89,14 +91,16 @@ class Heads:
 
     def spans(self, stream_id: str, head: int) -> list[tuple[int, int]]:
         """Ranges of positions outside of which no event of the stream lies."""
-        self._load()
+        if self._looked_at < 0 or head - max(self._covered, self._looked_at) > STALE_EVENTS:
+            self._look(head)
         stream = hash_of(stream_id)
         known = [(at.first, at.last) for run in self._runs if (at := run.find(stream))]
         return [*known, (self._covered + 1, head)]
 
     def uncovered(self, head: int) -> int:
-        """How many positions no saved run knows."""
-        self._load()
+        """How many positions no run knows."""
+        if self._looked_at < 0:
+            self._look(head)
         return head - self._covered
 
     # Commits ----------------------------------------------------------------------------------------------------
@@ -136,7 +140,7 @@ class Heads:
 
     def install(self, chain: Sequence[HeadRun]) -> None:
         """Use these saved runs, and let go of the pages that they cover."""
-        self._runs, self._loaded = list(chain), True
+        self._runs = list(chain)
         while len(self._pages) > 1 and self._pages[1].after <= self._covered:
             self._pages.pop(0)
 
@@ -165,16 +169,21 @@ class Heads:
     def _fresh(self, stream_id: str) -> int | None:
         return next((known for page in reversed(self._pages) if (known := page.versions.get(stream_id)) is not None), None)
 
-    def _load(self) -> None:
-        if not self._loaded:
-            self._runs, self._loaded = head_runs.load(self._objects, max((s.last for s in self._segments()), default=0)), True
-
     def _cover(self) -> None:
         """See to it that every position is in a run or in a page."""
-        self._load()
         since = self._pages[0].after
         if self._covered < since:
-            self._runs = head_runs.add(self._runs, self.derive(self._covered, since, self._segments()))
+            segments = self._segments()
+            self._look(max(segment.last for segment in segments))
+            if self._covered < since:
+                self._runs = head_runs.add(self._runs, self.derive(self._covered, since, segments))
+
+    def _look(self, head: int) -> None:
+        """See what has been saved, perhaps by others."""
+        saved = head_runs.load(self._objects, head, self._runs)
+        if saved and saved[-1].until > self._covered:
+            self._runs = saved
+        self._looked_at = head
 
     def _within(self, segment: Segment, after: int, until: int) -> pa.Table:
         table = self._read_versions(segment)

@@ -131,10 +131,13 @@ class Upkeep:
                 self._observer.record(vacuuming.expire(self._objects, self._log, until_ms))
 
     def _checkpoint_is_due(self) -> bool:
-        if self._log.version - self._log.checkpointed < CHECKPOINT_EVERY and self._heads.uncovered(self._log.head) < CHECKPOINT_ROWS:
+        with self._log.lock:
+            if self._heads.uncovered(self._log.head) >= CHECKPOINT_ROWS:
+                return True
+        if self._log.version - self._log.checkpointed < CHECKPOINT_EVERY:
             return False
         self._log.checkpointed = max(self._log.checkpointed, checkpoint.hinted(self._objects) or -1)   # another's will do
-        return self._log.version - self._log.checkpointed >= CHECKPOINT_EVERY or self._heads.uncovered(self._log.head) >= CHECKPOINT_ROWS
+        return self._log.version - self._log.checkpointed >= CHECKPOINT_EVERY
 
     def _save_heads(self, state: State) -> tuple[int, int]:
         """The heads file of a state that is durable by its checkpoint. Streams and bytes written."""
