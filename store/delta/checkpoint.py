@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from store.delta.actions import NotOursError, Segment, check_metadata, check_protocol, segment_of
 from store.delta.objects import Objects
+from store.delta.reason import reason
 from store.errors import StorageError
 
 _HINT: Final = "_delta_log/_last_checkpoint"
@@ -30,10 +31,13 @@ def write(objects: Objects, version: int) -> None:
 
     The version is named because a listing taken while others commit may show commit n + 1 without n, and fail.
     """
+    failed = None
     try:
         deltalake.DeltaTable(objects.uri, version=version, storage_options=dict(objects.storage_options())).create_checkpoint()
     except (deltalake.exceptions.DeltaError, OSError) as error:
-        raise StorageError(f"cannot write a checkpoint of {objects.uri} ({error})") from error
+        failed = StorageError(f"cannot write a checkpoint of {objects.uri} ({reason(error)})")
+    if failed is not None:                         # without the cause: its text can quote what was sent
+        raise failed
     objects.sync(_path(version))
     objects.sync(_HINT)
 
