@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -15,6 +15,7 @@ from obstore.store import from_url
 
 from store.delta import connection
 from store.delta.breaker import Breaker
+from store.delta.machine_turns import MachineTurns
 from store.delta.objects import Entry
 from store.delta.places import inside
 from store.delta.reason import reason
@@ -43,6 +44,7 @@ class RemoteObjects:
         self.uri = uri.rstrip("/")
         self._breaker = Breaker(self.uri, observer, _unanswered)
         self._size = lru_cache(REMEMBERED_SIZES)(self._asked_size)  # what is opened for random reading never changes
+        self._turns = MachineTurns(self.uri)
         connection.check_endpoint()
         try:
             self._store: Any = from_url(self.uri, client_options=connection.client_options(), retry_config=connection.retry_config())
@@ -110,7 +112,7 @@ class RemoteObjects:
         """An object that was put is durable."""
 
     def turn(self) -> AbstractContextManager[bool]:
-        return nullcontext(False)
+        return self._turns.turn()
 
     def location(self, path: str) -> str:
         return f"{self.uri}/{inside(path)}"
@@ -122,7 +124,7 @@ class RemoteObjects:
         return RemoteFiles(self.uri, self.ranges)
 
     def close(self) -> None:
-        """Connections close with the process."""
+        self._turns.close()                        # connections close with the process
 
     def _ask(self, doing: str, path: str, verb: Callable[[], T]) -> T:
         place = self.location(path)

@@ -231,9 +231,32 @@ def test_a_path_out_of_the_table_is_refused(s3_environment: str, operation: str,
         }[operation]()
 
 
-def test_a_turn_is_not_waited_for(objects: RemoteObjects) -> None:
-    with objects.turn() as look_first, objects.turn():
-        assert look_first is False
+def turned(objects: RemoteObjects) -> bool:
+    with objects.turn() as look_first:
+        return look_first
+
+
+def test_a_writer_looks_first_only_after_the_turn_of_another(objects: RemoteObjects) -> None:
+    other = at(objects.uri)
+    turned(objects)
+    assert [turned(objects), turned(other), turned(other), turned(objects), turned(objects)] == [False, True, False, True, False]
+
+
+def test_one_handle_at_a_time_has_the_turn(s3_warehouse: str) -> None:
+    inside: list[int] = []
+
+    def take(number: int) -> list[int]:
+        objects, met = at(s3_warehouse), []
+        for _ in range(30):
+            with objects.turn():
+                inside.append(number)
+                objects.get("absent")              # long enough to be met
+                met.append(len(inside))
+                inside.pop()
+        return met
+
+    with ThreadPoolExecutor(4) as threads:
+        assert [met for mets in threads.map(take, range(4)) for met in mets] == [1] * 120
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +54,18 @@ def test_each_commit_of_many_is_two_puts(store: DeltaEventStore, proxy: Proxy) -
     assert proxy.counted() == COMMIT * 10
 
 
-def test_a_lost_race_costs_a_look_at_the_winner_and_the_commit_anew(store: DeltaEventStore, proxy: Proxy, s3_warehouse: str) -> None:
+def test_after_another_writer_of_this_machine_a_look_comes_first(store: DeltaEventStore, proxy: Proxy, s3_warehouse: str) -> None:
+    with open_store(s3_warehouse) as other:
+        other.append("b", facts(1))
+    proxy.asked.clear()
+    store.append("a", facts(1), 3)
+    assert proxy.counted() == ["GET log", "GET log", *COMMIT]
+
+
+def test_a_lost_race_costs_a_look_at_the_winner_and_the_commit_anew(
+    store: DeltaEventStore, proxy: Proxy, s3_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # as on another machine
     with open_store(s3_warehouse) as other:
         other.append("b", facts(1))
     proxy.asked.clear()
