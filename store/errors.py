@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple, Self
 
 
@@ -85,6 +86,20 @@ class StoreClosedError(StoreError):
 
 class StorageError(StoreError):
     """Disk or object store failed and nothing was committed. Mend the storage, then try again."""
+
+
+class StorageUnavailableError(StorageError):
+    """The object store has not answered for a while and is left alone: nothing was sent. Try again after `retry_after_s` seconds.
+
+    `failures` calls in a row failed since `since`, the last one because of `reason`.
+    """
+
+    def __init__(self, place: str, failures: int, since: datetime, reason: str, retry_after_s: float) -> None:
+        self.place, self.failures, self.since, self.reason, self.retry_after_s = place, failures, since, reason, retry_after_s
+        super().__init__(
+            f"{place} does not answer: {failures} calls in a row have failed since {since:%Y-%m-%d %H:%M:%S} UTC, the last one with "
+            f"({reason}); nothing was sent and nothing was committed; the next try is made in {retry_after_s:.1f} s: try again then"
+        )
 
 
 def _shown(value: object) -> str:

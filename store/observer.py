@@ -78,7 +78,17 @@ class Failed:
     error: str
 
 
-Measurement = Committed | Refused | Compacted | Checkpointed | Cleaned | Vacuumed | Failed
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Storage stopped answering, is tried once, or answers again. `state`: "open", "half-open" or "closed"; `failures`: calls in a row."""
+
+    place: str
+    state: str
+    failures: int
+    reason: str
+
+
+Measurement = Committed | Refused | Compacted | Checkpointed | Cleaned | Vacuumed | Failed | Circuit
 
 
 class Observer(Protocol):
@@ -88,13 +98,13 @@ class Observer(Protocol):
 
 
 class LoggingObserver:
-    """Writes each measurement to the logger `alluvium`: failures as warnings, the rest at debug level."""
+    """Writes each measurement to the logger `alluvium`: failures and what storage does about them as warnings, the rest at debug level."""
 
     def __init__(self) -> None:
         self._logger = logging.getLogger("alluvium")
 
     def record(self, measurement: Measurement) -> None:
-        level = logging.WARNING if isinstance(measurement, Failed) else logging.DEBUG
+        level = logging.WARNING if isinstance(measurement, Failed | Circuit) else logging.DEBUG
         if self._logger.isEnabledFor(level):
             facts = " ".join(f"{name}={value}" for name, value in asdict(measurement).items())
             self._logger.log(level, "%s %s", type(measurement).__name__.lower(), facts)

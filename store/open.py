@@ -17,7 +17,8 @@ def open_store(uri: str, create: bool = False, observer: Observer | None = None,
 
     TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer.
     """
-    objects = objects_at(join(uri, "events"))
+    observer = LoggingObserver() if observer is None else observer
+    objects = objects_at(join(uri, "events"), observer)
     if create:
         create_log(objects, clock() // 1000)
-    return DeltaEventStore(objects, observer or LoggingObserver(), clock)
+    return DeltaEventStore(objects, observer, clock)

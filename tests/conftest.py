@@ -31,11 +31,17 @@ def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return s3_endpoint
 
 
-@pytest.fixture
-def s3_warehouse(s3_environment: str) -> str:
-    """A fresh prefix in a fresh bucket."""
+@pytest.fixture(scope="session")
+def s3_bucket(s3_endpoint: str) -> str:
+    """One for all tests: each has its own prefix."""
     import boto3
 
-    bucket = f"warehouse-{uuid.uuid4().hex}"
-    boto3.client("s3", endpoint_url=s3_environment, region_name="us-east-1").create_bucket(Bucket=bucket)
-    return f"s3://{bucket}/prefix"
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "not-a-secret"}
+    boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1", **keys).create_bucket(Bucket="warehouses")
+    return "warehouses"
+
+
+@pytest.fixture
+def s3_warehouse(s3_environment: str, s3_bucket: str) -> str:
+    """A fresh prefix."""
+    return f"s3://{s3_bucket}/{uuid.uuid4().hex}"

@@ -139,13 +139,14 @@ class Log:
         the outcome known, and a version higher than this one may be tried. OutcomeUnknownError: storage stayed mute.
         """
         patience = time.monotonic() + SETTLE_S
-        unknown = False
+        unknown = taken = False
         for attempt in itertools.count():
             try:
                 began_s = _now_s()
                 if self._objects.put_if_absent(log_path(version), body):
                     return self._succeeded(version, began_s)
                 # It may be ours all the same: storage repeats a put whose reply was lost, and finds its own object.
+                taken = True
                 if (there := self._objects.get(log_path(version))) is not None:
                     if commit_id_of(there) == commit_id:
                         return self._succeeded(version, began_s)
@@ -156,7 +157,7 @@ class Log:
                     raise
                 time.sleep(random.uniform(0.5, 1.0) * min(1.0, 0.02 * 2**attempt))
             except (StorageError, StoreClosedError) as error:
-                if not unknown:
+                if not (unknown or taken):
                     raise
                 untold = f"commit {version} may or may not be durable ({error}): open the store and append the same again"
                 raise OutcomeUnknownError(untold) from error

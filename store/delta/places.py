@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from store.delta.objects import Objects
 from store.errors import TableRefusedError
+from store.observer import LoggingObserver, Observer
 
 _REMOTE: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 
@@ -18,11 +19,14 @@ def join(uri: str, name: str) -> str:
     return f"{uri.rstrip('/')}/{name}" if uri else name
 
 
-def objects_at(uri: str) -> Objects:
-    """The storage at a path, a file: URI or an object-store URI. TableRefusedError: another kind of place."""
+def objects_at(uri: str, observer: Observer | None = None) -> Objects:
+    """The storage at a path, a file: URI or an object-store URI. TableRefusedError: another kind of place.
+
+    `observer` is told when an object store stops answering, and when it answers again.
+    """
     scheme, separator, rest = uri.partition("://")
     if scheme.lower() in _REMOTE and separator:
-        return _remote(scheme.lower(), rest)
+        return _remote(scheme.lower(), rest, LoggingObserver() if observer is None else observer)
     if uri.lower().startswith("file:/"):
         return _directory(_path(uri))
     if not separator:
@@ -44,7 +48,7 @@ def _directory(path: str) -> Objects:
     return LocalObjects(Path(path).expanduser())
 
 
-def _remote(scheme: str, rest: str) -> Objects:
+def _remote(scheme: str, rest: str, observer: Observer) -> Objects:
     from store.delta.remote_objects import RemoteObjects
 
     uri = f"{scheme}://{rest}"
@@ -52,7 +56,7 @@ def _remote(scheme: str, rest: str) -> Objects:
         raise TableRefusedError(_shown(uri), "its URI holds a password", "give credentials by the environment")
     if any(sign in rest for sign in "?#%"):        # each library reads them in its own way
         raise TableRefusedError(_shown(uri), "its URI holds one of ? # %", "name the bucket and a plain prefix; give credentials by the environment")
-    return RemoteObjects(uri)
+    return RemoteObjects(uri, observer)
 
 
 def _path(uri: str) -> str:

@@ -8,8 +8,15 @@ import pytest
 from store import EventStore, MemoryEventStore, open_store
 
 
-@pytest.fixture(params=["memory", "delta"])
+@pytest.fixture(params=["memory", "delta", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
-    """The contract holds for both."""
-    with MemoryEventStore() if request.param == "memory" else open_store(str(tmp_path / "warehouse"), create=True) as store:
+    """The contract holds for all."""
+    match request.param:
+        case "memory":
+            opened: EventStore = MemoryEventStore()
+        case "delta":
+            opened = open_store(str(tmp_path / "warehouse"), create=True)
+        case _:
+            opened = open_store(request.getfixturevalue("s3_warehouse"), create=True)
+    with opened as store:
         yield store

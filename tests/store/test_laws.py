@@ -165,9 +165,12 @@ class Laws(RuleBasedStateMachine):
 class DeltaLaws(Laws):
     """Two handles of one warehouse, as in two processes; compacted, checkpointed and opened anew at any moment."""
 
+    def place(self) -> str:
+        return self.resources.enter_context(TemporaryDirectory())
+
     def opened(self) -> list[EventStore]:
         self.resources = ExitStack()
-        self.warehouse = self.resources.enter_context(TemporaryDirectory())
+        self.warehouse = self.place()
         return [self.resources.enter_context(open_store(self.warehouse, create=True)) for _ in range(2)]
 
     def delta(self, handle: int) -> DeltaEventStore:
@@ -245,6 +248,15 @@ def test_delta_keeps_the_laws() -> None:
 @pytest.mark.usefixtures("small_numbers")
 def test_delta_keeps_the_laws_by_every_path() -> None:
     run_state_machine_as_test(DeltaLaws, settings=_examples(40, 40))
+
+
+@pytest.mark.usefixtures("small_numbers")
+def test_delta_keeps_the_laws_in_an_object_store(s3_warehouse: str) -> None:
+    class RemoteLaws(DeltaLaws):
+        def place(self) -> str:
+            return f"{s3_warehouse}/{uuid.uuid4().hex}"
+
+    run_state_machine_as_test(RemoteLaws, settings=_examples(4, 25))
 
 
 def _examples(examples: int, steps: int) -> settings:

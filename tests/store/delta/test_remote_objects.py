@@ -15,13 +15,18 @@ from obstore.exceptions import PermissionDeniedError
 
 from store import OutcomeUnknownError, StorageError
 from store.delta.remote_objects import RemoteObjects
+from store.observer import LoggingObserver
 
 Answering = Callable[..., RemoteObjects]
 
 
+def at(uri: str) -> RemoteObjects:
+    return RemoteObjects(uri, LoggingObserver())
+
+
 @pytest.fixture
 def objects(s3_warehouse: str) -> RemoteObjects:
-    return RemoteObjects(s3_warehouse)
+    return at(s3_warehouse)
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def answering(s3_environment: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        return RemoteObjects("s3://bucket/prefix")
+        return at("s3://bucket/prefix")
 
     yield make
     for server in servers:
@@ -86,14 +91,14 @@ def test_of_eight_racing_threads_exactly_one_wins_each_name(s3_warehouse: str) -
     start = threading.Barrier(8)
 
     def race(number: int) -> list[tuple[str, int]]:
-        objects = RemoteObjects(s3_warehouse)
+        objects = at(s3_warehouse)
         start.wait()
         return [(f"{name}.json", number) for name in range(50) if objects.put_if_absent(f"{name}.json", str(number).encode())]
 
     with ThreadPoolExecutor(8) as threads:
         won = [win for wins in threads.map(race, range(8)) for win in wins]
     assert Counter(name for name, _ in won) == {f"{name}.json": 1 for name in range(50)}
-    objects = RemoteObjects(s3_warehouse)
+    objects = at(s3_warehouse)
     assert all(objects.get(name) == str(number).encode() for name, number in won)
 
 
@@ -118,7 +123,7 @@ def test_put_if_absent_refused_after_a_lost_reply_may_have_landed(answering: Ans
 def test_put_if_absent_where_conditional_puts_are_switched_off_wrote_nothing(objects: RemoteObjects, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
     with pytest.raises(StorageError, match="nothing was committed"):
-        RemoteObjects(objects.uri).put_if_absent("1.json", b"x")
+        at(objects.uri).put_if_absent("1.json", b"x")
     assert objects.get("1.json") is None
 
 
@@ -127,7 +132,7 @@ def test_a_repeated_put_whose_first_reply_was_lost_says_that_the_object_is_there
 
 
 def test_a_bucket_that_is_not_there_is_a_storage_error(s3_environment: str) -> None:
-    objects = RemoteObjects("s3://no-such-bucket/prefix")
+    objects = at("s3://no-such-bucket/prefix")
     with pytest.raises(StorageError, match="404 Not Found"):
         objects.put("a", b"x")
     with pytest.raises(StorageError, match="404 Not Found"):
@@ -152,7 +157,7 @@ def test_a_refusal_is_told_without_addresses_or_the_reply(answering: Answering, 
         operation(objects)
     assert not any(told in str(failed.value) for told in ("http://", "testing", "not-a-secret"))
     assert failed.value.__cause__ is None
-    assert failed.value.__suppress_context__
+    assert failed.value.__context__ is None
 
 
 @pytest.mark.parametrize("rows", [10, 200_000], ids=["smaller than one read", "several row groups"])
@@ -213,7 +218,7 @@ def test_deleting_takes_also_what_is_gone(objects: RemoteObjects) -> None:
 @pytest.mark.parametrize("path", ["../x", "/x", "%2e%2e/x"])
 @pytest.mark.parametrize("operation", ["put", "put_if_absent", "get", "open", "list", "delete", "location"])
 def test_a_path_out_of_the_table_is_refused(s3_environment: str, operation: str, path: str) -> None:
-    objects = RemoteObjects("s3://bucket/prefix")
+    objects = at("s3://bucket/prefix")
     with pytest.raises(ValueError, match="does not lie below the table"):
         {
             "put": lambda: objects.put(path, b""),
@@ -226,9 +231,32 @@ def test_a_path_out_of_the_table_is_refused(s3_environment: str, operation: str,
         }[operation]()
 
 
-def test_a_turn_is_not_waited_for(objects: RemoteObjects) -> None:
-    with objects.turn() as look_first, objects.turn():
-        assert look_first is False
+def turned(objects: RemoteObjects) -> bool:
+    with objects.turn() as look_first:
+        return look_first
+
+
+def test_a_writer_looks_first_only_after_the_turn_of_another(objects: RemoteObjects) -> None:
+    other = at(objects.uri)
+    turned(objects)
+    assert [turned(objects), turned(other), turned(other), turned(objects), turned(objects)] == [False, True, False, True, False]
+
+
+def test_one_handle_at_a_time_has_the_turn(s3_warehouse: str) -> None:
+    inside: list[int] = []
+
+    def take(number: int) -> list[int]:
+        objects, met = at(s3_warehouse), []
+        for _ in range(30):
+            with objects.turn():
+                inside.append(number)
+                objects.get("absent")              # long enough to be met
+                met.append(len(inside))
+                inside.pop()
+        return met
+
+    with ThreadPoolExecutor(4) as threads:
+        assert [met for mets in threads.map(take, range(4)) for met in mets] == [1] * 120
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])
@@ -238,7 +266,7 @@ def test_the_endpoint_comes_from_any_of_the_usual_variables(
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv(variable, s3_endpoint)
-    objects = RemoteObjects(s3_warehouse)
+    objects = at(s3_warehouse)
     deltalake.write_deltalake(objects.uri, pa.table({"n": [1]}), storage_options=dict(objects.storage_options()))
     assert [entry.path for entry in objects.list("_delta_log")] == ["_delta_log/00000000000000000000.json"]
 
@@ -254,13 +282,13 @@ def test_a_filesystem_uses_the_endpoint_of_its_own_time(
     objects: RemoteObjects, s3_endpoint: str, answering: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objects.put("a", b"x")
-    answering(403)
+    elsewhere = objects.uri.replace("s3://", "s3://not-")
     with pytest.raises(PermissionDeniedError):
-        objects.filesystem().cat_file(objects.location("a"))
+        answering(403).filesystem().cat_file(f"{elsewhere}/a")
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
     assert objects.filesystem().cat_file(objects.location("a")) == b"x"
 
 
 def test_an_address_that_is_none_is_a_storage_error(s3_environment: str) -> None:
     with pytest.raises(StorageError, match="cannot be used as an object store"):
-        RemoteObjects("s3://")
+        at("s3://")
