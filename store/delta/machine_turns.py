@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,15 +21,29 @@ class MachineTurns:
     """
 
     def __init__(self, uri: str) -> None:
-        self._folder = Path(tempfile.gettempdir()) / f"alluvium-{os.getuid()}" / sha256(uri.encode()).hexdigest()[:2]
+        self._ours = Path(tempfile.gettempdir()) / f"alluvium-{os.getuid()}"
+        self._folder = self._ours / sha256(uri.encode()).hexdigest()[:2]
         self._gate = LocalObjects(self._folder)
         self._name = uuid.uuid4().hex
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """True if another had the turn before: then the log has moved, and a look is cheaper than a lost race. Alone it is one request saved."""
+        if not self._is_ours():
+            yield False
+            return
         with self._gate.turn():
             yield self._took_over()
+
+    def _is_ours(self) -> bool:
+        """Anybody may have made a folder, or a link, of that name before us."""
+        with suppress(OSError):
+            os.mkdir(self._ours, 0o700)
+        try:
+            status = os.lstat(self._ours)
+        except OSError:
+            return False
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
 
     def _took_over(self) -> bool:
         last = self._folder / "last"
