@@ -12,6 +12,7 @@ from projections.durable import local_path, refuse_torn, sync_created
 from projections.errors import ProjectionError, ReadModelRefusedError
 from projections.projection import Projection
 from projections.turn import Turn, checkpoint_of, rows_of
+from store import storage_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class ReadModel:
     def _table(self) -> DeltaTable | None:
         refuse_torn(self.uri)
         try:
-            table = DeltaTable(self.uri)
+            table = DeltaTable(self.uri, storage_options=storage_options(self.uri))
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -71,9 +72,15 @@ class ReadModel:
             root.mkdir(parents=True, exist_ok=True)
         try:
             # Log clean-up would let a commit by a runner that slept through it vanish (DESIGN §4.8).
-            DeltaTable.create(self.uri, self.projection.columns, name=self.projection.name, configuration={"delta.enableExpiredLogCleanup": "false"})
+            DeltaTable.create(
+                self.uri,
+                self.projection.columns,
+                name=self.projection.name,
+                configuration={"delta.enableExpiredLogCleanup": "false"},
+                storage_options=storage_options(self.uri),
+            )
         except (DeltaError, OSError) as error:
-            if not DeltaTable.is_deltatable(self.uri):
+            if not DeltaTable.is_deltatable(self.uri, storage_options(self.uri)):
                 raise ProjectionError(f"{self.uri}: the table cannot be made: {error}") from error
             # Another runner made it at the same moment.
         sync_created(self.uri)

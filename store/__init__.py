@@ -24,7 +24,7 @@ from store.event_store import AsOf, EventStore, Subscription
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
-from store.open import open_store
+from store.open import open_store, storage_options
 
 __all__ = [
     "ANY",
@@ -54,4 +54,5 @@ __all__ = [
     "TableRefusedError",
     "WrongExpectedVersionError",
     "open_store",
+    "storage_options",
 ]

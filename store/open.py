@@ -22,3 +22,11 @@ def open_store(uri: str, create: bool = False, observer: Observer | None = None,
     if create:
         create_log(objects, clock() // 1000)
     return DeltaEventStore(objects, observer, clock)
+
+
+def storage_options(uri: str) -> dict[str, str]:
+    """What deltalake must be told to open another table of a warehouse there, with the store's timeouts and retries; nothing for a directory.
+
+    No credentials: deltalake too reads them from the environment.
+    """
+    return dict(objects_at(uri).storage_options())

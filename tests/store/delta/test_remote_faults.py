@@ -175,6 +175,7 @@ def store(proxy: Proxy, s3_warehouse: str, seen: Measurements, monkeypatch: pyte
     monkeypatch.setattr(connection, "RETRIES", 1)
     monkeypatch.setattr(breaker, "FAILURES", 2)
     store = open_store(s3_warehouse, create=True, observer=seen)
+    store.append("first", [Event("Happened", {})])  # so that the next one begins with its puts, not with a look
     seen.clear()
     return store
 
@@ -200,8 +201,8 @@ def test_append_of_unknown_outcome_is_found_when_it_is_repeated(
     with pytest.raises(OutcomeUnknownError):
         store.append("a", [fact], 0)
     proxy.always = None
-    assert store.append("a", [fact], 0) == (1, 1, 1, 1)
-    assert store.head() == 1
+    assert store.append("a", [fact], 0) == (1, 1, 2, 2)
+    assert store.head() == 2
     store.close()
 
 
@@ -211,8 +212,8 @@ def test_append_whose_commit_is_there_but_cannot_be_read_is_of_unknown_outcome(s
     proxy.only, proxy.faults = "_delta_log", [lost_reply, passed, lost_request, lost_request]
     with pytest.raises(OutcomeUnknownError):
         store.append("a", [fact], 0)
-    assert store.append("a", [fact], 0) == (1, 1, 1, 1)
-    assert store.head() == 1
+    assert store.append("a", [fact], 0) == (1, 1, 2, 2)
+    assert store.head() == 2
     store.close()
 
 
