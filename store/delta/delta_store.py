@@ -17,6 +17,7 @@ from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
 from store.delta import committer, reader
+from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
 from store.delta.log import Log
@@ -97,7 +98,7 @@ class DeltaEventStore:
         check_range(after, limit)
         head = self._refresh()
         selection = Selection(after, head if until is None else min(until, head), types, categories, tags)
-        return pa.RecordBatchReader.from_batches(EVENTS, reader.read_all(self._files, self._log.segments(), selection, limit, backward))
+        return pa.RecordBatchReader.from_batches(EVENTS, reader.read_all(self._files, self._log.segments(), selection, limit, backward, self._live))
 
     def subscribe(
         self,
@@ -199,8 +200,13 @@ class DeltaEventStore:
             self._log.refresh()
             return self._log.head
 
+    def _live(self) -> Sequence[Segment]:
+        with self._log.lock:
+            self._refresh()
+            return self._log.segments()
+
     def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str]) -> pa.Table:
-        return reader.read_stream(self._files, self._log.segments(), stream_id, after, until, columns)
+        return reader.read_stream(self._files, self._log.segments(), stream_id, after, until, columns, fresh=self._live)
 
     def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
         return reader.find_events(self._files, self._log.segments(), stream_ids, event_ids)
