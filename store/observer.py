@@ -31,7 +31,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """One merge of small files."""
+    """One merge of small files.
+
+    The events of all merges over the events of all commits are the writes that an event costs after its first one; so too
+    `data_bytes`, in bytes.
+    """
 
     delta_version: int
     files_before: int
@@ -39,6 +43,7 @@ class Compacted:
     events: int
     data_bytes: int
     seconds: float
+    bytes_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,20 @@ class Selection:
             if isinstance(names := getattr(self, field), str):     # its letters would be taken for names
                 raise InvalidEventError(field, names, "is one str", "give a list of str")
 
+    @property
+    def narrow(self) -> bool:
+        """Does it ask for more than a range of positions?"""
+        return self.types is not None or self.categories is not None or bool(self.tags)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that tell whether a row is wanted."""
+        asked = {"type": self.types is not None, "stream_id": self.categories is not None, "tags": bool(self.tags)}
+        return ["position", *(name for name in asked if asked[name])]
+
+    def covers_positions(self, first: int, last: int) -> bool:
+        return first > self.after and (self.until is None or last <= self.until)
+
     def meets_positions(self, first: int, last: int) -> bool:
         return last > self.after and (self.until is None or first <= self.until)
 

@@ -245,7 +245,7 @@ class Committer:
     def _publish(self, plan: Plan) -> bool:
         """Make the plan durable as commit `target`. False: another writer was first, nothing of ours is in the log."""
         assert plan.events is not None
-        segments = write_segments(self._objects, plan.events, landing=True)
+        segments = write_segments(self._objects, plan.events)
         plan.written_bytes = sum(segment.size_bytes for segment in segments)
         commit_id = str(uuid.uuid4())
         head = plan.head + len(plan.events)

@@ -18,6 +18,7 @@ from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
 from store.delta import committer, reader
+from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
 from store.delta.log import Log
@@ -99,7 +100,7 @@ class DeltaEventStore:
         check_range(after, limit)
         head = self._refresh()
         selection = Selection(after, head if until is None else min(until, head), types, categories, tags)
-        return pa.RecordBatchReader.from_batches(EVENTS, reader.read_all(self._files, self._log.segments(), selection, limit, backward))
+        return pa.RecordBatchReader.from_batches(EVENTS, reader.read_all(self._files, self._log.segments(), selection, limit, backward, self._live))
 
     def subscribe(
         self,
@@ -216,8 +217,15 @@ class DeltaEventStore:
             self._log.refresh()
             return self._log.head
 
+    def _live(self) -> Sequence[Segment]:
+        with self._log.lock:
+            self._refresh()
+            return self._log.segments()
+
     def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str]) -> pa.Table:
-        return reader.read_stream(self._files, self._log.segments(), stream_id, after, until, columns)
+        with self._log.lock:
+            segments, spans = self._log.segments(), self._heads.spans(stream_id, self._log.head)
+        return reader.read_stream(self._files, segments, stream_id, after, until, columns, spans, self._live)
 
     def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
         earliest = self._heads.earliest(pl.Series(stream_ids).unique())

@@ -53,7 +53,7 @@ class Heads:
         """`read_versions`: the columns stream_id, version, position of a segment."""
         self._objects, self._segments, self._read_versions, self._read_stream = objects, segments, read_versions, read_stream
         self._runs: list[HeadRun] = []
-        self._looked_at = -1
+        self._looked_at = 0
         self._pages = [Page(0)]
         self._places: OrderedDict[str, dict[str, Place]] = OrderedDict()
         self._unsorted: list[Stretch] = []
@@ -91,16 +91,14 @@ class Heads:
 
     def spans(self, stream_id: str, head: int) -> list[tuple[int, int]]:
         """Ranges of positions outside of which no event of the stream lies."""
-        if self._looked_at < 0 or head - max(self._covered, self._looked_at) > STALE_EVENTS:
-            self._look(head)
+        self._renew(head)
         stream = hash_of(stream_id)
         known = [(at.first, at.last) for run in self._runs if (at := run.find(stream))]
         return [*known, (self._covered + 1, head)]
 
     def uncovered(self, head: int) -> int:
         """How many positions no run knows."""
-        if self._looked_at < 0:
-            self._look(head)
+        self._renew(head)
         return head - self._covered
 
     # Commits ----------------------------------------------------------------------------------------------------
@@ -177,6 +175,10 @@ class Heads:
             self._look(max(segment.last for segment in segments))
             if self._covered < since:
                 self._runs = head_runs.add(self._runs, self.derive(self._covered, since, segments))
+
+    def _renew(self, head: int) -> None:
+        if head - max(self._covered, self._looked_at) > STALE_EVENTS:
+            self._look(head)
 
     def _look(self, head: int) -> None:
         """See what has been saved, perhaps by others."""

@@ -1,97 +1,164 @@
-"""Reads of the log: which files can hold what is asked, and log order put back one window at a time."""
+"""Reads of the log: which files can hold what is asked, and log order put back one section at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.delta import segment
 from store.delta.actions import Segment
-from store.delta.segment_files import SegmentFiles, meets
+from store.delta.segment import Map, taken
+from store.delta.segment_files import SegmentFiles, Span, meets, overlap
+from store.errors import StorageError, StoreError, TableRefusedError
 from store.schema import EVENTS
 from store.selection import Selection
 from store.shard import shards_of
 
 BATCH_ROWS: Final = 65_536
-WINDOW_ROWS: Final = 1 << 18
-"""So many positions are held in memory at once; a longer sorted run is read in several passes."""
+THREADS: Final = 2
+"""So many decode one section together, file by file and then column by column, while the caller works on the one before."""
 
-
-class Window(NamedTuple):
-    """A range of positions and the files that hold it."""
-
-    first: int
-    last: int
-    segments: list[Segment]
+Fresh = Callable[[], Sequence[Segment]]
+"""The live files now, others' commits included. Asked when a file is gone: it was merged and vacuumed after the reader's list was made."""
 
 
 def read_stream(
-    files: SegmentFiles, segments: Iterable[Segment], stream_id: str, after: int, until: int | None, columns: Sequence[str] = EVENTS.names
+    files: SegmentFiles,
+    segments: Iterable[Segment],
+    stream_id: str,
+    after: int,
+    until: int | None,
+    columns: Sequence[str] = EVENTS.names,
+    spans: Sequence[Span] | None = None,
+    fresh: Fresh | None = None,
 ) -> pa.Table:
-    """The stream's events with versions in (after, until], by version."""
-    parts = [files.read_stream(segment, stream_id, columns) for segment in _holding(segments, stream_id)]
+    """The stream's events with versions in (after, until], by version. `spans`: positions outside of which it surely has none."""
+    names = list(columns) if "version" in columns else [*columns, "version"]
+    wanted = _holding(segments, stream_id, spans)
+    try:
+        parts = [files.read_stream(s, stream_id, names, spans) for s in wanted]
+    except (StorageError, TableRefusedError) as error:
+        live = _others(wanted, fresh, error)
+        parts = [files.read_stream(s, stream_id, names, spans) for s in _holding(live, stream_id, spans)]
     parts = [part for part in parts if len(part)]
     if not parts:
         return EVENTS.empty_table().select(columns)
-    # Files with rows of one stream do not overlap in versions: sorting the files' first versions sorts the rows,
-    # but for rows of one landing file, which are in log order already.
+    # Files and sections with rows of one stream do not overlap in versions: sorting the files' first versions sorts the
+    # rows, as within a file they are in order.
     events = pa.concat_tables(sorted(parts, key=lambda part: part["version"][0].as_py()))
     first = events["version"][0].as_py()
     skip = max(0, after + 1 - first)
-    return events.slice(skip, None if until is None else max(0, until - max(after, first - 1)))
+    return events.slice(skip, None if until is None else max(0, until - max(after, first - 1))).select(columns)
 
 
-def _holding(segments: Iterable[Segment], stream_id: str) -> list[Segment]:
+def _holding(segments: Iterable[Segment], stream_id: str, spans: Sequence[Span] | None) -> list[Segment]:
     shards = shards_of(stream_id)
     return [
         s
         for s in segments
-        if s.lowest_stream <= stream_id <= s.highest_stream and s.shard in shards and (s.streams is None or stream_id in s.streams)
+        if s.lowest_stream <= stream_id <= s.highest_stream
+        and s.shard in shards
+        and (s.streams is None or stream_id in s.streams)
+        and (spans is None or overlap(spans, s.first, s.last))
     ]
 
 
-def read_all(files: SegmentFiles, segments: Sequence[Segment], selection: Selection, limit: int | None, backward: bool) -> Iterator[pa.RecordBatch]:
-    """The wanted events in order of position (`backward`: reversed), in batches of BATCH_ROWS at most."""
-    left = limit
-    for window in _windows([s for s in segments if meets(s, selection)], backward):
-        if left is not None and left <= 0:
+def read_all(
+    files: SegmentFiles, segments: Sequence[Segment], selection: Selection, limit: int | None, backward: bool, fresh: Fresh | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The wanted events in order of position (`backward`: reversed), in batches of BATCH_ROWS at most.
+
+    Holds the events of four sections at most, and reads on in the live files when one of `segments` is gone. TableRefusedError:
+    a file is missing or damaged that is still live.
+    """
+    last = max((s.last for s in segments), default=0)
+    left, rest = limit, _narrowed(selection, limit, backward, last)
+    while True:
+        try:
+            for first, end, events in _read_ahead(files, [s for s in segments if meets(s, rest)], rest, backward):
+                if left is not None:
+                    events = events.slice(0, left)
+                    left -= len(events)
+                rest = replace(rest, until=first - 1) if backward else replace(rest, after=end)
+                yield from events.to_batches(max_chunksize=BATCH_ROWS)
+                if left == 0:
+                    return
             return
-        events = _read_window(files, window, selection)
-        if backward:
-            events = events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64()))
-        if left is not None:
-            events = events.slice(0, left)
-            left -= len(events)
-        yield from events.to_batches(max_chunksize=BATCH_ROWS)
+        except (StorageError, TableRefusedError) as error:
+            segments = _others(segments, fresh, error)
 
 
-def _read_window(files: SegmentFiles, window: Window, selection: Selection) -> pa.Table:
-    last = window.last if selection.until is None else min(window.last, selection.until)
-    clipped = replace(selection, after=max(selection.after, window.first - 1), until=last)
-    parts = [part for segment in window.segments for part in files.read_selected(segment, clipped) if len(part)]
-    if not parts:
-        return EVENTS.empty_table()
-    return pa.concat_tables(parts).sort_by("position").combine_chunks()
+def _narrowed(selection: Selection, limit: int | None, backward: bool, last: int) -> Selection:
+    """Without other conditions a limit is a range of positions, as these are dense."""
+    until = last if selection.until is None else min(selection.until, last)
+    if limit is None or selection.narrow:
+        return replace(selection, until=until)
+    if backward:
+        return replace(selection, after=max(selection.after, until - limit), until=until)
+    return replace(selection, until=min(until, selection.after + limit))
 
 
-def _windows(segments: Sequence[Segment], backward: bool) -> Iterator[Window]:
-    """Disjoint ranges of positions in reading order: small neighbours together, long runs in pieces."""
-    windows: list[Window] = []
-    for segment in sorted(segments, key=lambda s: s.first):
-        newest = windows[-1] if windows else None
-        if newest and (segment.first <= newest.last or segment.last - newest.first < BATCH_ROWS):
-            windows[-1] = Window(newest.first, max(newest.last, segment.last), [*newest.segments, segment])
-        else:
-            windows.append(Window(segment.first, segment.last, [segment]))
-    for window in reversed(windows) if backward else windows:
-        starts = range(window.first, window.last + 1, WINDOW_ROWS)
-        for start in reversed(starts) if backward else starts:
-            end = min(start + WINDOW_ROWS - 1, window.last)
-            yield Window(start, end, [s for s in window.segments if s.first <= end and s.last >= start])
+def _read_ahead(
+    files: SegmentFiles, segments: Sequence[Segment], selection: Selection, backward: bool
+) -> Iterator[tuple[int, int, pa.Table]]:
+    """Sections in reading order, each with its range of positions; the next one is decoded while the caller has one."""
+    sections = _sections(segments, selection, backward)
+    if len(sections) <= 1:                         # a short read is not worth a thread
+        yield from ((first, last, read_section(files, holders, selection, backward)) for first, last, holders in sections)
+        return
+    ahead, workers = ThreadPoolExecutor(1, "alluvium-ahead"), ThreadPoolExecutor(THREADS, "alluvium-reader")
+    coming: tuple[int, int, Future[pa.Table]] | None = None
+    try:
+        for first, last, holders in sections:
+            before = coming
+            coming = first, last, ahead.submit(read_section, files, holders, _clipped(selection, first, last), backward, workers.map)
+            if before is not None:
+                yield before[0], before[1], before[2].result()
+        if coming is not None:
+            yield coming[0], coming[1], coming[2].result()
+    finally:
+        for pool in (ahead, workers):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _clipped(selection: Selection, first: int, last: int) -> Selection:
+    return replace(selection, after=max(selection.after, first - 1), until=last)
+
+
+def _sections(segments: Sequence[Segment], selection: Selection, backward: bool) -> list[tuple[int, int, list[Segment]]]:
+    """The aligned ranges of positions that hold wanted rows, clipped to them, each with its files."""
+    size, until = segment.SECTION_ROWS, selection.until
+    assert until is not None
+    holders: dict[int, list[Segment]] = {}
+    for s in segments:
+        for number in range((max(s.first, selection.after + 1) - 1) // size, (min(s.last, until) - 1) // size + 1):
+            holders.setdefault(number, []).append(s)
+    return [
+        (max(number * size + 1, selection.after + 1), min((number + 1) * size, until), holders[number])
+        for number in sorted(holders, reverse=backward)
+    ]
+
+
+def read_section(files: SegmentFiles, segments: Sequence[Segment], selection: Selection, backward: bool = False, each: Map = map) -> pa.Table:
+    """The wanted rows of these files, all at once, in log order or backward. `each`: `map`, or that of some threads."""
+    events = gather(files, segments, selection, each)
+    positions = pl.from_arrow(events["position"])
+    assert isinstance(positions, pl.Series)
+    if positions.is_sorted(descending=backward):
+        return events.combine_chunks()
+    return taken(events, positions.arg_sort(descending=backward).to_arrow(), each)
+
+
+def gather(files: SegmentFiles, segments: Sequence[Segment], selection: Selection, each: Map = map) -> pa.Table:
+    """The same, each file's rows in its own order."""
+    parts = each(lambda s: files.read_selected(s, selection), sorted(segments, key=lambda s: s.first))
+    return pa.concat_tables([EVENTS.empty_table(), *(part for part in parts if len(part))])
 
 
 def find_events(files: SegmentFiles, segments: Iterable[Segment], stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
@@ -112,13 +179,20 @@ def find_events(files: SegmentFiles, segments: Iterable[Segment], stream_ids: pa
 def position_at(files: SegmentFiles, segments: Iterable[Segment], moment: int) -> int:
     """The last position recorded by that microsecond; 0 before the first. Times never decrease with position."""
     newest = 0
-    for segment in sorted(segments, key=lambda s: s.last, reverse=True):
-        if segment.last <= newest:
+    for s in sorted(segments, key=lambda s: s.last, reverse=True):
+        if s.last <= newest:
             break
-        if segment.recorded_until <= moment:
-            newest = segment.last
-        elif segment.recorded_from <= moment:
-            times = files.read_columns(segment, ["position", "recorded_at"])
-            by_then = times.filter(pc.less_equal(times["recorded_at"].cast(pa.int64()), moment))
-            newest = max(newest, pc.max(by_then["position"]).as_py() or 0)
+        if s.recorded_until <= moment:
+            newest = s.last
+        elif s.recorded_from <= moment:
+            newest = max(newest, files.last_recorded_by(s, moment))
     return newest
+
+
+def _others(segments: Sequence[Segment], fresh: Fresh | None, error: StoreError) -> Sequence[Segment]:
+    """The live files, after a read of `segments` failed; the error stands if all of these are still live."""
+    if fresh is not None:
+        live = fresh()
+        if not {s.path for s in segments} <= {s.path for s in live}:
+            return live
+    raise error

@@ -4,50 +4,44 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from store.delta.actions import Segment
+from store.delta.footer import Footer
 from store.delta.objects import Objects
-from store.errors import TableRefusedError
+from store.errors import StorageError, TableRefusedError
 from store.schema import EVENTS
 from store.selection import Selection
+from store.times import microseconds
 
-REMEMBERED_FOOTERS: Final = 2_048
+REMEMBERED_FOOTER_BYTES: Final = 16 << 20
+"""As they lie on disk; in memory they take several times as much. About a thousand a row group: enough for 30 million events."""
 KEPT_BYTES: Final = 32 << 20
 """Size on disk of the fresh landing files whose rows stay in memory: they are the ones that are read and merged next."""
 
+Span = tuple[int, int]
+"""Positions from–to, both included."""
 
-class Bounds(NamedTuple):
-    """What the statistics of one row group say; None where a landing file has none."""
-
-    lowest_stream: str
-    highest_stream: str
-    lowest_type: str
-    highest_type: str
-    first: int
-    last: int
-
-
-class Footer(NamedTuple):
-    """A file's metadata, and the bounds of its row groups (None: there is but one, described by the log itself)."""
-
-    metadata: pq.FileMetaData
-    bounds: Sequence[Bounds] | None
+_TIMED: Final = ["position", "recorded_at"]
 
 
 class SegmentFiles:
-    """Opens segments. A segment's file never changes, so what was read of it stays true."""
+    """Opens segments. A segment's file never changes, so what was read of it stays true.
+
+    TableRefusedError: a file is missing or damaged. A reader whose list of segments is old asks for a new one then.
+    """
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._lock = threading.Lock()
         self._footers: OrderedDict[str, Footer] = OrderedDict()
+        self._footer_bytes = 0
         self._kept: OrderedDict[str, tuple[pa.Table, int]] = OrderedDict()
         self._kept_bytes = 0
 
@@ -64,67 +58,108 @@ class SegmentFiles:
         """Forget segments that are no longer live."""
         with self._lock:
             for segment in segments:
-                self._footers.pop(segment.path, None)
+                if (footer := self._footers.pop(segment.path, None)) is not None:
+                    self._footer_bytes -= footer.size_bytes
                 if (kept := self._kept.pop(segment.path, None)) is not None:
                     self._kept_bytes -= kept[1]
 
-    def read_stream(self, segment: Segment, stream_id: str, columns: Sequence[str]) -> pa.Table:
-        """The rows of one stream, in no particular order."""
-        table = self._read(segment, columns, lambda b: b.lowest_stream <= stream_id <= b.highest_stream)
-        return table.filter(pc.equal(table["stream_id"], stream_id))
-
-    def read_selected(self, segment: Segment, selection: Selection, columns: Sequence[str] = EVENTS.names) -> Iterator[pa.Table]:
-        """The wanted rows, one row group at a time."""
+    def read_stream(self, segment: Segment, stream_id: str, columns: Sequence[str], spans: Sequence[Span] | None = None) -> pa.Table:
+        """The rows of one stream, in order of version. `spans`: it has none at other positions."""
         if (kept := self._kept.get(segment.path)) is not None:
-            yield selection.filter(kept[0].select(columns))
-            return
+            return _of_stream(kept[0], stream_id).select(columns)
         with self._opened(segment) as (footer, file):
-            for group in self._matching(footer, lambda b: meets(b, selection)):
-                yield selection.filter(conform(file.read_row_group(group, columns=columns)))
+            groups = footer.where("stream_id", lambda low, high: low <= stream_id <= high)
+            if spans is not None:
+                groups = footer.where("position", lambda low, high: overlap(spans, low, high), groups)
+            if len(groups) > 1:                    # mostly it is in one of them: a glance at one column tells in which
+                groups = [group for group in groups if pc.index(_group(file, group, ["stream_id"])["stream_id"], stream_id).as_py() >= 0]
+            return _of_stream(_groups(file, groups, [*columns, "stream_id"]), stream_id).select(columns)
+
+    def read_selected(self, segment: Segment, selection: Selection) -> pa.Table:
+        """The wanted rows, in the file's order. Of a row group without any only the columns that tell so are decoded."""
+        if (kept := self._kept.get(segment.path)) is not None:
+            return selection.filter(kept[0])
+        with self._opened(segment) as (footer, file):
+            groups = footer.where("position", selection.meets_positions)
+            if selection.narrow:
+                groups = footer.where("type", selection.meets_types, footer.where("stream_id", selection.meets_streams, groups))
+                groups = [group for group in groups if len(selection.filter(_group(file, group, selection.columns)))]
+            events = _groups(file, groups, EVENTS.names)
+            covered = selection.covers_positions(segment.first, segment.last) or (
+                footer.bounds("position") is not None and len(footer.where("position", selection.covers_positions, groups)) == len(groups)
+            )
+            return events if covered and not selection.narrow else selection.filter(events)
 
     def read_columns(self, segment: Segment, columns: Sequence[str]) -> pa.Table:
         """All rows of some columns."""
-        return self._read(segment, columns, lambda _: True)
-
-    def _read(self, segment: Segment, columns: Sequence[str], wanted: Callable[[Bounds], bool]) -> pa.Table:
         if (kept := self._kept.get(segment.path)) is not None:
             return kept[0].select(columns)
+        with self._opened(segment) as (_, file):
+            return conform(file.read(columns=columns))
+
+    def read_groups(self, segment: Segment) -> Iterator[pa.Table]:
+        """All rows, one row group at a time."""
         with self._opened(segment) as (footer, file):
-            return conform(file.read_row_groups(self._matching(footer, wanted), columns=columns))
+            for group in range(footer.groups):
+                yield _group(file, group, EVENTS.names)
+
+    def last_recorded_by(self, segment: Segment, moment: int) -> int:
+        """The last position in this segment that was recorded by that microsecond; 0: none."""
+        if (kept := self._kept.get(segment.path)) is not None:
+            return _last_by(kept[0], moment)
+        with self._opened(segment) as (footer, file):
+            begun = footer.where("recorded_at", lambda low, _: microseconds(low) <= moment)
+            places = footer.bounds("position")
+            if places is None:                     # a landing file
+                return _last_by(_groups(file, begun, _TIMED), moment)
+            over = footer.where("recorded_at", lambda _, high: microseconds(high) <= moment)
+            newest = max((places[group][1] for group in over), default=0)
+            torn = [group for group in begun if group not in over and places[group][1] > newest]
+            return max(newest, _last_by(_groups(file, torn, _TIMED), moment))
 
     @contextmanager
     def _opened(self, segment: Segment) -> Iterator[tuple[Footer, pq.ParquetFile]]:
         try:
             with self._lock:
                 footer = self._footers.get(segment.path)
-            with pq.ParquetFile(self._objects.open(segment.path), metadata=footer.metadata if footer else None) as file:
+            source = self._objects.open(segment.path)
+            # What is mapped is in memory already: collecting it beforehand would copy it, at a third of the time of a small read.
+            apart = not isinstance(source, pa.MemoryMappedFile)
+            with pq.ParquetFile(source, metadata=footer.metadata if footer else None, pre_buffer=apart) as file:
                 yield footer or self._remembered(segment, file.metadata), file
         except (pa.ArrowInvalid, OSError) as error:
-            problem = f"the live file {segment.path} is damaged ({error})"
-            raise TableRefusedError(self._objects.uri, problem, "restore the file from a backup") from error
+            raise self._refusal(f"the live file {segment.path} is damaged ({error})") from error
+        except StorageError as error:
+            if any(entry.path == segment.path for entry in self._objects.list(f"shard={segment.shard}")):
+                raise
+            raise self._refusal(f"the live file {segment.path} is missing") from error
 
     def _remembered(self, segment: Segment, metadata: pq.FileMetaData) -> Footer:
-        footer = Footer(metadata, _bounds(metadata))
+        footer = Footer(metadata)
         with self._lock:
-            self._footers[segment.path] = footer
-            if len(self._footers) > REMEMBERED_FOOTERS:
-                self._footers.popitem(last=False)
+            if segment.path not in self._footers:
+                self._footers[segment.path] = footer
+                self._footer_bytes += footer.size_bytes
+            while self._footer_bytes > REMEMBERED_FOOTER_BYTES:
+                self._footer_bytes -= self._footers.popitem(last=False)[1].size_bytes
         return footer
 
-    @staticmethod
-    def _matching(footer: Footer, wanted: Callable[[Bounds], bool]) -> list[int]:
-        if footer.bounds is None:
-            return list(range(footer.metadata.num_row_groups))
-        return [group for group, bounds in enumerate(footer.bounds) if wanted(bounds)]
+    def _refusal(self, problem: str) -> TableRefusedError:
+        return TableRefusedError(self._objects.uri, problem, "restore the file from a backup")
 
 
-def meets(bounds: Bounds | Segment, selection: Selection) -> bool:
-    """Can a file or row group with these bounds hold wanted rows?"""
+def meets(segment: Segment, selection: Selection) -> bool:
+    """Can this file hold wanted rows?"""
     return (
-        selection.meets_positions(bounds.first, bounds.last)
-        and selection.meets_types(bounds.lowest_type, bounds.highest_type)
-        and selection.meets_streams(bounds.lowest_stream, bounds.highest_stream)
+        selection.meets_positions(segment.first, segment.last)
+        and selection.meets_types(segment.lowest_type, segment.highest_type)
+        and selection.meets_streams(segment.lowest_stream, segment.highest_stream)
     )
+
+
+def overlap(spans: Sequence[Span], first: int, last: int) -> bool:
+    """Does one of the spans have a position in common with this one?"""
+    return any(low <= last and high >= first for low, high in spans)
 
 
 def conform(table: pa.Table) -> pa.Table:
@@ -132,15 +167,17 @@ def conform(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema([EVENTS.field(name) for name in table.column_names]))
 
 
-def _bounds(metadata: pq.FileMetaData) -> list[Bounds] | None:
-    if metadata.num_row_groups == 0:
-        return None
-    places = {metadata.row_group(0).column(i).path_in_schema: i for i in range(metadata.num_columns)}
-    bounds = []
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        stats = [row_group.column(places[name]).statistics for name in ("stream_id", "type", "position")]
-        if not all(s is not None and s.has_min_max for s in stats):
-            return None
-        bounds.append(Bounds(*(value for s in stats for value in (s.min, s.max))))
-    return bounds
+def _group(file: pq.ParquetFile, group: int, columns: Sequence[str]) -> pa.Table:
+    return _groups(file, [group], columns)
+
+
+def _groups(file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
+    return conform(file.read_row_groups(groups, columns=columns, use_threads=False))
+
+
+def _of_stream(events: pa.Table, stream_id: str) -> pa.Table:
+    return events.filter(pc.equal(events["stream_id"], stream_id))
+
+
+def _last_by(events: pa.Table, moment: int) -> int:
+    return pc.max(events.filter(pc.less_equal(events["recorded_at"].cast(pa.int64()), moment))["position"]).as_py() or 0

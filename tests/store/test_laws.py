@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, StoreError, open_store
-from store.delta import actions, committer, compaction, heads, log, log_cleanup, reader, segment, segment_files, upkeep
+from store.delta import actions, committer, compaction, heads, log, log_cleanup, part, reader, segment, segment_files, upkeep
 from store.delta.delta_store import DeltaEventStore
 from tests.store.facts import facts, table
 from tests.store.model import Model, Row
@@ -212,13 +212,13 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few events come by every path: leaf shards, several runs and windows, lists left out, memories that overflow."""
     for module in (actions, committer):
         monkeypatch.setattr(module, "LISTED_STREAMS", 3)
-    for module in (segment, compaction):
-        monkeypatch.setattr(module, "LEAF_ROWS", 3)
-        monkeypatch.setattr(module, "RUN_ROWS", 100)
-    monkeypatch.setattr(segment, "ROW_GROUP_ROWS", 4)
-    monkeypatch.setattr(segment, "_FEW", 2)
+    monkeypatch.setattr(segment, "LEAF_ROWS", 3)
+    monkeypatch.setattr(segment, "RUN_ROWS", 32)
+    monkeypatch.setattr(segment, "SECTION_ROWS", 8)
+    monkeypatch.setattr(compaction, "JOINED_RUNS", 2)
+    monkeypatch.setattr(part, "ROW_GROUP_ROWS", 4)
+    monkeypatch.setattr(part, "_FEW", 2)
     monkeypatch.setattr(reader, "BATCH_ROWS", 4)
-    monkeypatch.setattr(reader, "WINDOW_ROWS", 8)
     monkeypatch.setattr(segment_files, "KEPT_BYTES", 10_000)
     monkeypatch.setattr(heads, "REMEMBERED_IDS", 10)
     monkeypatch.setattr(upkeep, "LOOK_EVERY", 4)

@@ -41,7 +41,7 @@ def live(store: DeltaEventStore) -> set[str]:
 
 def orphan(store: DeltaEventStore) -> Segment:
     """A file that a writer left behind when it was killed."""
-    return write_segments(store._objects, store.read_all().read_all(), landing=True)[0]
+    return write_segments(store._objects, store.read_all().read_all())[0]
 
 
 def test_replaced_files_go_after_the_retention(store: DeltaEventStore, tmp_path: Path) -> None:
