@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from store.delta.objects import Entry, Objects
+from store.errors import StorageError
 
 
 class Without:
@@ -16,6 +19,11 @@ class Without:
 
     def get(self, path: str) -> bytes | None:
         return None if path in self._hidden else self._objects.get(path)
+
+    def open(self, path: str) -> pa.NativeFile:
+        if path in self._hidden:
+            raise StorageError(f"{path} is left out")
+        return self._objects.open(path)
 
     def list(self, prefix: str) -> Iterator[Entry]:
         return (entry for entry in self._objects.list(prefix) if entry.path not in self._hidden)
