@@ -111,13 +111,13 @@ def _check_json(name: str, column: pa.ChunkedArray) -> None:
     _refuse(name, odd, pc.invert(pc.starts_with(pc.ascii_ltrim_whitespace(odd), "{")), "is not a JSON object", "give JSON objects as text")
     for chunk in column.chunks:
         # In brackets of its own no text can complete its neighbour: as many lines as texts means one value each.
-        if _valid_lines(pc.binary_join_element_wise("[", chunk, "]\n", "")) != len(chunk):
+        if valid_lines(pc.binary_join_element_wise("[", chunk, "]\n", "")) != len(chunk):
             for text in chunk.to_pylist():
                 _check_text_json(name, text)
 
 
-def _valid_lines(lines: pa.StringArray) -> int:
-    """How many JSON arrays of one value these lines are; -1 if one of them is none."""
+def valid_lines(lines: pa.StringArray) -> int:
+    """How many JSON arrays of one value these lines are; -1 if one of them is none. The quickest way to parse many texts."""
     if not len(lines):
         return 0
     offsets = pa.Array.from_buffers(pa.int32(), len(lines) + 1, [None, lines.buffers()[1]], offset=lines.offset)

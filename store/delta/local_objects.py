@@ -9,7 +9,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -85,15 +85,10 @@ class LocalObjects:
             raise StorageError(f"cannot read {self._full(path)} ({error})") from error
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        found = []
-        with _told("list", self._full(prefix)):
-            for folder, folders, names in os.walk(self._full(prefix), onerror=_unlisted):
-                folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-                for full in (os.path.join(folder, name) for name in names if not name.startswith(_HIDDEN)):
-                    with suppress(FileNotFoundError):  # removed since it was listed
-                        status = os.stat(full)
-                        found.append(Entry(os.path.relpath(full, self._root), status.st_size, status.st_mtime_ns // 1_000_000))
-        yield from sorted(found)
+        return self._listed(prefix, lambda name: not name.startswith(_HIDDEN))
+
+    def leftovers(self) -> Iterator[Entry]:
+        return self._listed("", lambda name: name.startswith(".") and name.endswith(".tmp"))
 
     def delete(self, paths: Sequence[str]) -> None:
         for full in map(self._full, paths):
@@ -141,6 +136,17 @@ class LocalObjects:
             for directory in self._directories.values():
                 os.close(directory)
             self._directories.clear()
+
+    def _listed(self, prefix: str, wanted: Callable[[str], bool]) -> Iterator[Entry]:
+        found = []
+        with _told("list", self._full(prefix)):
+            for folder, folders, names in os.walk(self._full(prefix), onerror=_unlisted):
+                folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
+                for full in (os.path.join(folder, name) for name in names if wanted(name)):
+                    with suppress(FileNotFoundError):  # removed since it was listed
+                        status = os.stat(full)
+                        found.append(Entry(os.path.relpath(full, self._root), status.st_size, status.st_mtime_ns // 1_000_000))
+        yield from sorted(found)
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{inside(path)}"

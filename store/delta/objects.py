@@ -47,6 +47,9 @@ class Objects(Protocol):
     def list(self, prefix: str) -> Iterator[Entry]:
         """Every object below a directory, sorted by path. Nothing, if the directory is absent."""
 
+    def leftovers(self) -> Iterator[Entry]:
+        """Temporary files of writes under way, or of crashes: no part of the table, and left out of `list`."""
+
     def delete(self, paths: Sequence[str]) -> None:
         """Remove these objects; one that is gone already is no error."""
 

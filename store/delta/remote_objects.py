@@ -97,6 +97,9 @@ class RemoteObjects:
 
         yield from sorted(self._ask("list", prefix, found))
 
+    def leftovers(self) -> Iterator[Entry]:
+        return iter(())                            # an object appears whole or not at all
+
     def delete(self, paths: Sequence[str]) -> None:
         names = [inside(path) for path in paths]
 

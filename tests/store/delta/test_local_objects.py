@@ -300,6 +300,13 @@ def test_listing_leaves_out_temporary_files_and_locks(objects: LocalObjects, roo
         assert [entry.path for entry in objects.list("")] == ["a"]
 
 
+def test_leftovers_are_the_temporary_files_and_nothing_else(objects: LocalObjects, root: Path) -> None:
+    for path in ("a", "log/1.json", "log/.hidden"):
+        objects.put(path, b"x")
+    (root / "log" / ".0123.tmp").write_bytes(b"half")
+    assert [(entry.path, entry.size_bytes) for entry in objects.leftovers()] == [("log/.0123.tmp", 4)]
+
+
 def test_listing_an_absent_directory_is_empty(objects: LocalObjects) -> None:
     assert list(objects.list("absent")) == []
 
