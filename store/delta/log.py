@@ -47,6 +47,14 @@ class Follower(Protocol):
         """The state was read from a checkpoint at this position; commits before it may have gone by unheard."""
 
 
+class Nobody:
+    """Follows a log without a care, for one who only looks at it."""
+
+    def applied(self, commit: Commit) -> None: ...
+
+    def restarted(self, head: int) -> None: ...
+
+
 def create(objects: Objects, now_ms: int) -> None:
     """Make the table, unless it is there or another process is quicker."""
     if not any(objects.list("_delta_log")):  # of a log that was cleaned, commit 0 alone is no longer there
@@ -188,7 +196,8 @@ class Log:
             raise self._refusal(str(error)) from error
         if state is not None:
             self.version = self.checkpointed = self.vacuumed = state.version
-            self.head, self.recorded_at, self._table = state.head, state.recorded_ms * 1000, state.table
+            self.head, self._table = state.head, state.table
+            self.recorded_at = max((s.recorded_until for s in state.segments), default=0)
             self._segments = {segment.path: segment for segment in state.segments}
             self._retired = {retired.path: retired for retired in state.retired}
             self._follower.restarted(self.head)

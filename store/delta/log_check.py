@@ -8,15 +8,13 @@ from typing import Final, NamedTuple
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from store.delta import checkpoint
-from store.delta.actions import Commit, NotOursError, Segment, checked_path, decode
+from store.delta.actions import Commit, NotOursError, Segment, decode
 from store.delta.findings import REPAIR, RESTORE, Finding
 from store.delta.log import log_path
 from store.delta.log_state import LogState
 from store.delta.objects import Objects
-from store.delta.without import Without
 from store.errors import TableRefusedError
 
 HINT: Final = "_delta_log/_last_checkpoint"
@@ -47,10 +45,6 @@ def check_log(objects: Objects) -> LogState:
         if not state.broken or _names(objects).checkpoints == names.checkpoints:
             break
     return state
-
-
-def checkpoint_path(version: int) -> str:
-    return f"_delta_log/{version:020d}.checkpoint.parquet"
 
 
 def _names(objects: Objects) -> _Names:
@@ -89,7 +83,7 @@ def _check_hint(objects: Objects, names: _Names) -> list[Finding]:
     hinted = _hinted(body)
     if hinted is None:
         return [Finding("it is torn; an older checkpoint, or the commits, will do instead", HINT, REPAIR, superfluous=(HINT,))]
-    if hinted not in names.checkpoints and objects.get(checkpoint_path(hinted)) is None:
+    if hinted not in names.checkpoints and objects.get(checkpoint.path_of(hinted)) is None:
         return [Finding(f"it names checkpoint {hinted}, which is not there", HINT, REPAIR, superfluous=(HINT,))]
     return []
 
@@ -103,32 +97,21 @@ def _hinted(body: bytes) -> int | None:
 
 def _at_checkpoint(objects: Objects, version: int, names: _Names) -> LogState | Finding:
     """What one checkpoint says; a finding if it says nothing that a reader could use."""
-    path = checkpoint_path(version)
-    others = [checkpoint_path(other) for other in names.checkpoints if other != version]
     try:
-        told = checkpoint.read(Without(objects, [HINT, *others]))
+        told = checkpoint.read_version(objects, version)
         if told is None:
             return _useless(objects, version, "it is torn")
-        gone = _tombstones(objects.get(path) or b"")
     except (*_MALFORMED, pa.ArrowException, OSError) as error:
         return _useless(objects, version, str(error))
     recorded_at = max((s.recorded_until for s in told.segments), default=0) - ROUNDED_US
-    return LogState(version, told.head, recorded_at, {segment.path: segment for segment in told.segments}, gone)
+    return LogState(version, told.head, recorded_at, {segment.path: segment for segment in told.segments}, {r.path for r in told.retired})
 
 
 def _useless(objects: Objects, version: int, problem: str) -> Finding:
     """Readers that follow the hint would stumble over it: without both they find an older one, or the first commit."""
-    path = checkpoint_path(version)
+    path = checkpoint.path_of(version)
     hinted = _hinted(objects.get(HINT) or b"") == version
     return Finding(f"{problem}; an older one, or the commits, will do instead", path, REPAIR, superfluous=(path, HINT) if hinted else (path,))
-
-
-def _tombstones(body: bytes) -> set[str]:
-    file = pq.ParquetFile(pa.BufferReader(body))
-    if "remove" not in file.schema_arrow.names:
-        return set()
-    removes = file.read(columns=["remove.path"])["remove"].drop_null()
-    return {checked_path(remove["path"]) for remove in removes.to_pylist()}
 
 
 def _compared(objects: Objects, there: LogState, names: _Names) -> LogState:

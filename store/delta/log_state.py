@@ -27,9 +27,9 @@ class LogState:
         """Apply the next commit, with a finding if it does not follow from the state before it."""
         if problem := self._contradiction(commit):
             self.findings.append(Finding(problem, f"commit {commit.version}", RESTORE))
-        for path in commit.removed:
-            self.live.pop(path, None)
-        self.gone.update(commit.removed)
+        for retired in commit.removed:
+            self.live.pop(retired.path, None)
+            self.gone.add(retired.path)
         self.live.update((segment.path, segment) for segment in commit.added)
         self.version, self.head = commit.version, max(self.head, commit.head)
         self.recorded_at = max(self.recorded_at, commit.recorded_at)
@@ -46,9 +46,9 @@ class LogState:
             return f"its head is {commit.head:,}, but it was {self.head:,} before"
         if commit.recorded_at < self.recorded_at:
             return "it was recorded before the commit in front of it"
-        for path in commit.removed:
-            if path not in self.live:
-                return f"it takes away {path}, which is not live"
+        for retired in commit.removed:
+            if retired.path not in self.live:
+                return f"it takes away {retired.path}, which is not live"
         for segment in commit.added:
             if segment.path in self.live or segment.path in self.gone:
                 return f"it adds {segment.path}, which was in the log before"
@@ -57,7 +57,7 @@ class LogState:
     def _miscount(self, commit: Commit) -> str | None:
         rows = sum(segment.rows for segment in commit.added)
         if not commit.appends:
-            replaced = sum(self.live[path].rows for path in commit.removed)
+            replaced = sum(self.live[retired.path].rows for retired in commit.removed)
             if rows != replaced:
                 return f"it puts {rows:,} rows in the place of {replaced:,}"
             return f"it moves the head from {self.head:,} to {commit.head:,} without events" if commit.head != self.head else None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from store.delta.actions import replacing
+from store.delta import vacuum
 from store.delta.contents_check import Progress
 from store.delta.findings import Finding, Verified
-from store.delta.log import Log, Outcome
+from store.delta.log import Log, Nobody
 from store.delta.log_check import check_log
 from store.delta.objects import Objects
 from store.delta.quarantine import claimed, move_aside, new_folder
@@ -48,7 +47,7 @@ def repair(objects: Objects, dry_run: bool = False, progress: Progress = lambda 
     _refuse_the_rest(objects, before)
     mended = [finding for finding in before.findings if finding.mendable]
     moved, folder = _superfluous(mended), None
-    Log(Without(objects, moved), lambda commit: None)  # refuses, unless the log is whole without them
+    Log(Without(objects, moved), Nobody())  # refuses, unless the log is whole without them
     if moved and not dry_run:
         with claimed(objects):
             moved, folder = _move(objects, before)
@@ -75,7 +74,7 @@ def _move(objects: Objects, before: Verified) -> tuple[list[str], str]:
         named = _named_for_ever(objects)
         orphans = [path for path in orphans if path not in named]
         move_aside(objects, orphans, folder)
-    Log(objects, lambda commit: None)
+    Log(objects, Nobody())
     return [*damaged, *orphans], folder
 
 
@@ -85,14 +84,9 @@ def _named_for_ever(objects: Objects) -> Collection[str]:
     A writer that sleeps between its data file and its commit would still name the file if nobody had committed since.
     So make a commit: then it loses that race, and writes its events into a new file for the next one.
     """
-    log = Log(objects, lambda commit: None)
-    while True:
-        commit_id = str(uuid.uuid4())
-        with objects.turn():
-            log.refresh()
-            body = replacing(commit_id, log.recorded_at, log.head, (), (), time.time_ns() // 1_000_000)
-            if log.publish(log.version + 1, body, commit_id) is Outcome.OURS:
-                break
+    log = Log(objects, Nobody())
+    while not vacuum.begin(objects, log):
+        log.refresh()
     state = check_log(objects)
     return state.live.keys() | state.gone
 

@@ -33,7 +33,7 @@ def vacuum(objects: Objects, log: Log, retired_until_ms: int, dry_run: bool) -> 
     """Remove the files that were replaced by then, and all that no commit names."""
     began = time.monotonic()
     listed = [entry for entry in objects.list("") if _is_ours(entry.path)]
-    if not dry_run and not _mark(objects, log, None):
+    if not dry_run and not begin(objects, log):
         return Vacuumed(0, 0, 0.0)
     with log.lock:
         needed = {segment.path for segment in log.segments()} | {r.path for r in log.retired() if r.retired_ms > retired_until_ms}
@@ -46,6 +46,14 @@ def expire(objects: Objects, log: Log, retired_until_ms: int) -> Vacuumed:
     began = time.monotonic()
     gone = [Entry(r.path, r.size_bytes, r.retired_ms) for r in log.retired() if r.retired_ms <= retired_until_ms]
     return _finish(objects, log, gone, retired_until_ms, began, dry_run=False)
+
+
+def begin(objects: Objects, log: Log) -> bool:
+    """Commit that a vacuum begins: every file listed before, and not named by a commit by now, never will be.
+
+    False: this process slept meanwhile, so begin anew.
+    """
+    return _mark(objects, log, None)
 
 
 def _finish(objects: Objects, log: Log, needless: Sequence[Entry], retired_until_ms: int, began: float, dry_run: bool) -> Vacuumed:

@@ -212,7 +212,7 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few events come by every path: leaf shards, several runs and windows, lists left out, memories that overflow."""
     for module in (actions, committer):
         monkeypatch.setattr(module, "LISTED_STREAMS", 3)
-    monkeypatch.setattr(segment, "LEAF_ROWS", 3)
+    monkeypatch.setattr(segment, "LEAF_ROWS", 2)
     monkeypatch.setattr(segment, "RUN_ROWS", 32)
     monkeypatch.setattr(segment, "SECTION_ROWS", 8)
     monkeypatch.setattr(compaction, "JOINED_RUNS", 2)

@@ -11,13 +11,12 @@ from store import Event, open_store
 from store.delta import compaction, log, log_cleanup
 from store.delta.delta_store import DeltaEventStore
 from store.delta.local_objects import LocalObjects
-from store.delta.log import Log, log_path
+from store.delta.log import Log, Nobody, log_path
 from store.delta.objects import Objects
 from store.delta.segment_files import SegmentFiles
 from store.observer import LoggingObserver
 from store.times import now
 from tests.store.delta.faults import Fault, FaultyObjects, overtaken
-from tests.store.delta.follower import Deaf
 from tests.store.facts import everything, fact, facts, table
 
 Asleep = Callable[[DeltaEventStore], Fault]
@@ -107,7 +106,7 @@ def test_unseen_commit_of_a_sleeper_is_withdrawn(sleeper: DeltaEventStore, objec
 
 @asleep
 def test_sleeping_compactor_harms_nobody(others: DeltaEventStore, objects: FaultyObjects, asleep: Asleep) -> None:
-    own = Log(objects, Deaf())
+    own = Log(objects, Nobody())
     chosen = compaction.mergeable(own.segments())
     objects.faults.append(asleep(others))
     compaction.merge(objects, own, SegmentFiles(objects), chosen)
@@ -122,7 +121,7 @@ def test_sleeping_compactor_leaves_its_files_if_they_are_live(others: DeltaEvent
         others.checkpoint()
         return landed
 
-    own = Log(objects, Deaf())
+    own = Log(objects, Nobody())
     objects.faults.append(put)
     compaction.merge(objects, own, SegmentFiles(objects), compaction.mergeable(own.segments()))
     with open_store(str(objects.uri).removesuffix("/events")) as fresh:
@@ -162,4 +161,4 @@ def test_opening_beside_a_clean_up_finds_the_newest_state(others: DeltaEventStor
     kept = real.get("_delta_log/00000000000000000005.checkpoint.parquet")
     slow.open_late()
     real.replace("_delta_log/00000000000000000005.checkpoint.parquet", kept or b"")
-    assert Log(slow, Deaf()).head == 11
+    assert Log(slow, Nobody()).head == 11

@@ -12,10 +12,9 @@ from store import Event, open_store
 from store.delta import compaction
 from store.delta.delta_store import DeltaEventStore
 from store.delta.local_objects import LocalObjects
-from store.delta.log import Log
+from store.delta.log import Log, Nobody
 from store.delta.segment_files import SegmentFiles
 from store.observer import Checkpointed, Compacted, Measurement
-from tests.store.delta.follower import Deaf
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_large_runs_are_spread_over_leaf_shards(store: DeltaEventStore) -> None:
 def test_append_between_plan_and_commit_of_a_merge_is_kept(store: DeltaEventStore, tmp_path: Path) -> None:
     fill(store, 10)
     objects = LocalObjects(tmp_path / "events")
-    log = Log(objects, Deaf())
+    log = Log(objects, Nobody())
     chosen = compaction.mergeable(log.segments())
     fill(store, 5)
     assert compaction.merge(objects, log, SegmentFiles(objects), chosen) is not None
@@ -77,7 +76,7 @@ def test_append_between_plan_and_commit_of_a_merge_is_kept(store: DeltaEventStor
 def test_second_compactor_of_the_same_files_gives_way(store: DeltaEventStore, tmp_path: Path) -> None:
     fill(store, 10)
     objects = LocalObjects(tmp_path / "events")
-    log = Log(objects, Deaf())
+    log = Log(objects, Nobody())
     chosen = compaction.mergeable(log.segments())
     store.compact()
     assert compaction.merge(objects, log, SegmentFiles(objects), chosen) is None
@@ -87,7 +86,7 @@ def test_second_compactor_of_the_same_files_gives_way(store: DeltaEventStore, tm
 def test_losing_compactor_leaves_no_files_behind(store: DeltaEventStore, tmp_path: Path) -> None:
     fill(store, 10)
     objects = LocalObjects(tmp_path / "events")
-    log = Log(objects, Deaf())
+    log = Log(objects, Nobody())
     chosen = compaction.mergeable(log.segments())
     store.compact()
     files = set((tmp_path / "events").rglob("*.parquet"))

@@ -13,13 +13,12 @@ from store.delta import compaction, upkeep
 from store.delta.actions import Segment
 from store.delta.delta_store import DeltaEventStore
 from store.delta.local_objects import LocalObjects
-from store.delta.log import Log
+from store.delta.log import Log, Nobody
 from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.observer import LoggingObserver
 from store.times import now
 from tests.store.delta.faults import FaultyObjects, overtaken
-from tests.store.delta.follower import Deaf
 from tests.store.facts import everything, facts
 
 
@@ -123,7 +122,7 @@ def test_vacuum_between_data_and_commit_of_a_merge_makes_it_give_way(store: Delt
     """Its new files may be gone; they must never be named."""
     objects = FaultyObjects(LocalObjects(tmp_path / "events"))
     objects.faults.append(overtaken(lambda: store.vacuum(retention_s=0)))
-    log = Log(objects, Deaf())
+    log = Log(objects, Nobody())
     chosen = compaction.mergeable(log.segments())
     assert compaction.merge(objects, log, SegmentFiles(objects), chosen) is None
     assert len(everything(store)) == 10
@@ -134,7 +133,7 @@ def test_state_from_a_checkpoint_trusts_no_file_written_before_it(store: DeltaEv
     """The vacuum may lie below the checkpoint, where nobody sees it any more."""
     store.vacuum()
     store.checkpoint()
-    assert Log(LocalObjects(tmp_path / "events"), Deaf()).vacuumed == store._log.version
+    assert Log(LocalObjects(tmp_path / "events"), Nobody()).vacuumed == store._log.version
 
 
 def test_writer_vacuums_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
