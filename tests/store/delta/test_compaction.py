@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from store import open_store
-from store.delta import compaction
+from store.delta import compaction, segment
 from store.delta.delta_store import DeltaEventStore
 from store.delta.local_objects import LocalObjects
 from store.delta.log import Log
@@ -33,7 +33,7 @@ def everything(store: DeltaEventStore) -> pa.Table:
 
 
 def runs(store: DeltaEventStore) -> list[tuple[int, int]]:
-    return sorted({segment.run for segment in store._log.segments()})
+    return sorted({s.run for s in store._log.segments()})
 
 
 def rows_of(store: DeltaEventStore, path: str) -> list[tuple[int, str, int]]:
@@ -60,7 +60,7 @@ def test_large_runs_are_spread_over_leaf_shards(store: DeltaEventStore) -> None:
     rows = 900_000
     streams = [f"s-{number % 4_000}" for number in range(rows)]
     store.append_table(pa.table({"stream_id": streams, "type": ["T"] * rows, "data": ["{}"] * rows}))
-    shards = {segment.shard for segment in store._log.segments()}
+    shards = {s.shard for s in store._log.segments()}
     assert shards == {f"h{digit:x}" for digit in range(16)}
     assert store.read_stream("s-77")["version"].to_pylist() == list(range(1, 226))
 
@@ -69,8 +69,8 @@ def test_large_runs_are_spread_over_leaf_shards(store: DeltaEventStore) -> None:
 def test_compacted_rows_are_sorted_by_section_stream_and_version(store: DeltaEventStore) -> None:
     fill(store, [3] * 50)
     store.compact()
-    for segment in store._log.segments():
-        rows = [((position - 1) // 16, stream_id, version) for position, stream_id, version in rows_of(store, segment.path)]
+    for s in store._log.segments():
+        rows = [((position - 1) // 16, stream_id, version) for position, stream_id, version in rows_of(store, s.path)]
         assert rows == sorted(rows)
 
 
@@ -107,7 +107,7 @@ def test_range_that_the_head_has_passed_becomes_one_run_however_its_runs_grew(st
 def test_sealed_runs_side_by_side_are_joined_shard_by_shard(store: DeltaEventStore) -> None:
     fill(store, [RUN_ROWS] * 5)
     before = everything(store)
-    files = Counter(segment.shard for segment in store._log.segments() if segment.last <= JOINED_ROWS)
+    files = Counter(s.shard for s in store._log.segments() if s.last <= JOINED_ROWS)
     merges = store.compact()
     assert sorted(done.files_before for done in merges) == sorted(files.values())
     assert all(done.files_after == 1 for done in merges)
@@ -129,17 +129,20 @@ def test_log_reads_the_same_between_the_joins_of_two_shards(store: DeltaEventSto
 def test_files_are_not_joined_beyond_a_size(store: DeltaEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, [RUN_ROWS] * 4)
     shard = store._log.segments()[0].shard
-    pair = sum(segment.size_bytes for segment in store._log.segments() if segment.shard == shard and segment.last <= 2 * RUN_ROWS)
+    pair = sum(s.size_bytes for s in store._log.segments() if s.shard == shard and s.last <= 2 * RUN_ROWS)
     monkeypatch.setattr(compaction, "JOINED_BYTES", pair)
     store.compact()
-    assert max(segment.rows for segment in store._log.segments() if segment.shard == shard) < JOINED_ROWS
+    assert max(s.rows for s in store._log.segments() if s.shard == shard) < JOINED_ROWS
     assert store.compact() == []
 
 
 @pytest.mark.usefixtures("small_layout")
-@pytest.mark.parametrize("pattern", [[1], [500] + [1] * 15, [7], [63, 2], [1, 2, 4, 8, 16, 32], [64]], ids=str)
-def test_merging_rewrites_an_event_a_bounded_number_of_times(tmp_path: Path, pattern: list[int]) -> None:
+@pytest.mark.parametrize("pattern", [[1], [60] + [1] * 15, [7], [511, 2], [1, 2, 4, 8, 16, 32]], ids=str)
+def test_merging_rewrites_an_event_a_bounded_number_of_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: list[int]) -> None:
     """While its range fills each merge makes its run GROWTH times as long; then it is sealed once and joined once."""
+    rows = 512
+    monkeypatch.setattr(segment, "RUN_ROWS", rows)
+    monkeypatch.setattr(compaction, "JOINED_RUNS", 2)
     seen: list[Measurement] = []
 
     class Seen:
@@ -148,16 +151,16 @@ def test_merging_rewrites_an_event_a_bounded_number_of_times(tmp_path: Path, pat
 
     with open_store(str(tmp_path), create=True, observer=Seen()) as store:
         for number in range(1_000):
-            if store.head() > JOINED_ROWS:
+            if store.head() > rows:
                 break
             fill(store, [pattern[number % len(pattern)]])
             seen += merge_due(store)
         files = len(store._log.segments())
     rewritten = sum(m.events for m in seen if isinstance(m, Compacted))
     appended = sum(m.events for m in seen if isinstance(m, Committed))
-    assert appended > JOINED_ROWS
-    assert rewritten <= appended * (logarithm(RUN_ROWS, compaction.GROWTH) + 2)
-    assert files <= 120
+    assert appended > rows
+    assert rewritten <= appended * (logarithm(rows, compaction.GROWTH) + 2)
+    assert files <= 60
 
 
 def test_append_between_plan_and_commit_of_a_merge_is_kept(store: DeltaEventStore, tmp_path: Path) -> None:
@@ -198,8 +201,8 @@ def test_two_compactors_join_different_shards_of_the_same_runs(store: DeltaEvent
     objects = LocalObjects(tmp_path / "events")
     other = Log(objects, lambda _: None)
     first = compaction.due(store._log.segments())
-    shard = next(segment.shard for segment in other.segments() if segment.shard != first[0].shard)
-    second = [segment for segment in other.segments() if segment.shard == shard]
+    shard = next(s.shard for s in other.segments() if s.shard != first[0].shard)
+    second = [s for s in other.segments() if s.shard == shard]
     assert compaction.merge(store._objects, store._log, store._files, first) is not None
     assert compaction.merge(objects, other, SegmentFiles(objects), second) is not None
     assert everything(store).equals(before)
