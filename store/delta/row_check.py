@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.bulk import valid_lines
+from store.delta import segment
 from store.shard import ROOT
 
 _ELSEWHERE: Final = "select stream_id from names where left(md5(stream_id), $1) <> $2 limit 1"
@@ -48,13 +49,15 @@ def places(events: pa.Table, after: int) -> tuple[Places, list[str]]:
         }
     )
     problems = []
-    if not (rows["stream_id"] >= rows["stream_id"].shift(1)).all():
+    section = (rows["position"] - 1) // segment.SECTION_ROWS
+    if not ((section > section.shift(1)) | (section == section.shift(1)) & (rows["stream_id"] >= rows["stream_id"].shift(1))).all():
         if not (rows["position"] > rows["position"].shift(1)).all():
-            problems.append("its rows are neither in log order nor sorted by stream")
+            problems.append("its rows are neither in log order nor sorted by section and stream")
         rows = rows.sort("stream_id", "position")
     if rows["position"].min() <= after:
         rows = rows.filter(pl.col("position") > after)
-    begins = rows["stream_id"].ne_missing(rows["stream_id"].shift(1))
+    section = (rows["position"] - 1) // segment.SECTION_ROWS
+    begins = rows["stream_id"].ne_missing(rows["stream_id"].shift(1)) | section.ne_missing(section.shift(1))
     problems += _broken_streams(rows, begins)
     return Places(rows.select("position", "recorded_at"), _stretches(rows, begins)), problems
 

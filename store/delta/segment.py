@@ -64,10 +64,12 @@ def write_run(objects: Objects, first: int, last: int, sections: Iterable[pa.Tab
             if sum(part.size_bytes() for part in parts.values()) > BUFFERED_BYTES:
                 done += put()
                 parts = {}
-            spread = dict(_spread(section, depth))
-            parts |= {shard: Part(shard, first, last) for shard in spread if shard not in parts}
-            for _ in pool.map(lambda item, to=parts: to[item[0]].add(item[1]), spread.items()):
+            spread = list(_spread(section, depth))
+            del section                            # one copy of the events at a time
+            parts |= {shard: Part(shard, first, last) for shard, _ in spread if shard not in parts}
+            for _ in pool.map(lambda item, to=parts: to[item[0]].add(item[1]), spread):
                 pass
+            del spread
         return done + put()
 
 

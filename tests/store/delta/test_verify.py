@@ -428,7 +428,7 @@ def test_time_that_goes_back_is_found(merged: Path) -> None:
 
 def test_rows_in_no_order_are_found(merged: Path) -> None:
     rewrite(merged, only(merged), lambda events: events.take([*range(10, 20), *range(10)]))
-    assert_found(merged, "its rows are neither in log order nor sorted by stream")
+    assert_found(merged, "its rows are neither in log order nor sorted by section")
 
 
 @pytest.mark.usefixtures("small_numbers")

@@ -1,0 +1,165 @@
+"""Reads open what they must, put every order right, and outlive the files that they began with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from store import Event, TableRefusedError, open_store
+from store.delta import reader
+from store.delta.actions import Segment
+from store.delta.delta_store import DeltaEventStore
+from store.schema import EVENTS
+from tests.store.delta.layout import RUN_ROWS, fill, small_layout
+
+__all__ = ["small_layout"]
+
+pytestmark = pytest.mark.usefixtures("small_layout")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DeltaEventStore]:
+    """Two sealed runs in leaves, and landing files; nothing of it in memory."""
+    with open_store(str(tmp_path), create=True) as store:
+        fill(store, [3] * (2 * RUN_ROWS // 3 + 1))
+        store.compact()
+        fill(store, [1] * 8)
+    with open_store(str(tmp_path)) as store:
+        yield store
+
+
+@pytest.fixture
+def opened(store: DeltaEventStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are opened from now on."""
+    paths: list[str] = []
+    real = store._objects.open
+    monkeypatch.setattr(store._objects, "open", lambda path: (paths.append(path), real(path))[1])
+    return paths
+
+
+def vacuum(store: DeltaEventStore, tmp_path: Path) -> None:
+    """Merge, and remove what was merged, by another handle."""
+    with open_store(str(tmp_path)) as other:
+        other.compact()
+        live = {segment.path for segment in other._log.segments()}
+    for file in (tmp_path / "events").rglob("*.parquet"):
+        if "_delta_log" not in file.parts and str(file.relative_to(tmp_path / "events")) not in live:
+            file.unlink()
+
+
+def positions(batches: Iterator[object]) -> list[int]:
+    return [position for batch in batches for position in batch["position"].to_pylist()]  # type: ignore[index]
+
+
+def live(store: DeltaEventStore) -> list[Segment]:
+    return store._log.segments()
+
+
+def test_stream_that_goes_through_every_section_comes_in_order_of_version(store: DeltaEventStore) -> None:
+    events = store.read_stream("s-3")
+    assert events["version"].to_pylist() == list(range(1, len(events) + 1))
+    assert events["position"].to_pylist() == sorted(events["position"].to_pylist())
+    assert events.schema.equals(EVENTS)
+
+
+@pytest.mark.parametrize("columns", [["position"], ["event_id", "version"], ["stream_id"]])
+def test_stream_is_read_in_the_columns_that_are_asked_for(store: DeltaEventStore, columns: list[str]) -> None:
+    events = reader.read_stream(store._files, live(store), "s-3", 2, 9, columns)
+    assert events.equals(store.read_stream("s-3", after=2, limit=7).select(columns))
+
+
+def test_files_outside_of_the_spans_stay_closed(store: DeltaEventStore, opened: list[str]) -> None:
+    places = store.read_stream("s-3")["position"].to_pylist()
+    opened.clear()
+    spans = [(RUN_ROWS + 1, 2 * RUN_ROWS)]
+    events = reader.read_stream(store._files, live(store), "s-3", 0, None, spans=spans)
+    assert events["position"].to_pylist() == [place for place in places if RUN_ROWS < place <= 2 * RUN_ROWS]
+    assert {segment.run for segment in live(store) if segment.path in opened} == {(RUN_ROWS + 1, 2 * RUN_ROWS)}
+
+
+def test_row_groups_outside_of_the_spans_stay_closed(store: DeltaEventStore) -> None:
+    places = store.read_stream("s-3")["position"].to_pylist()
+    events = reader.read_stream(store._files, live(store), "s-3", 0, None, spans=[(1, 16)])
+    assert events["position"].to_pylist() == [place for place in places if place <= 16]
+
+
+def test_every_span_that_holds_the_stream_is_enough_to_read_it(store: DeltaEventStore) -> None:
+    whole = store.read_stream("s-3")
+    first, last = whole["position"][0].as_py(), whole["position"][-1].as_py()
+    cut = (first + last) // 2
+    for spans in [[(first, last)], [(first, cut), (cut + 1, last)], [(p, p) for p in whole["position"].to_pylist()]]:
+        assert reader.read_stream(store._files, live(store), "s-3", 0, None, spans=spans).equals(whole)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_limit_opens_only_the_files_of_so_many_positions(store: DeltaEventStore, opened: list[str], backward: bool) -> None:
+    head = store.head()
+    read = positions(store.read_all(limit=5, backward=backward))
+    assert read == (list(range(head, head - 5, -1)) if backward else [1, 2, 3, 4, 5])
+    near = [segment.path for segment in live(store) if (segment.last > head - 5 if backward else segment.first <= 5)]
+    assert set(opened) <= set(near)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_long_replay_goes_on_when_its_files_were_merged_and_vacuumed(store: DeltaEventStore, tmp_path: Path, backward: bool) -> None:
+    fill(store, [2] * 20)
+    store._files.drop(live(store))
+    head = store.head()
+    replay = iter(store.read_all(backward=backward))
+    read = next(replay)["position"].to_pylist()
+    vacuum(store, tmp_path)
+    read += positions(replay)
+    assert read == (list(range(head, 0, -1)) if backward else list(range(1, head + 1)))
+
+
+def test_filtered_replay_goes_on_when_its_files_were_vacuumed(store: DeltaEventStore, tmp_path: Path) -> None:
+    wanted = [e["position"] for e in store.read_all().read_all().to_pylist() if "t1" in e["tags"]]
+    replay = iter(store.read_all(tags=["t1"], limit=len(wanted)))
+    read = next(replay)["position"].to_pylist()
+    vacuum(store, tmp_path)
+    assert read + positions(replay) == wanted
+
+
+def test_stream_is_read_from_the_live_files_when_those_of_the_list_are_gone(store: DeltaEventStore, tmp_path: Path) -> None:
+    whole, old = store.read_stream("s-3"), live(store)
+    vacuum(store, tmp_path)
+    with pytest.raises(TableRefusedError, match="missing"):
+        reader.read_stream(store._files, old, "s-3", 0, None)
+    assert reader.read_stream(store._files, old, "s-3", 0, None, fresh=store._live).equals(whole)
+
+
+def test_file_that_is_missing_though_live_is_refused(store: DeltaEventStore, tmp_path: Path) -> None:
+    lost = next(segment for segment in live(store) if segment.last <= RUN_ROWS)
+    (tmp_path / "events" / lost.path).unlink()
+    with pytest.raises(TableRefusedError, match=f"{lost.path} is missing"):
+        store.read_all().read_all()
+    with pytest.raises(TableRefusedError, match="is missing"):
+        store.read_stream(lost.lowest_stream)
+
+
+def test_file_that_is_damaged_though_live_is_refused(store: DeltaEventStore, tmp_path: Path) -> None:
+    torn = next(segment.path for segment in live(store) if segment.last <= RUN_ROWS)
+    (tmp_path / "events" / torn).write_bytes(b"PAR1")
+    with pytest.raises(TableRefusedError, match="is damaged"):
+        store.read_all().read_all()
+
+
+def test_moment_is_found_in_sorted_files_too(tmp_path: Path) -> None:
+    with open_store(str(tmp_path), create=True) as store:
+        for number in range(70):
+            store.append(f"s-{random.Random(number).randrange(9)}", [Event("Happened", {})])
+        moments = store.read_all().read_all()["recorded_at"].to_pylist()
+        store.compact()
+        for moment in {moments[0] - timedelta(microseconds=1), *moments, *(m + timedelta(microseconds=1) for m in moments)}:
+            assert store.position_at(moment) == sum(m <= moment for m in moments)
+
+
+def test_caller_may_stop_in_the_middle_of_a_replay(store: DeltaEventStore) -> None:
+    replay = store.read_all()
+    next(iter(replay))
+    replay.close()
+    assert len(store.read_all().read_all()) == store.head()
