@@ -65,4 +65,16 @@ class Objects(Protocol):
     def filesystem(self) -> Any:
         """An fsspec filesystem for DuckDB; None where it needs none."""
 
+    def sweep(self, older_than_ms: int) -> Sequence[Entry]:
+        """Remove the temporary files that killed puts of log files left behind, of this age and more; what was removed.
+
+        A put under way has one too, so give an age that no put reaches: an hour.
+        """
+
+    def duty(self) -> AbstractContextManager[bool]:
+        """Does the upkeep of this table fall to this caller? True for one caller of the same machine at a time; nobody waits.
+
+        To save work only: two at once do no harm. Where nothing can be locked, and in an object store, it is always True.
+        """
+
     def close(self) -> None: ...

@@ -103,6 +103,12 @@ class RemoteObjects:
         # Not from fsspec's cache: that one has the endpoint of the environment as it was.
         return FsspecStore(self.uri.partition("://")[0], client_options=_client_options(), skip_instance_cache=True)
 
+    def sweep(self, older_than_ms: int) -> Sequence[Entry]:
+        return []
+
+    def duty(self) -> AbstractContextManager[bool]:
+        return nullcontext(True)
+
     def close(self) -> None:
         """Connections close with the process."""
 
