@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +21,7 @@ FORMAT: Final = "1"
 LISTED_STREAMS: Final = 1_000
 """A commit over more streams than this does not list their versions; readers find them in its files."""
 
-_PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]+-[0-9]+-[0-9a-f]{32}\.parquet").fullmatch
+_PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]{1,19}-[0-9]{1,19}-[0-9a-f]{32}\.parquet").fullmatch
 _DELTA_TYPES: Final = {"int64": "long", "int32": "integer", "string": "string", "timestamp[us, tz=UTC]": "timestamp"}
 
 
@@ -138,6 +139,20 @@ def replacing(commit_id: str, recorded_at: int, head: int, removed: Sequence[Seg
 
 def decode(version: int, body: bytes) -> Commit:
     """Read a commit. NotOursError when it is empty, torn, foreign, or needs what we do not know."""
+    with understood(f"commit {version}"):
+        return _decoded(version, body)
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Refuse what a log from elsewhere may hold in a place where we expect something else, instead of stumbling over it."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise NotOursError(f"{what} is not of the shape that this store writes ({error!r})") from error
+
+
+def _decoded(version: int, body: bytes) -> Commit:
     if not body.strip(b"\0\n "):
         raise NotOursError(f"commit {version} is empty (a crash or a copy tore it)")
     try:
@@ -148,6 +163,8 @@ def decode(version: int, body: bytes) -> Commit:
     for action in actions:
         for kind, value in action.items():
             merged.setdefault(kind, []).append(value)
+    if version == 0 and not ("protocol" in merged and "metaData" in merged):
+        raise NotOursError("commit 0 does not say what table this is")
     for protocol in merged.get("protocol", []):
         check_protocol(protocol)
     for metadata in merged.get("metaData", []):
@@ -157,12 +174,14 @@ def decode(version: int, body: bytes) -> Commit:
         who = next((str(info.get("engineInfo") or info.get("operation")) for info in merged.get("commitInfo", [])), "an unknown writer")
         raise NotOursError(f"commit {version} was written by a foreign writer ({who})")
     heads = mark["heads"]
+    if heads is not None and not all(type(there) is int for there in heads.values()):
+        raise NotOursError(f"commit {version} lists versions that are no numbers")
     streams = frozenset(heads) if heads is not None else None
     return Commit(
         version=version,
-        commit_id=mark["commit"],
-        recorded_at=mark["recorded_at"],
-        head=mark["head"],
+        commit_id=_text(mark["commit"]),
+        recorded_at=_whole(mark["recorded_at"], most=LATEST),
+        head=_whole(mark["head"]),
         added=[segment_of(add, streams) for add in merged.get("add", [])],
         removed=[checked_path(remove["path"]) for remove in merged.get("remove", [])],
         heads=heads,
@@ -205,18 +224,18 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
             raise NotOursError("the table has deletion vectors, which this store does not write")
         return Segment(
             path=checked_path(add["path"]),
-            size_bytes=add["size"],
-            rows=stats["numRecords"],
-            first=low["position"],
-            last=high["position"],
-            lowest_stream=low["stream_id"],
-            highest_stream=high["stream_id"],
-            lowest_type=low["type"],
-            highest_type=high["type"],
+            size_bytes=_whole(add["size"]),
+            rows=_whole(stats["numRecords"], 1),
+            first=_whole(low["position"], 1),
+            last=_whole(high["position"], 1),
+            lowest_stream=_text(low["stream_id"]),
+            highest_stream=_text(high["stream_id"]),
+            lowest_type=_text(low["type"]),
+            highest_type=_text(high["type"]),
             recorded_from=_microseconds(low["recorded_at"]),
             recorded_until=_microseconds(high["recorded_at"]),
             stats=add["stats"],
-            modified_ms=add["modificationTime"],
+            modified_ms=_whole(add["modificationTime"]),
             streams=streams,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -239,6 +258,18 @@ def rfc3339(instant_us: int) -> str:
 def rfc3339_above(instant_us: int) -> str:
     """The same, rounded up, so that it bounds the time from above."""
     return rfc3339(min(instant_us + 999, LATEST))
+
+
+def _whole(value: Any, least: int = 0, most: int = 2**63 - 1) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{value!r} is no whole number from {least} to {most}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError(f"{value!r} is no text")
+    return value
 
 
 def _microseconds(text: str) -> int:

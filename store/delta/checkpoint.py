@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
 import deltalake
@@ -10,11 +11,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.delta.actions import NotOursError, Segment, check_metadata, check_protocol, segment_of
+from store.delta.actions import NotOursError, Segment, check_metadata, check_protocol, segment_of, understood
 from store.delta.objects import Objects
 from store.errors import StorageError
 
 _HINT: Final = "_delta_log/_last_checkpoint"
+_NAME: Final = re.compile(r"_delta_log/([0-9]{20})\.checkpoint\.parquet").fullmatch
 
 
 class State(NamedTuple):
@@ -51,9 +53,10 @@ def read(objects: Objects) -> State | None:
     for version in _versions(objects):
         try:
             table = pq.read_table(pa.BufferReader(objects.get(_path(version)) or b""), columns=["add", "txn", "metaData", "protocol"])
-        except (pa.ArrowInvalid, OSError):
+        except (pa.ArrowException, OSError):
             continue
-        return _state(version, table)
+        with understood(f"checkpoint {version}"):
+            return _state(version, table)
     return None
 
 
@@ -63,10 +66,10 @@ def _versions(objects: Objects) -> list[int]:
         hinted = [int(orjson.loads(objects.get(_HINT) or b"")["version"])]
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         hinted = []
-    if hinted and objects.get(_path(hinted[0])):
+    if hinted and _NAME(_path(hinted[0])) and objects.get(_path(hinted[0])):
         return hinted
-    names = [entry.path.removeprefix("_delta_log/") for entry in objects.list("_delta_log")]
-    return sorted((int(name[:20]) for name in names if name.endswith(".checkpoint.parquet") and name[:20].isdigit()), reverse=True)
+    found = [_NAME(entry.path) for entry in objects.list("_delta_log")]
+    return sorted((int(name[1]) for name in found if name), reverse=True)
 
 
 def _state(version: int, table: pa.Table) -> State:
@@ -74,6 +77,8 @@ def _state(version: int, table: pa.Table) -> State:
         column = table[kind]
         return [_plain(row) for row in column.filter(column.is_valid()).to_pylist()]
 
+    if not (rows("protocol") and rows("metaData")):
+        raise NotOursError(f"checkpoint {version} does not say what table this is")
     for protocol in rows("protocol"):
         check_protocol(protocol)
     for metadata in rows("metaData"):
