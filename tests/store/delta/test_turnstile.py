@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ import store
 from store.delta.folders import Folders
 from store.delta.local_objects import LocalObjects
 from store.delta.turnstile import BRIEF_S, PATIENCE_S, Turnstile
+from tests.store.delta.test_processes import assert_dense
 
 HOUSE = Path(store.__file__).parents[1]
 
@@ -280,6 +283,57 @@ def test_commits_go_on_beside_a_stopped_writer(root: Path) -> None:
                 process.kill()
     with store.open_store(warehouse) as there:
         assert there.head() == 180
+
+
+# Many writers ---------------------------------------------------------------------------------------------------
+
+BUSY = """
+import sys
+from pathlib import Path
+from store import Event, WrongExpectedVersionError, open_store
+warehouse, stream_id, stop = sys.argv[1:]
+with open_store(warehouse) as store:
+    event = lambda: [Event("Happened", {"by": sys.argv[2]})]
+    for name in (f"first-{stream_id}", None):
+        while not Path(stop).exists():
+            stream = name or stream_id.partition(":")[0]
+            try:
+                store.append(stream, event(), store.stream_version(stream))
+            except WrongExpectedVersionError:
+                continue
+            if name:
+                print("ready", flush=True)
+                break
+"""
+
+
+@pytest.mark.parametrize("stream", ["own-{}", "shared-1:{}"])
+def test_of_eight_busy_writers_none_starves(tmp_path: Path, stream: str) -> None:
+    """Counted between two marks in the log, all writers being at it; 30 commits for each, were they alike."""
+    warehouse, stop = str(tmp_path / "warehouse"), tmp_path / "stop"
+    store.open_store(warehouse, create=True).close()
+    writers = [script(BUSY, warehouse, stream.format(number), stop) for number in range(8)]
+    try:
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+        with store.open_store(warehouse) as log:
+            begin = log.head()
+            while log.head() < begin + 240:
+                time.sleep(0.01)
+            end = log.head()
+            stop.touch()
+            for writer in writers:
+                writer.communicate(timeout=100)
+            assert [writer.returncode for writer in writers] == [0] * 8
+            rows = log.read_all(until=end).read_all().to_pylist()
+    finally:
+        for writer in writers:
+            writer.kill()
+    assert_dense(rows)
+    commits = Counter(row["data"] for row in rows[begin:])
+    assert len(commits) == 8
+    assert max(commits.values()) <= 5 * min(commits.values())
 
 
 # Duty -----------------------------------------------------------------------------------------------------------
