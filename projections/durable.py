@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from projections.confined import check_own
 from projections.errors import ReadModelRefusedError
 
 
@@ -49,6 +50,7 @@ def sync_commits(uri: str, after: int, until: int) -> None:
     commits = [commit for commit in named if commit.exists()]  # one cleaned away lies below a checkpoint
     for commit in commits:
         for path, size_bytes in _added(commit):
+            check_own(uri, path)
             if not _is_whole(root / path, size_bytes):
                 raise _torn(uri, f"{path}, which {commit.name} adds, is torn", commit)
             _sync(root / path)
@@ -70,7 +72,7 @@ def _added(commit: Path) -> Iterator[tuple[str, int]]:
     for line in commit.read_bytes().splitlines():
         action = json.loads(line)
         if "add" in action:
-            yield unquote(action["add"]["path"]), action["add"]["size"]
+            yield action["add"]["path"], action["add"]["size"]
 
 
 def _is_whole(file: Path, size_bytes: int) -> bool:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from projections.confined import refuse_files_elsewhere, refuse_links
 from projections.durable import local_path, refuse_torn, sync_created
 from projections.errors import ProjectionError, ReadModelRefusedError
 from projections.projection import Projection
@@ -57,6 +58,8 @@ class ReadModel:
         return Turn(self.uri, self.projection, self._table() or self._created())
 
     def _table(self) -> DeltaTable | None:
+        if (root := local_path(self.uri)) is not None:
+            refuse_links(self.uri, root)
         refuse_torn(self.uri)
         try:
             table = DeltaTable(self.uri, storage_options=storage_options(self.uri))
@@ -64,6 +67,7 @@ class ReadModel:
             return None
         except (DeltaError, OSError) as error:
             raise ProjectionError(f"{self.uri}: the table cannot be read: {error}") from error
+        refuse_files_elsewhere(self.uri, table)
         self._refuse_other_shape(table)
         return table
 

@@ -31,10 +31,11 @@ class SqlSession:
     def query_files(self, files: Sequence[str], query: str, params: Any, until: str) -> duckdb.DuckDBPyRelation:
         """`files`: every live Parquet file of the log. `until`: a condition on `events`."""
         connection = self._database.cursor()
-        listed = ", ".join(_quoted(file) for file in files)
-        # The partition value comes from the path; filenames hold nothing that a user wrote.
-        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'shard': varchar}})"
-        connection.execute(f"create temp view events as select {_COLUMNS} from {source} where {until}")
+        listed = ", ".join(_quoted(_literally(file)) for file in files)
+        # Not by hive_partitioning: that takes every `name=value` of the path for a column, also above the warehouse.
+        columns = _COLUMNS.replace(", shard", f", {_SHARD} as shard")
+        source = f"read_parquet([{listed}], hive_partitioning = false, filename = true)"
+        connection.execute(f"create temp view events as select {columns} from {source} where {until}")
         connection.execute(_STREAM.format(shards=f"and shard in ({_PREFIXES})"))
         return connection.sql(query, params=params)
 
@@ -50,6 +51,7 @@ class SqlSession:
         self._database.close()
 
 
+_SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
 _PREFIXES = ", ".join(f"'h' || md5(id)[1:{depth}]" if depth else "'h'" for depth in range(MAX_DEPTH + 1))
 
 
@@ -65,6 +67,11 @@ def until(as_of: int | datetime | None, head: int) -> str:
         case datetime() if as_of.tzinfo is not None:
             return f"position <= {head} and recorded_at <= timestamptz {_quoted(as_of.isoformat())}"
     raise InvalidEventError("as_of", as_of, "is no place in the log", "give a position from 0, or a datetime with a time zone")
+
+
+def _literally(path: str) -> str:
+    """The path as a pattern that fits nothing else: DuckDB expands each one that it is given."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)
 
 
 def _quoted(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -11,22 +12,14 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from store.schema import EVENTS
+from store.delta.table import FEATURE, NotOursError, Table, check_protocol, table_of
 from store.times import LATEST, microseconds, moment
 
-FEATURE: Final = "alluvium"
-"""Our writer feature: unknown to other writers, so they refuse to change the table; readers need nothing new."""
-FORMAT: Final = "1"
 LISTED_STREAMS: Final = 1_000
 """A commit over more streams than this does not list their versions; readers find them in its files."""
 
 _VACUUM_START: Final = "VACUUM START"
-_PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]+-[0-9]+-[0-9a-f]{32}\.parquet").fullmatch
-_DELTA_TYPES: Final = {"int64": "long", "int32": "integer", "string": "string", "timestamp[us, tz=UTC]": "timestamp"}
-
-
-class NotOursError(Exception):
-    """A commit or checkpoint that this store did not write, or that is torn. The message says what is wrong."""
+_PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]{1,19}-[0-9]{1,19}-[0-9a-f]{32}\.parquet").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +65,8 @@ class Retired(NamedTuple):
 class Commit:
     """What one commit did. `heads`: stream -> version, None where the commit does not list them.
 
-    `vacuum`: nothing but to mark that a vacuum begins. `vacuumed_ms`: the files retired by that moment are gone.
+    `table`: what the log is, said by the commit that makes it. `vacuum`: nothing but to mark that a vacuum begins.
+    `vacuumed_ms`: the files retired by that moment are gone.
     """
 
     version: int
@@ -83,42 +77,21 @@ class Commit:
     removed: Sequence[Retired] = ()
     heads: Mapping[str, int] | None = None
     appends: bool = False
+    table: Table | None = None
     vacuum: bool = False
     vacuumed_ms: int | None = None
 
 
-class Table(NamedTuple):
-    """The two actions that make the table what it is, as they stand in the log."""
-
-    protocol: Mapping[str, Any]
-    metadata: Mapping[str, Any]
-
-
-def creation(table_id: str, created_ms: int) -> bytes:
+def creation(table: Table) -> bytes:
     """Commit 0: the protocol, the schema, our format."""
-    return _lines(
-        {"commitInfo": {"timestamp": created_ms, "operation": "CREATE TABLE", "operationParameters": {}, FEATURE: _mark(table_id, 0, 0, None)}},
-        {"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": [FEATURE]}},
-        {
-            "metaData": {
-                "id": table_id,
-                "name": "events",
-                "description": "The event log of an Alluvium warehouse: one row an event, in total order by position.",
-                "format": {"provider": "parquet", "options": {}},
-                "schemaString": orjson.dumps(_delta_schema()).decode(),
-                "partitionColumns": ["shard"],
-                "configuration": {
-                    "alluvium.format": FORMAT,
-                    # Foreign clean-up must not outrun our own: we say when log files and replaced files go.
-                    "delta.enableExpiredLogCleanup": "false",
-                    "delta.logRetentionDuration": "interval 1 hours",
-                    "delta.deletedFileRetentionDuration": "interval 1 hours",
-                },
-                "createdTime": created_ms,
-            }
-        },
-        {"txn": {"appId": "log", "version": 0, "lastUpdated": created_ms}},
-    )
+    info = {
+        "timestamp": table.created_ms,
+        "operation": "CREATE TABLE",
+        "operationParameters": {},
+        FEATURE: _mark(table.table_id, 0, 0, None),
+    }
+    txn = {"txn": {"appId": "log", "version": 0, "lastUpdated": table.created_ms}}
+    return _lines({"commitInfo": info}, {"protocol": table.protocol()}, {"metaData": table.metadata()}, txn)
 
 
 def appending(commit_id: str, recorded_at: int, head: int, added: Sequence[Segment], heads: Mapping[str, int]) -> bytes:
@@ -158,6 +131,20 @@ def vacuuming(commit_id: str, recorded_at: int, head: int, now_ms: int, retired_
 
 def decode(version: int, body: bytes) -> Commit:
     """Read a commit. NotOursError when it is empty, torn, foreign, or needs what we do not know."""
+    with understood(f"commit {version}"):
+        return _decoded(version, body)
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Refuse what a log from elsewhere may hold in a place where we expect something else, instead of stumbling over it."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise NotOursError(f"{what} is not of the shape that this store writes ({error!r})") from error
+
+
+def _decoded(version: int, body: bytes) -> Commit:
     if not body.strip(b"\0\n "):
         raise NotOursError(f"commit {version} is empty (a crash or a copy tore it)")
     try:
@@ -168,34 +155,32 @@ def decode(version: int, body: bytes) -> Commit:
     for action in actions:
         for kind, value in action.items():
             merged.setdefault(kind, []).append(value)
+    if version == 0 and not ("protocol" in merged and "metaData" in merged):
+        raise NotOursError("commit 0 does not say what table this is")
     for protocol in merged.get("protocol", []):
         check_protocol(protocol)
-    for metadata in merged.get("metaData", []):
-        check_metadata(metadata)
+    tables = [table_of(metadata) for metadata in merged.get("metaData", [])]
     info: Mapping[str, Any] = next(iter(merged.get("commitInfo", [])), {})
     if (mark := info.get(FEATURE)) is None:
         who = str(info.get("engineInfo") or info.get("operation") or "an unknown writer")
         raise NotOursError(f"commit {version} was written by a foreign writer ({who})")
     heads = mark["heads"]
+    if heads is not None and not all(type(there) is int for there in heads.values()):
+        raise NotOursError(f"commit {version} lists versions that are no numbers")
     streams = frozenset(heads) if heads is not None else None
     return Commit(
         version=version,
-        commit_id=mark["commit"],
-        recorded_at=mark["recorded_at"],
-        head=mark["head"],
+        commit_id=_text(mark["commit"]),
+        recorded_at=_whole(mark["recorded_at"], most=LATEST),
+        head=_whole(mark["head"]),
         added=[segment_of(add, streams) for add in merged.get("add", [])],
         removed=[retired_of(remove) for remove in merged.get("remove", [])],
         heads=heads,
         appends="txn" in merged,
+        table=tables[-1] if tables else None,
         vacuum=info.get("operation") == _VACUUM_START,
-        vacuumed_ms=mark.get("vacuumed_ms"),
+        vacuumed_ms=None if mark.get("vacuumed_ms") is None else _whole(mark["vacuumed_ms"]),
     )
-
-
-def table_of(body: bytes) -> Table:
-    """What the table is, by its commit 0 (which `decode` has found good)."""
-    actions: dict[str, Any] = {kind: value for line in body.splitlines() for kind, value in orjson.loads(line).items()}
-    return Table(actions["protocol"], actions["metaData"])
 
 
 def commit_id_of(body: bytes) -> str:
@@ -204,24 +189,6 @@ def commit_id_of(body: bytes) -> str:
         return str(orjson.loads(body.split(b"\n", 1)[0])["commitInfo"][FEATURE]["commit"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return ""
-
-
-def check_protocol(protocol: Mapping[str, Any]) -> None:
-    features = set(protocol.get("writerFeatures") or ()) | set(protocol.get("readerFeatures") or ())
-    if FEATURE not in features:
-        needs = ", ".join(sorted(features)) or "none"
-        raise NotOursError(f"the table lacks the writer feature 'alluvium', so it is no Alluvium log (its features: {needs})")
-    if features != {FEATURE} or protocol["minReaderVersion"] != 1 or protocol["minWriterVersion"] != 7:
-        extra = ", ".join(sorted(features - {FEATURE})) or f"reader {protocol['minReaderVersion']}, writer {protocol['minWriterVersion']}"
-        raise NotOursError(f"the table needs Delta features that this store does not write: {extra}")
-
-
-def check_metadata(metadata: Mapping[str, Any]) -> None:
-    configuration = dict(metadata.get("configuration") or {})
-    if configuration.get("alluvium.format") != FORMAT:
-        raise NotOursError(f"the log has format {configuration.get('alluvium.format')!r}, this store writes format {FORMAT!r}")
-    if orjson.loads(metadata["schemaString"]) != _delta_schema() or list(metadata["partitionColumns"]) != ["shard"]:
-        raise NotOursError("the table's columns are not those of an event log")
 
 
 def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) -> Segment:
@@ -233,18 +200,18 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
             raise NotOursError("the table has deletion vectors, which this store does not write")
         return Segment(
             path=checked_path(add["path"]),
-            size_bytes=add["size"],
-            rows=stats["numRecords"],
-            first=low["position"],
-            last=high["position"],
-            lowest_stream=low["stream_id"],
-            highest_stream=high["stream_id"],
-            lowest_type=low["type"],
-            highest_type=high["type"],
+            size_bytes=_whole(add["size"]),
+            rows=_whole(stats["numRecords"], 1),
+            first=_whole(low["position"], 1),
+            last=_whole(high["position"], 1),
+            lowest_stream=_text(low["stream_id"]),
+            highest_stream=_text(high["stream_id"]),
+            lowest_type=_text(low["type"]),
+            highest_type=_text(high["type"]),
             recorded_from=_microseconds(low["recorded_at"]),
             recorded_until=_microseconds(high["recorded_at"]),
             stats=add["stats"],
-            modified_ms=add["modificationTime"],
+            modified_ms=_whole(add["modificationTime"]),
             streams=streams,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -253,7 +220,7 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
 
 def retired_of(remove: Mapping[str, Any]) -> Retired:
     """The file that a `remove` names."""
-    return Retired(checked_path(remove["path"]), remove.get("deletionTimestamp") or 0, remove.get("size") or 0)
+    return Retired(checked_path(remove["path"]), _whole(remove.get("deletionTimestamp") or 0), _whole(remove.get("size") or 0))
 
 
 def checked_path(path: str) -> str:
@@ -303,6 +270,18 @@ def rfc3339_above(instant_us: int) -> str:
     return rfc3339(min(instant_us + 999, LATEST))
 
 
+def _whole(value: Any, least: int = 0, most: int = 2**63 - 1) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{value!r} is no whole number from {least} to {most}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
 def _microseconds(text: str) -> int:
     return microseconds(datetime.fromisoformat(text))
 
@@ -311,15 +290,6 @@ def _mark(commit_id: str, recorded_at: int, head: int, heads: Mapping[str, int] 
     return {"commit": commit_id, "recorded_at": recorded_at, "head": head, "heads": heads}
 
 
-
-
-def _delta_schema() -> dict[str, Any]:
-    def column(name: str, kind: Any, nullable: bool) -> dict[str, Any]:
-        return {"name": name, "type": kind, "nullable": nullable, "metadata": {}}
-
-    tags = {"type": "array", "elementType": "string", "containsNull": False}
-    columns = [column(f.name, _DELTA_TYPES.get(str(f.type), tags), f.nullable) for f in EVENTS]
-    return {"type": "struct", "fields": [*columns, column("shard", "string", nullable=False)]}
 
 
 def _lines(*actions: Mapping[str, Any]) -> bytes:

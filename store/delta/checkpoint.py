@@ -6,6 +6,7 @@ within the hour (*measured*: tens of megabytes under steady traffic), and sync n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -13,10 +14,20 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.delta.actions import NotOursError, Retired, Segment, Table, add_of, check_metadata, check_protocol, remove_of, retired_of, segment_of
+from store.delta.actions import (
+    Retired,
+    Segment,
+    add_of,
+    remove_of,
+    retired_of,
+    segment_of,
+    understood,
+)
 from store.delta.objects import Objects
+from store.delta.table import NotOursError, Table, check_protocol, table_of
 
 _HINT: Final = "_delta_log/_last_checkpoint"
+_NAME: Final = re.compile(r"_delta_log/([0-9]{20})\.checkpoint\.parquet").fullmatch
 _TEXTS: Final = pa.map_(pa.string(), pa.string())
 _SCHEMA: Final = pa.schema(
     {
@@ -67,8 +78,8 @@ def write(objects: Objects, state: State) -> int:
     The folder of the log is synced with it, so after this every commit up to its version is durable, whoever made it.
     """
     rows: list[dict[str, Any]] = [
-        {"protocol": state.table.protocol},
-        {"metaData": state.table.metadata},
+        {"protocol": state.table.protocol()},
+        {"metaData": state.table.metadata()},
         {"txn": {"appId": "log", "version": state.head, "lastUpdated": state.recorded_ms}},
         *({"remove": remove_of(retired)} for retired in state.retired),
         *({"add": add_of(segment, data_change=False)} for segment in state.segments),
@@ -88,7 +99,7 @@ def hinted(objects: Objects) -> int | None:
         version = orjson.loads(objects.get(_HINT) or b"")["version"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    return version if isinstance(version, int) and 0 <= version < 10**20 else None
+    return version if type(version) is int and 0 <= version < 10**19 else None
 
 
 def read(objects: Objects) -> State | None:
@@ -104,8 +115,8 @@ def read(objects: Objects) -> State | None:
 
 def versions(objects: Objects) -> list[int]:
     """Those with a checkpoint of whatever kind, from new to old."""
-    names = [entry.path.removeprefix("_delta_log/") for entry in objects.list("_delta_log")]
-    return sorted((int(name[:20]) for name in names if name.endswith(".checkpoint.parquet") and name[:20].isdigit()), reverse=True)
+    found = [_NAME(entry.path) for entry in objects.list("_delta_log")]
+    return sorted((int(name[1]) for name in found if name), reverse=True)
 
 
 def path_of(version: int) -> str:
@@ -116,9 +127,10 @@ def read_version(objects: Objects, version: int) -> State | None:
     """The checkpoint of this version; None for no such one, or a torn one. NotOursError: another writer's."""
     try:
         table = pq.read_table(pa.BufferReader(objects.get(path_of(version)) or b""), columns=_SCHEMA.names)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError):
         return None
-    return _state(version, table)
+    with understood(f"checkpoint {version}"):
+        return _state(version, table)
 
 
 def _state(version: int, table: pa.Table) -> State:
@@ -133,12 +145,11 @@ def _state(version: int, table: pa.Table) -> State:
     if not len(protocols) == len(metadata) == len(heads) == 1:
         raise NotOursError(f"checkpoint {version} does not say what the table is and where the log ends")
     check_protocol(protocols[0])
-    check_metadata(metadata[0])
     return State(
         version,
         heads[0]["version"],
         heads[0]["lastUpdated"] or 0,
-        Table(protocols[0], metadata[0]),
+        table_of(metadata[0]),
         [segment_of(add) for add in rows("add")],
         [retired_of(remove) for remove in rows("remove")],
     )

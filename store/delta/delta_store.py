@@ -49,7 +49,9 @@ class DeltaEventStore:
             objects,
             lambda: self._log.segments(),
             lambda segment: self._files.read_columns(segment, ["stream_id", "version", "position"]),
-            lambda stream_id, after, until: self._read_stream(stream_id, after, until, ["event_id", "version", "position", "stream_id"]),
+            lambda stream_id, after, until, position: self._read_stream(
+                stream_id, after, until, ["event_id", "version", "position", "stream_id"], position
+            ),
         )
         self._log = Log(objects, self._heads)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
@@ -222,9 +224,11 @@ class DeltaEventStore:
             self._refresh()
             return self._log.segments()
 
-    def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str]) -> pa.Table:
+    def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:
+        """`position`: no event that is wanted lies before it."""
         with self._log.lock:
             segments, spans = self._log.segments(), self._heads.spans(stream_id, self._log.head)
+        spans = [(max(first, position), last) for first, last in spans if last >= position]
         return reader.read_stream(self._files, segments, stream_id, after, until, columns, spans, self._live)
 
     def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:

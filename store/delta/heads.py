@@ -27,8 +27,8 @@ FEW: Final = 200
 STALE_EVENTS: Final = 1 << 17
 """After so many new events a reader looks whether heads of them have been saved."""
 
-StreamReader = Callable[[str, int, int | None], pa.Table]
-"""(stream, after, until) -> the columns event_id, version, position of those events."""
+StreamReader = Callable[[str, int, int, int], pa.Table]
+"""(stream, after, until, position) -> the columns event_id, version, position of these versions; none lies before that position."""
 
 
 @dataclass(slots=True)
@@ -104,16 +104,13 @@ class Heads:
     # Commits ----------------------------------------------------------------------------------------------------
 
     def applied(self, commit: Commit) -> None:
-        """A commit of anybody's: versions move on, ids of its streams are unknown until read."""
+        """A commit of anybody's: versions move on; ids of its events are read when they are asked for."""
         if not commit.appends:
             return
         if commit.heads is None:                   # its files say which versions its streams have
             self._forget_all(commit.head)
             return
         self._turn_to(commit)
-        self._sort_out()
-        for stream_id in commit.heads:
-            self._forget(stream_id)
 
     def committed(self, commit: Commit, stretches: Sequence[Stretch]) -> None:
         """A commit of ours, whose ids are known."""
@@ -146,19 +143,25 @@ class Heads:
 
     def recall(self, stream_id: str, event_ids: Sequence[str]) -> list[Place | None]:
         self._sort_out()
-        if (places := self._places.get(stream_id)) is None:
-            version = self.version(stream_id)
-            places = dict(self.placed(stream_id, max(0, version - REMEMBERED_EVENTS), REMEMBERED_EVENTS)) if version else {}
+        places, version = self._places.get(stream_id, {}), self.version(stream_id)
+        newest = next(reversed(places.values())) if places else Place(max(0, version - REMEMBERED_EVENTS), 0)
+        if newest.version < version:               # others have appended: what came since is read, not all of it again
+            self._forget(stream_id)
+            places = places | dict(self._placed(stream_id, newest.version, version, newest.position + 1))
             self._remember(stream_id, places)
-        self._places.move_to_end(stream_id)
+        elif places:
+            self._places.move_to_end(stream_id)
         return [places.get(event_id) for event_id in event_ids]
 
     def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
-        events = self._read_stream(stream_id, after, after + limit)
-        places = map(Place, events["version"].to_pylist(), events["position"].to_pylist())
-        return list(zip(events["event_id"].to_pylist(), places, strict=True))
+        return self._placed(stream_id, after, after + limit, 1)
 
     # Below ------------------------------------------------------------------------------------------------------
+
+    def _placed(self, stream_id: str, after: int, until: int, position: int) -> list[tuple[str, Place]]:
+        events = self._read_stream(stream_id, after, until, position)
+        places = map(Place, events["version"].to_pylist(), events["position"].to_pylist())
+        return list(zip(events["event_id"].to_pylist(), places, strict=True))
 
     @property
     def _covered(self) -> int:
@@ -210,7 +213,8 @@ class Heads:
         """Our own commits' ids, by stream; left until somebody asks, as appends at an exact version never do."""
         for stream_id, version, position, event_ids in self._unsorted:
             known = self._places.get(stream_id)
-            if known is None and version > 1:      # what came before is not in memory, and half a memory is none
+            before = next(reversed(known.values())).version if known else 0
+            if before != version - 1:              # what came in between is not in memory, and a memory with a hole is none
                 continue
             places = zip(range(version, version + len(event_ids)), range(position, position + len(event_ids)), strict=True)
             self._forget(stream_id)

@@ -12,9 +12,10 @@ from enum import Enum
 from typing import Final, Protocol
 
 from store.delta import checkpoint
-from store.delta.actions import Commit, NotOursError, Retired, Segment, Table, commit_id_of, creation, decode, table_of
+from store.delta.actions import Commit, Retired, Segment, commit_id_of, creation, decode
 from store.delta.checkpoint import State
 from store.delta.objects import Objects
+from store.delta.table import NotOursError, Table
 from store.errors import OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
 
 SETTLE_S: Final = 10.0
@@ -58,7 +59,7 @@ class Nobody:
 def create(objects: Objects, now_ms: int) -> None:
     """Make the table, unless it is there or another process is quicker."""
     if not any(objects.list("_delta_log")):  # of a log that was cleaned, commit 0 alone is no longer there
-        objects.put_if_absent(log_path(0), creation(str(uuid.uuid4()), now_ms))
+        objects.put_if_absent(log_path(0), creation(Table(str(uuid.uuid4()), now_ms)))
 
 
 class Log:
@@ -130,6 +131,7 @@ class Log:
                 self._segments.pop(retired.path, None)
                 self._retired[retired.path] = retired
             self._segments.update((segment.path, segment) for segment in commit.added)
+            self._table = commit.table or self._table
             if commit.vacuum:
                 self.vacuumed = commit.version
             if (until_ms := commit.vacuumed_ms) is not None:
@@ -211,12 +213,9 @@ class Log:
 
     def _decoded(self, version: int, body: bytes) -> Commit:
         try:
-            commit = decode(version, body)
+            return decode(version, body)
         except NotOursError as error:
             raise self._refusal(str(error)) from error
-        if version == 0:
-            self._table = table_of(body)
-        return commit
 
     def _refusal(self, problem: str) -> TableRefusedError:
         return TableRefusedError(self._objects.uri, problem, "restore the log from a backup, or move away what does not belong to it")

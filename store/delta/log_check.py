@@ -10,11 +10,12 @@ import orjson
 import pyarrow as pa
 
 from store.delta import checkpoint
-from store.delta.actions import Commit, NotOursError, Segment, decode
+from store.delta.actions import Commit, Segment, decode
 from store.delta.findings import REPAIR, RESTORE, Finding
 from store.delta.log import log_path
 from store.delta.log_state import LogState
 from store.delta.objects import Objects
+from store.delta.table import NotOursError
 from store.errors import TableRefusedError
 
 HINT: Final = "_delta_log/_last_checkpoint"

@@ -71,4 +71,10 @@ class Objects(Protocol):
     def filesystem(self) -> Any:
         """An fsspec filesystem for DuckDB; None where it needs none."""
 
+    def duty(self) -> AbstractContextManager[bool]:
+        """Does the upkeep of this table fall to this caller? True for one caller of the same machine at a time; nobody waits.
+
+        To save work only: two at once do no harm. Where nothing can be locked, and in an object store, it is always True.
+        """
+
     def close(self) -> None: ...

@@ -11,6 +11,7 @@ from store.delta.objects import Objects
 from store.errors import TableRefusedError
 from store.observer import LoggingObserver, Observer
 
+_NAME: Final = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.=-]+").fullmatch
 _REMOTE: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 
 
@@ -35,10 +36,12 @@ def objects_at(uri: str, observer: Observer | None = None) -> Objects:
 
 
 def inside(path: str) -> str:
-    """The path, which lies below its table. A log from elsewhere may name any file: it must not lead us out of the warehouse."""
-    for reading in (path, unquote(path)):
-        if reading.startswith("/") or ".." in reading.split("/"):
-            raise ValueError(f"{path!r} does not lie below the table")
+    """The path, which lies below its table and holds only what we put into names: a log from elsewhere may name any file.
+
+    What is left is read alike by every library: nothing to decode, to expand, or to take for another place.
+    """
+    if path and not all(map(_NAME, path.split("/"))):
+        raise ValueError(f"{path!r} does not lie below the table, or is no name that this store makes")
     return path
 
 

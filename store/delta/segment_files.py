@@ -124,13 +124,13 @@ class SegmentFiles:
                 footer = self._footers.get(segment.path)
             source = self._objects.open(segment.path)
             # What is mapped is in memory already: collecting it beforehand would copy it, at a third of the time of a small read.
-            apart = not isinstance(source, pa.MemoryMappedFile)
+            apart = not isinstance(source, pa.BufferReader)
             with pq.ParquetFile(source, metadata=footer.metadata if footer else None, pre_buffer=apart) as file:
                 yield footer or self._remembered(segment, file.metadata), file
         except (pa.ArrowInvalid, OSError) as error:
             raise self._refusal(f"the live file {segment.path} is damaged ({error})") from error
         except StorageError as error:
-            if any(entry.path == segment.path for entry in self._objects.list(f"shard={segment.shard}")):
+            if self._objects.get(segment.path) is not None:
                 raise
             raise self._refusal(f"the live file {segment.path} is missing") from error
 

@@ -93,7 +93,7 @@ class Upkeep:
     def vacuum(self, retention_s: float = RETENTION_S, dry_run: bool = False) -> Vacuumed:
         self._log.refresh()
         until_ms = vacuuming.expired(self._log, retention_s, KEPT_FILES, _now_ms()) or 0
-        done = vacuuming.vacuum(self._objects, self._log, until_ms, dry_run)
+        done = vacuuming.vacuum(self._objects, self._log, until_ms, _now_ms(), dry_run)
         if not dry_run:
             self._observer.record(done)
         return done
@@ -115,7 +115,9 @@ class Upkeep:
             self._wake.clear()
             commits = self._commits
             try:
-                self._look()
+                with self._objects.duty() as ours:  # of several writers on a machine one is enough
+                    if ours:
+                        self._look()
             except StoreError as error:            # the log is whole without it: say so, and try again at the next look
                 self._observer.record(Failed("upkeep", str(error)))
             self._looked_at = commits

@@ -12,12 +12,15 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from store.delta.actions import Commit, NotOursError, checked_path, vacuuming
+from store.delta.actions import Commit, checked_path, vacuuming
 from store.delta.amendment import amend
 from store.delta.log import Log
 from store.delta.objects import Entry, Objects
+from store.delta.table import NotOursError
 from store.observer import Vacuumed
 
+LEFT_S: Final = 3600
+"""No put takes so long, so a temporary file of this age belongs to one that was killed."""
 CHUNK: Final = 500
 """Files removed in one go; between two of them others get the disk."""
 
@@ -29,10 +32,11 @@ def expired(log: Log, retention_s: float, kept_files: int, now_ms: int) -> int |
     return limit if times and times[0] <= limit else None
 
 
-def vacuum(objects: Objects, log: Log, retired_until_ms: int, dry_run: bool) -> Vacuumed:
-    """Remove the files that were replaced by then, and all that no commit names."""
+def vacuum(objects: Objects, log: Log, retired_until_ms: int, now_ms: int, dry_run: bool) -> Vacuumed:
+    """Remove the files that were replaced by then, all that no commit names, and what killed puts left half written."""
     began = time.monotonic()
     listed = [entry for entry in objects.list("") if _is_ours(entry.path)]
+    listed += [entry for entry in objects.leftovers() if entry.modified_ms < now_ms - LEFT_S * 1000]
     if not dry_run and not begin(objects, log):
         return Vacuumed(0, 0, 0.0)
     with log.lock:

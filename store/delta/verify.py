@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from store.delta.actions import NotOursError, checked_path
+from store.delta.actions import checked_path
 from store.delta.contents_check import Contents, Progress, VanishedError
 from store.delta.findings import REPAIR, Finding, Verified
 from store.delta.log_check import check_log
 from store.delta.log_state import LogState
 from store.delta.objects import Entry, Objects
 from store.delta.quarantine import QUARANTINE
+from store.delta.table import NotOursError
 
 ORPHANED_MS: Final = 3_600_000
 """A file that nobody names is given up after this long: no writer takes an hour from its data file to its commit."""

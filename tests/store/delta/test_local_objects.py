@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import subprocess
@@ -10,14 +9,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from store import OutcomeUnknownError, StorageError, StoreClosedError
 from store.delta import local_objects
+from store.delta.folders import KEPT
 from store.delta.local_objects import LocalObjects
 
 
@@ -46,10 +47,19 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def noting(step: str, path: str) -> None:
         steps.append(f"{step} {named(path)}")
 
-    monkeypatch.setattr(os, "fsync", lambda file: (noting("fsync", os.readlink(f"/proc/self/fd/{file}")), fsync(file))[1])
-    monkeypatch.setattr(os, "link", lambda old, new: (noting("link", new), link(old, new))[1])
-    monkeypatch.setattr(os, "mkdir", lambda path, mode=0o777: (noting("mkdir", path), mkdir(path, mode))[1])
+    monkeypatch.setattr(os, "fsync", lambda file: (noting("fsync", opened(file)), fsync(file))[1])
+    monkeypatch.setattr(os, "link", lambda old, new, **at: (link(old, new, **at), noting("link", below(at["dst_dir_fd"], new))))
+    monkeypatch.setattr(os, "mkdir", lambda path, mode=0o777, dir_fd=None: (mkdir(path, mode, dir_fd=dir_fd), noting("mkdir", below(dir_fd, path))))
     return steps
+
+
+def opened(file: int) -> str:
+    """The name that a descriptor was opened by."""
+    return os.readlink(f"/proc/self/fd/{file}")
+
+
+def below(folder: int | None, name: str) -> str:
+    return name if folder is None else os.path.join(opened(folder), name)
 
 
 Failing = Callable[[str, Callable[[str], bool], int], None]
@@ -62,10 +72,10 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
     def make(name: str, chosen: Callable[[str], bool], number: int) -> None:
         real = getattr(os, name)
 
-        def call(*args: str) -> None:
-            if chosen(os.readlink(f"/proc/self/fd/{args[0]}") if name == "fsync" else args[1]):
+        def call(*args: Any, **at: Any) -> None:
+            if chosen(opened(args[0]) if name == "fsync" else args[1]):
                 raise OSError(number, os.strerror(number))
-            real(*args)
+            real(*args, **at)
 
         monkeypatch.setattr(os, name, call)
 
@@ -157,11 +167,11 @@ def test_put_if_absent_syncs_the_contents_before_the_name_and_the_name_before_th
     assert steps == ["fsync warehouse/events/log/.tmp", "link warehouse/events/log/1.json", "fsync warehouse/events/log"]
 
 
-def test_the_name_of_a_directory_that_another_writer_just_made_is_synced(root: Path, objects: LocalObjects, steps: list[str]) -> None:
+def test_the_names_of_directories_that_another_writer_just_made_are_synced(root: Path, objects: LocalObjects, steps: list[str]) -> None:
     (root / "shard=h").mkdir(parents=True)
     steps.clear()
     objects.put("shard=h/a", b"x")
-    assert steps == ["fsync warehouse/events", "fsync warehouse/events/shard=h/a", "fsync warehouse/events/shard=h"]
+    assert steps == ["fsync warehouse", "fsync warehouse/events", "fsync warehouse/events/shard=h/a", "fsync warehouse/events/shard=h"]
 
 
 def test_sync_makes_the_file_and_its_name_durable(root: Path, objects: LocalObjects, steps: list[str]) -> None:
@@ -303,8 +313,9 @@ def test_listing_leaves_out_temporary_files_and_locks(objects: LocalObjects, roo
 def test_leftovers_are_the_temporary_files_and_nothing_else(objects: LocalObjects, root: Path) -> None:
     for path in ("a", "log/1.json", "log/.hidden"):
         objects.put(path, b"x")
-    (root / "log" / ".0123.tmp").write_bytes(b"half")
-    assert [(entry.path, entry.size_bytes) for entry in objects.leftovers()] == [("log/.0123.tmp", 4)]
+    name = f".{'01' * 16}.tmp"
+    (root / "log" / name).write_bytes(b"half")
+    assert [(entry.path, entry.size_bytes) for entry in objects.leftovers()] == [(f"log/{name}", 4)]
 
 
 def test_listing_an_absent_directory_is_empty(objects: LocalObjects) -> None:
@@ -347,108 +358,185 @@ def test_closing_gives_back_every_descriptor(objects: LocalObjects) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-# Turns ----------------------------------------------------------------------------------------------------------
+# Links and pipes ------------------------------------------------------------------------------------------------
 
 
-def is_free(lock: Path) -> bool:
-    with suppress(FileNotFoundError), lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+OPERATIONS: dict[str, Callable[[LocalObjects, str], object]] = {
+    "put": lambda objects, path: objects.put(path, b"x"),
+    "put_if_absent": lambda objects, path: objects.put_if_absent(path, b"x"),
+    "get": lambda objects, path: objects.get(path),
+    "open": lambda objects, path: objects.open(path),
+    "delete": lambda objects, path: objects.delete([path]),
+    "sync": lambda objects, path: objects.sync(path),
+    "location": lambda objects, path: objects.location(path),
+}
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["one instance", "an instance each"])
-def test_threads_take_turns(root: Path, shared: bool) -> None:
-    one, inside, most = LocalObjects(root), 0, 0
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_bytes(b"not ours")
+    return tmp_path / "outside"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+@pytest.mark.parametrize("depth", ["shard=h", "a/b"])
+def test_a_directory_that_is_a_link_is_refused_by_name(
+    objects: LocalObjects, root: Path, outside: Path, operation: Callable[[LocalObjects, str], object], depth: str
+) -> None:
+    (root / depth).parent.mkdir(parents=True, exist_ok=True)
+    (root / depth).symlink_to(outside)
+    for name in ("secret", "new"):
+        with pytest.raises(StorageError, match=f"{depth} is a symbolic link, .* put what it points to in its place"):
+            operation(objects, f"{depth}/{name}")
+    assert files(outside) == {"secret"}
+    assert (outside / "secret").read_bytes() == b"not ours"
+
+
+@pytest.mark.parametrize("name", ["get", "open", "sync", "location"])
+@pytest.mark.parametrize("target", ["outside/secret", "warehouse/events/real", "nowhere"])
+def test_a_file_that_is_a_link_is_not_read(objects: LocalObjects, root: Path, tmp_path: Path, outside: Path, name: str, target: str) -> None:
+    objects.put("real", b"ours")
+    (root / "a").symlink_to(tmp_path / target)
+    with pytest.raises(StorageError, match="a is a symbolic link"):
+        OPERATIONS[name](objects, "a")
+
+
+def test_writing_to_the_name_of_a_link_leaves_what_it_points_to(objects: LocalObjects, root: Path, outside: Path) -> None:
+    root.mkdir(parents=True)
+    (root / "a").symlink_to(outside / "new")       # it points to nothing: a careless open would make it
+    with pytest.raises(StorageError, match="File exists"):
+        objects.put("a", b"x")
+    assert objects.put_if_absent("a", b"x") is False
+    assert files(outside) == {"secret"}
+
+
+def test_deleting_a_link_leaves_what_it_points_to(objects: LocalObjects, root: Path, outside: Path) -> None:
+    root.mkdir(parents=True)
+    (root / "a").symlink_to(outside / "secret")
+    objects.delete(["a"])
+    assert (outside / "secret").exists()
+    assert not (root / "a").is_symlink()
+
+
+def test_links_and_pipes_are_not_listed(objects: LocalObjects, root: Path, outside: Path) -> None:
+    objects.put("log/a", b"x")
+    (root / "log" / "folder").symlink_to(outside)
+    (root / "log" / "file").symlink_to(outside / "secret")
+    os.mkfifo(root / "log" / "pipe")
+    assert [entry.path for entry in objects.list("")] == ["log/a"]
+
+
+def test_a_directory_to_list_that_is_a_link_is_refused(objects: LocalObjects, root: Path, outside: Path) -> None:
+    root.mkdir(parents=True)
+    (root / "log").symlink_to(outside)
+    with pytest.raises(StorageError, match="log is a symbolic link"):
+        list(objects.list("log"))
+
+
+@pytest.mark.parametrize("name", ["get", "open", "sync"])
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(objects: LocalObjects, root: Path, name: str) -> None:
+    root.mkdir(parents=True)
+    os.mkfifo(root / "pipe")
+    with pytest.raises(StorageError, match=r"pipe \(it is no regular file\)"):
+        OPERATIONS[name](objects, "pipe")
+
+
+def test_lock_files_are_not_made_through_a_link(objects: LocalObjects, root: Path, outside: Path) -> None:
+    root.mkdir(parents=True)
+    (root / "_turn").symlink_to(outside)
+    with objects.turn(), objects.duty() as mine:
+        assert mine
+    assert files(outside) == {"secret"}
+
+
+def test_a_lock_file_that_is_a_link_is_not_made(objects: LocalObjects, root: Path, outside: Path) -> None:
+    (root / "_turn").mkdir(parents=True)
+    for name in ("queue", "turn", "upkeep"):
+        (root / "_turn" / name).symlink_to(outside / name)
+    with objects.turn(), objects.duty() as mine:
+        assert mine
+    assert files(outside) == {"secret"}
+
+
+def test_a_warehouse_may_itself_be_reached_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    objects = LocalObjects(tmp_path / "link")
+    objects.put("shard=h/a", b"x")
+    assert (tmp_path / "real" / "shard=h" / "a").read_bytes() == b"x"
+    assert objects.get("shard=h/a") == b"x"
+
+
+# Many directories -----------------------------------------------------------------------------------------------
+
+
+def test_any_number_of_directories_takes_a_bounded_number_of_descriptors(objects: LocalObjects) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(2 * KEPT):
+        objects.put(f"shard=h{number}/a", b"x")
+    assert len(os.listdir("/proc/self/fd")) - before <= KEPT
+    assert [objects.get(f"shard=h{number}/a") for number in range(2 * KEPT)] == [b"x"] * 2 * KEPT
+
+
+def test_a_store_that_closes_takes_no_directory_from_a_thread_that_reads(objects: LocalObjects) -> None:
+    """A descriptor closed too early is the next one opened: another directory."""
+    objects.put("a/name", b"a")
+    stop = threading.Event()
+    read: list[bytes | None] = []
 
     def work() -> None:
-        nonlocal inside, most
-        objects = one if shared else LocalObjects(root)
-        for _ in range(50):
-            with objects.turn():
-                inside += 1
-                most = max(most, inside)
-                os.sched_yield()
-                inside -= 1
+        while not stop.is_set():
+            read.append(objects.get("a/name"))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    def close() -> None:
+        while not stop.is_set():
+            objects.close()
+            os.close(os.open("/", os.O_RDONLY))
+
+    threads = [threading.Thread(target=target) for target in (work, work, close)]
     for thread in threads:
         thread.start()
+    while len(read) < 5_000:
+        time.sleep(0.001)
+    stop.set()
     for thread in threads:
         thread.join()
-    assert most == 1
+    assert set(read) == {b"a"}
 
 
-TURNS = """
+def test_two_listings_at_once_are_both_whole(objects: LocalObjects) -> None:
+    for number in range(200):
+        objects.put(f"log/{number}", b"")
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: len(list(objects.list("log"))), range(100))) == {200}
+
+
+# Sweeping -------------------------------------------------------------------------------------------------------
+
+KILLED = """
 import os, sys
 from pathlib import Path
+from store.delta.folders import Folder
 from store.delta.local_objects import LocalObjects
-objects, mark = LocalObjects(Path(sys.argv[1])), sys.argv[2]
-for _ in range(50):
-    with objects.turn():
-        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-        os.unlink(mark)
+Folder.link = lambda *_: os.kill(os.getpid(), 9)
+LocalObjects(Path(sys.argv[1])).put_if_absent("_delta_log/0.json", b"x")
 """
 
 
-def test_processes_take_turns(root: Path, tmp_path: Path) -> None:
-    writers = [script(TURNS, root, tmp_path / "mark") for _ in range(4)]
-    for writer in writers:
-        writer.communicate(timeout=60)
-    assert [writer.returncode for writer in writers] == [0] * 4
+def test_what_a_killed_put_left_behind_is_a_leftover(objects: LocalObjects, root: Path) -> None:
+    script(KILLED, root).communicate(timeout=60)
+    (left,) = (root / "_delta_log").iterdir()
+    assert left.name.endswith(".tmp")
+    assert [(entry.path, entry.size_bytes) for entry in objects.leftovers()] == [(f"_delta_log/{left.name}", 1)]
+    objects.delete([f"_delta_log/{left.name}"])
+    assert not left.exists()
 
 
-def test_a_writer_that_has_just_finished_waits_behind_the_one_that_waited(root: Path) -> None:
-    served: list[str] = []
+def test_leftovers_are_nothing_but_temporary_files_of_puts(objects: LocalObjects, root: Path, outside: Path) -> None:
+    ours = f".{'0123456789abcdef' * 2}.tmp"
+    for name in ("0.json", ".x.tmp", f"{ours}x", ours[1:]):
+        objects.put(os.path.normpath(f"_delta_log/{name}"), b"x")
+    (root / "_delta_log" / ours).symlink_to(outside / "secret")
+    assert list(objects.leftovers()) == []
 
-    def wait() -> None:
-        with LocalObjects(root).turn():
-            served.append("waiting")
-
-    busy, other = LocalObjects(root), threading.Thread(target=wait)
-    with busy.turn():
-        other.start()
-        while is_free(root / "_turn" / "queue"):
-            os.sched_yield()
-    with busy.turn():
-        served.append("busy")
-    other.join()
-    assert served == ["waiting", "busy"]
-
-
-def test_a_stopped_writer_does_not_block_others_for_ever(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_objects, "TURN_PATIENCE_S", 0.05)
-    with LocalObjects(root).turn(), LocalObjects(root).turn() as look_first:
-        assert look_first is True
-
-
-def test_a_turn_that_ended_by_an_error_is_given_up(objects: LocalObjects, root: Path) -> None:
-    with pytest.raises(ZeroDivisionError), objects.turn():
-        1 / 0  # noqa: B018
-    assert is_free(root / "_turn" / "turn")
-    assert is_free(root / "_turn" / "queue")
-
-
-def test_a_forked_child_does_not_keep_the_turn(objects: LocalObjects, root: Path) -> None:
-    until, end = os.pipe()
-    with objects.turn():
-        child = os.fork()
-        if child == 0:
-            os.close(end)
-            os.read(until, 1)                      # until the parent is done
-            os._exit(0)
-    try:
-        assert is_free(root / "_turn" / "turn")
-    finally:
-        os.close(end)
-        os.close(until)
-        os.waitpid(child, 0)
-
-
-def test_a_writer_goes_on_where_there_can_be_no_lock_files(objects: LocalObjects, root: Path) -> None:
-    objects.put("a", b"x")
-    (root / "_turn").write_bytes(b"")
-    with objects.turn() as look_first:
-        assert look_first is True

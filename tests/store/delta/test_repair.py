@@ -135,10 +135,10 @@ def test_young_file_that_nobody_names_stays(warehouse: Path) -> None:
 
 
 def test_old_temporary_file_is_moved_aside(warehouse: Path) -> None:
-    path = warehouse / "events" / "_delta_log" / ".0123.tmp"
+    path = warehouse / "events" / "_delta_log" / f".{'0a' * 16}.tmp"
     path.write_bytes(b"half")
     aged(path)
-    assert assert_mended(warehouse, 12).moved == ["_delta_log/.0123.tmp"]
+    assert assert_mended(warehouse, 12).moved == [f"_delta_log/.{'0a' * 16}.tmp"]
 
 
 def test_replaced_files_stay_however_old(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +70,15 @@ def test_files_that_no_commit_names_go(store: DeltaEventStore, tmp_path: Path) -
     assert store.vacuum().files == 1
     assert left.path not in data_files(tmp_path)
     assert data_files(tmp_path) == live(store)
+
+
+def test_half_written_files_of_killed_puts_go_once_they_are_old(store: DeltaEventStore, tmp_path: Path) -> None:
+    old, young = (tmp_path / "events" / "_delta_log" / f".{digit * 32}.tmp" for digit in "ab")
+    for file in (old, young):
+        file.write_bytes(b"half")
+    os.utime(old, (time.time() - 3_700,) * 2)
+    assert store.vacuum().files == 1
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_files_that_are_not_ours_stay(store: DeltaEventStore, tmp_path: Path) -> None:
