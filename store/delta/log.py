@@ -68,7 +68,9 @@ class Log:
         with self.lock:
             if commit.version <= self.version:     # a reader of this process saw it on disk before its writer told
                 return False
-            if commit.appends and sum(segment.rows for segment in commit.added) != commit.head - self.head:
+            lost = sum(self._segments[path].rows for path in commit.removed if path in self._segments)
+            gained = sum(segment.rows for segment in commit.added) - lost
+            if gained != commit.head - self.head:  # a merge gains none, and whoever tears its end off would take rows away
                 raise self._refusal(f"commit {commit.version} holds other positions than it says")
             for path in commit.removed:
                 self._segments.pop(path, None)
