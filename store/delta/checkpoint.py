@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import deltalake
@@ -39,16 +41,26 @@ def write(objects: Objects, version: int) -> None:
 
 
 def exists(objects: Objects) -> bool:
-    """Is there a checkpoint, so that this is a log even without its first commits?"""
-    return objects.get(_HINT) is not None
+    """Is there anything of a log, so that a missing first commit does not mean that there is none?"""
+    return objects.get(_HINT) is not None or any(True for _ in objects.list("_delta_log"))
+
+
+def names(objects: Objects) -> list[str]:
+    """The checkpoints there are, whole or not, from old to new."""
+    found = [entry.path.removeprefix("_delta_log/") for entry in objects.list("_delta_log")]
+    return [name for name in found if name.endswith(".checkpoint.parquet") and name[:20].isdigit()]
 
 
 def read(objects: Objects) -> State | None:
     """The newest readable checkpoint; None if there is none, so that the log is read from commit 0.
 
-    The hint and the newest checkpoint may be torn by a crash: both can be derived, so an older state will do.
+    The hint and the newest checkpoint may be torn by a crash: both can be derived, so an older state will do. But a
+    checkpoint whose own commit is gone was cleaned past, up to a newer one (a slow checkpointer may set the hint back):
+    to go on from there would lose what came between.
     """
     for version in _versions(objects):
+        if objects.get(f"_delta_log/{version:020d}.json") is None:
+            continue
         try:
             table = pq.read_table(pa.BufferReader(objects.get(_path(version)) or b""), columns=["add", "txn", "metaData", "protocol"])
         except (pa.ArrowInvalid, OSError):
@@ -57,16 +69,11 @@ def read(objects: Objects) -> State | None:
     return None
 
 
-def _versions(objects: Objects) -> list[int]:
+def _versions(objects: Objects) -> Iterator[int]:
     """The hinted version, then all others from new to old."""
-    try:
-        hinted = [int(orjson.loads(objects.get(_HINT) or b"")["version"])]
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        hinted = []
-    if hinted and objects.get(_path(hinted[0])):
-        return hinted
-    names = [entry.path.removeprefix("_delta_log/") for entry in objects.list("_delta_log")]
-    return sorted((int(name[:20]) for name in names if name.endswith(".checkpoint.parquet") and name[:20].isdigit()), reverse=True)
+    with suppress(orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        yield int(orjson.loads(objects.get(_HINT) or b"")["version"])
+    yield from (int(name[:20]) for name in reversed(names(objects)))
 
 
 def _state(version: int, table: pa.Table) -> State:

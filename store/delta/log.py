@@ -120,6 +120,9 @@ class Log:
             self._segments = {segment.path: segment for segment in state.segments}
             self.head, self.recorded_at = state.head, max((s.recorded_until for s in state.segments), default=0)
         self.refresh()
+        if self.version < 0 and checkpoint.exists(self._objects):
+            damaged = ", ".join(checkpoint.names(self._objects)) or "none is there"
+            raise self._refusal(f"commit 0 is missing, and no checkpoint can be read in its place ({damaged})")
         if self.version < 0:
             raise TableRefusedError(self._objects.uri, "there is no event log here", "pass create=True to make one")
         rows, last = sum(s.rows for s in self._segments.values()), max((s.last for s in self._segments.values()), default=0)
