@@ -54,7 +54,6 @@ def merge(objects: Objects, log: Log, files: SegmentFiles, chosen: Run) -> Compa
     replacement = write_segments(objects, events, landing=False)
     version = _replace(objects, log, chosen, replacement)
     if version is None:
-        objects.delete([segment.path for segment in replacement])
         return None
     files.drop(chosen)
     size_bytes = sum(segment.size_bytes for segment in replacement)
@@ -64,6 +63,7 @@ def merge(objects: Objects, log: Log, files: SegmentFiles, chosen: Run) -> Compa
 def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segment]) -> int | None:
     """The Delta version of the commit; None if one of the chosen files is no longer live."""
     commit_id, now_ms = str(uuid.uuid4()), time.time_ns() // 1_000_000
+    untold = False
     while True:
         with objects.turn():
             log.refresh()
@@ -71,9 +71,13 @@ def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segm
                 version, head, recorded_at = log.version + 1, log.head, log.recorded_at
                 live = {segment.path for segment in log.segments()}
             if not all(segment.path in live for segment in chosen):
+                if not untold:                     # else a put of ours may still arrive, and would name these files
+                    objects.delete([segment.path for segment in replacement])
                 return None
             body = replacing(commit_id, recorded_at, head, chosen, replacement, now_ms)
-            if log.publish(version, body, commit_id) is Outcome.OURS:
+            outcome = log.publish(version, body, commit_id)
+            untold |= outcome is Outcome.THEIRS_AT_LAST
+            if outcome is Outcome.OURS:
                 log.apply(Commit(version, commit_id, recorded_at, head, replacement, [s.path for s in chosen], None, appends=False))
                 return version
 
