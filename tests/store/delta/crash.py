@@ -22,7 +22,7 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
-from store import ANY, NO_STREAM, Append, Event, StoreClosedError, StoreError, open_store
+from store import ANY, NO_STREAM, Append, Event, OutcomeUnknownError, StorageError, StoreClosedError, StoreError, open_store
 from store.delta import committer, local_objects, log, segment
 from store.delta.delta_store import DeltaEventStore
 
@@ -185,25 +185,23 @@ def work(order: Order) -> None:
         if hasattr(module, "SLEEP_S"):
             module.SLEEP_S = 0.0                   # every put is one after a sleep
     with open_store(order.warehouse, create=order.work == "create") as store:
-        if done(order, store):
+        if answered(order, store):
             return
         steps.healthy = True
-        if done(order, store, again=True):
+        if answered(order, store, again=True):
             return
     with open_store(order.warehouse) as store:
-        assert done(order, store, again=True)
+        answered(order, store, again=True)
 
 
-def done(order: Order, store: DeltaEventStore, again: bool = False) -> bool:
-    """Tell each answer, or the error that ended the work. False: the handle failed, or the storage under it."""
+def answered(order: Order, store: DeltaEventStore, again: bool = False) -> bool:
+    """Tell each answer, or the error that ended the work. False: not the store but its storage failed."""
     try:
         for answer in WORKS[order.work](store):
             tell(answer=answer, again=again)
     except StoreError as error:
         tell(error=type(error).__name__, message=str(error), head=store.head())
-        if again and not isinstance(error, StoreClosedError):
-            raise
-        return False
+        return not isinstance(error, StorageError | OutcomeUnknownError | StoreClosedError)
     return True
 
 

@@ -12,7 +12,20 @@ import pytest
 from store import Event, open_store
 from store.delta.delta_store import DeltaEventStore
 from tests.store.delta.crash import WORKS, Order
-from tests.store.delta.victims import Row, Told, Victims, assert_dense, copied, explained, fresh, lived_in, memory, outcome, rows_by_deltalake, rows_of
+from tests.store.delta.victims import (
+    Row,
+    Told,
+    Victims,
+    assert_dense,
+    copied,
+    explained,
+    fresh,
+    lived_in,
+    memory,
+    outcome,
+    rows_by_deltalake,
+    rows_of,
+)
 
 LATER = [Event("Happened", {"later": True})]
 

@@ -14,8 +14,21 @@ import pytest
 
 from store import Event, open_store
 from tests.store.delta.crash import ACTS, WORKS, Order
-from tests.store.delta.victims import HOUSE, Row, Told, Victims, assert_dense, copied, explained, fresh, lived_in, memory, outcome
-from tests.store.delta.victims import rows_by_deltalake, rows_of
+from tests.store.delta.victims import (
+    HOUSE,
+    Row,
+    Told,
+    Victims,
+    assert_dense,
+    copied,
+    explained,
+    fresh,
+    lived_in,
+    memory,
+    outcome,
+    rows_by_deltalake,
+    rows_of,
+)
 
 FAULTS = [act for act in ACTS if act not in ("kill", "kill_after", "stop")]
 
