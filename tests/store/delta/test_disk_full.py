@@ -100,7 +100,7 @@ def assert_readable(warehouse: Path, whole: list[Row]) -> None:
 # A file system that is really full ------------------------------------------------------------------------------
 
 FILLING = """
-import resource, sys
+import random, resource, sys
 from pathlib import Path
 import orjson
 from store import Event, StorageError, open_store
@@ -112,8 +112,8 @@ if limited:
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
 
 def events(number):
-    size = 2_000 * number if limited else 20_000
-    return [Event("Happened", {"number": number, "filling": "x" * size}, event_id=f"00000000-0000-4000-8000-{number:012d}")]
+    filling = random.Random(number).randbytes(2_000 * number if limited else 10_000).hex()
+    return [Event("Happened", {"number": number, "filling": filling}, event_id=f"00000000-0000-4000-8000-{number:012d}")]
 
 acknowledged, error = 0, None
 with open_store(str(place / "warehouse"), create=True) as store:
