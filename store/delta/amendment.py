@@ -13,15 +13,19 @@ Decide = Callable[[str, int], tuple[Commit, bytes] | None]
 """(commit id, Delta version) -> the commit against the newest state, and its lines; None: there is nothing to do any more."""
 
 
-def amend(objects: Objects, log: Log, decide: Decide) -> Commit | None:
-    """Publish what `decide` says, durably, at the next version. None: it gave up, or this process slept and nobody knows."""
-    commit_id = str(uuid.uuid4())
+def amend(objects: Objects, log: Log, decide: Decide) -> Commit | Outcome:
+    """Publish what `decide` says, durably, at the next version.
+
+    Else: THEIRS, it gave up and nothing of ours is under way; THEIRS_AT_LAST, it gave up, but a put of unknown fate might
+    still arrive; SLEPT, this process slept past a clean-up of the log and nobody knows.
+    """
+    commit_id, lost = str(uuid.uuid4()), Outcome.THEIRS
     while True:
         with objects.turn():
             log.refresh()
             decided = decide(commit_id, log.version + 1)
             if decided is None:
-                return None
+                return lost
             commit, body = decided
             match log.publish(commit.version, body, commit_id):
                 case Outcome.OURS:
@@ -29,4 +33,9 @@ def amend(objects: Objects, log: Log, decide: Decide) -> Commit | None:
                     return commit
                 case Outcome.SLEPT:
                     log.restart()
-                    return None
+                    known = {segment.path for segment in log.segments()} | {retired.path for retired in log.retired()}
+                    if commit.added and not any(segment.path in known for segment in commit.added):
+                        log.withdraw(commit.version, commit_id)
+                    return Outcome.SLEPT
+                case Outcome.THEIRS_AT_LAST:
+                    lost = Outcome.THEIRS_AT_LAST

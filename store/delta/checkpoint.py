@@ -89,7 +89,8 @@ def write(objects: Objects, state: State) -> int:
     body = sink.getvalue()
     objects.replace(path_of(state.version), body)
     hint = {"version": state.version, "size": len(rows), "sizeInBytes": len(body), "numOfAddFiles": len(state.segments)}
-    objects.replace(_HINT, orjson.dumps(hint))
+    if (newest := hinted(objects)) is None or newest <= state.version:     # another was quicker, with a newer one
+        objects.replace(_HINT, orjson.dumps(hint))
     return len(body)
 
 
@@ -105,7 +106,9 @@ def hinted(objects: Objects) -> int | None:
 def read(objects: Objects) -> State | None:
     """The newest readable checkpoint; None if there is none, so that the log is read from commit 0.
 
-    The hint and the newest checkpoint may be torn by a crash: both can be derived, so an older state will do.
+    The hint and the newest checkpoint may be torn by a crash: both can be derived, so an older state will do. But a
+    checkpoint whose own commit is gone was cleaned past, up to a newer one (a slow checkpointer may set the hint back):
+    to go on from there would lose what came between.
     """
     hint = hinted(objects)
     if hint is not None and (state := read_version(objects, hint)) is not None:
@@ -124,7 +127,12 @@ def path_of(version: int) -> str:
 
 
 def read_version(objects: Objects, version: int) -> State | None:
-    """The checkpoint of this version; None for no such one, or a torn one. NotOursError: another writer's."""
+    """The checkpoint of this version; None for no such one, or a torn one. NotOursError: another writer's.
+
+    One whose own commit is gone was cleaned past, up to a newer one: to go on from there would lose what came between.
+    """
+    if objects.get(f"_delta_log/{version:020d}.json") is None:
+        return None
     try:
         table = pq.read_table(pa.BufferReader(objects.get(path_of(version)) or b""), columns=_SCHEMA.names)
     except (pa.ArrowException, OSError):

@@ -15,7 +15,7 @@ from typing import Final
 from store.delta import segment
 from store.delta.actions import Commit, Retired, Segment, replacing
 from store.delta.amendment import amend
-from store.delta.log import Log
+from store.delta.log import Log, Outcome
 from store.delta.objects import Objects
 from store.delta.part import Part
 from store.delta.reader import gather
@@ -58,8 +58,6 @@ def merge(objects: Objects, log: Log, files: SegmentFiles, chosen: Run) -> Compa
     replacement = _join(objects, files, chosen) if _is_sealed(chosen) else _sort(objects, files, chosen)
     version = _replace(objects, log, chosen, replacement, vacuumed)
     if version is None:
-        known = {s.path for s in log.segments()} | {retired.path for retired in log.retired()}
-        objects.delete([s.path for s in replacement if s.path not in known])  # who slept may have won
         return None
     files.drop(chosen)
     return Compacted(
@@ -113,7 +111,9 @@ def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segm
         return commit, replacing(commit_id, log.recorded_at, log.head, chosen, replacement, now_ms)
 
     commit = amend(objects, log, decide)
-    return None if commit is None else commit.version
+    if commit is Outcome.THEIRS:                   # else a put of ours may have landed, or may yet: a vacuum will know
+        objects.delete([s.path for s in replacement])
+    return commit.version if isinstance(commit, Commit) else None
 
 
 def _ranges(segments: Iterable[Segment]) -> tuple[list[list[Run]], list[Run]]:

@@ -115,7 +115,7 @@ class Log:
         """Read the state anew: the log was cleaned past what this process knew."""
         with self.lock:
             head = self.head
-            self._start()
+            self._start(beyond=self.version)
             if self.head < head:
                 raise self._refusal(f"the log ends at position {self.head:,}, but went to {head:,} before")
 
@@ -125,7 +125,8 @@ class Log:
             if commit.version <= self.version:     # a reader of this process saw it on disk before its writer told
                 return False
             gone = [segment for path, *_ in commit.removed if (segment := self._segments.get(path))]
-            if sum(s.rows for s in commit.added) - sum(s.rows for s in gone) != commit.head - self.head:
+            gained = sum(s.rows for s in commit.added) - sum(s.rows for s in gone)
+            if gained != commit.head - self.head:  # a merge gains none, and whoever tears its end off would take rows away
                 raise self._refusal(f"commit {commit.version} holds other positions than it says")
             for retired in commit.removed:
                 self._segments.pop(retired.path, None)
@@ -187,15 +188,25 @@ class Log:
             return Outcome.OURS
 
     def _was_cleaned_past(self, version: int) -> bool:
-        """Does the log begin with a checkpoint of this version or a later one? Only below a checkpoint is it ever cleaned."""
-        hint = checkpoint.hinted(self._objects)
-        return hint is not None and hint >= version
+        """Does the log begin with a checkpoint of this version or a later one?
 
-    def _start(self) -> None:
+        Only below a checkpoint is it ever cleaned, oldest first. The hint alone does not tell: a slow checkpointer may set it
+        back, and damage may set it anywhere.
+        """
+        if version > 0 and self._objects.get(log_path(version - 1)) is None:
+            return True
+        hint = checkpoint.hinted(self._objects)
+        return hint is not None and hint >= version and checkpoint.read_version(self._objects, hint) is not None
+
+    def _start(self, beyond: int | None = None) -> None:
+        """`beyond`: what was known is cleaned away, so there must be a checkpoint of a later version than this."""
         try:
             state = checkpoint.read(self._objects)
         except NotOursError as error:
             raise self._refusal(str(error)) from error
+        if beyond is not None and (state is None or state.version <= beyond):
+            damaged = ", ".join(map(checkpoint.path_of, checkpoint.versions(self._objects))) or "none is there"
+            raise self._refusal(f"the log was cleaned past commit {beyond + 1}, and no later checkpoint can be read ({damaged})")
         if state is not None:
             self.version = self.checkpointed = self.vacuumed = state.version
             self.head, self._table = state.head, state.table
@@ -205,11 +216,23 @@ class Log:
             self._follower.restarted(self.head)
         self._proved_s = -math.inf                 # a checkpoint proves nothing about what came after it
         self.refresh()
+        self._check_gap()
+        if self.version < 0 and any(self._objects.list("_delta_log")):
+            damaged = ", ".join(map(checkpoint.path_of, checkpoint.versions(self._objects))) or "none is there"
+            raise self._refusal(f"commit 0 is missing, and no checkpoint can be read in its place ({damaged})")
         if self.version < 0:
             raise TableRefusedError(self._objects.uri, "there is no event log here", "pass create=True to make one")
         rows, last = sum(s.rows for s in self._segments.values()), max((s.last for s in self._segments.values()), default=0)
         if not rows == last == self.head:
             raise self._refusal(f"{rows:,} rows are live, the last position is {last:,} and the log's head {self.head:,}: they should be equal")
+
+    def _check_gap(self) -> None:
+        """Opening lists nothing, so it looks one commit further: where one is missing it must not begin to fill the gap."""
+        if self._objects.get(log_path(self.version + 2)) is None:
+            return
+        if self._objects.get(log_path(self.version + 1)) is None:
+            raise self._refusal(f"commit {self.version + 1} is missing, but there are later ones")
+        self.refresh()                             # somebody was quick
 
     def _decoded(self, version: int, body: bytes) -> Commit:
         try:

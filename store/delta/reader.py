@@ -44,7 +44,7 @@ def read_stream(
     try:
         parts = [files.read_stream(s, stream_id, names, spans) for s in wanted]
     except (StorageError, TableRefusedError) as error:
-        live = _others(wanted, fresh, error)
+        live = others(wanted, fresh, error)
         parts = [files.read_stream(s, stream_id, names, spans) for s in _holding(live, stream_id, spans)]
     parts = [part for part in parts if len(part)]
     if not parts:
@@ -91,7 +91,7 @@ def read_all(
                     return
             return
         except (StorageError, TableRefusedError) as error:
-            segments = _others(segments, fresh, error)
+            segments = others(segments, fresh, error)
 
 
 def _narrowed(selection: Selection, limit: int | None, backward: bool, last: int) -> Selection:
@@ -189,7 +189,7 @@ def position_at(files: SegmentFiles, segments: Iterable[Segment], moment: int) -
     return newest
 
 
-def _others(segments: Sequence[Segment], fresh: Fresh | None, error: StoreError) -> Sequence[Segment]:
+def others(segments: Sequence[Segment], fresh: Fresh | None, error: StoreError) -> Sequence[Segment]:
     """The live files, after a read of `segments` failed; the error stands if all of these are still live."""
     if fresh is not None:
         live = fresh()

@@ -10,13 +10,16 @@ from typing import Final
 
 from store.delta import checkpoint, compaction, head_runs, log_cleanup
 from store.delta import vacuum as vacuuming
+from store.delta.actions import Segment
 from store.delta.checkpoint import State
 from store.delta.compaction import Run
+from store.delta.head_runs import HeadRun
 from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.objects import Objects
+from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles
-from store.errors import StoreError
+from store.errors import StorageError, StoreError, TableRefusedError
 from store.observer import Checkpointed, Cleaned, Compacted, Failed, Observer, Vacuumed
 
 LOOK_EVERY: Final = 16
@@ -147,7 +150,7 @@ class Upkeep:
         covered = chain[-1].until if chain else 0
         streams = size_bytes = 0
         if covered < state.head:
-            chain = head_runs.add(chain, self._heads.derive(covered, state.head, state.segments))
+            chain = head_runs.add(chain, self._derived(covered, state))
             streams, size_bytes = chain[-1].table.num_rows, head_runs.write(self._objects, chain[-1])
             chain = head_runs.load(self._objects, state.head)        # mapped files in place of memory
         with self._log.lock:
@@ -155,10 +158,25 @@ class Upkeep:
         self._objects.delete([entry.path for entry in head_runs.superseded(self._objects, chain)])
         return streams, size_bytes
 
+    def _derived(self, after: int, state: State) -> HeadRun:
+        """From the files of that state, or of a later one if they are gone: the same positions hold the same events."""
+        try:
+            return self._heads.derive(after, state.head, state.segments)
+        except (StorageError, TableRefusedError) as error:
+            return self._heads.derive(after, state.head, others(state.segments, self._live, error))
+
+    def _live(self) -> list[Segment]:
+        self._log.refresh()
+        return self._log.segments()
+
     def _merge(self, choose: Callable[[], Run]) -> list[Compacted]:
         merged = []
         while chosen := choose():
-            done = compaction.merge(self._objects, self._log, self._files, chosen)
+            try:
+                done = compaction.merge(self._objects, self._log, self._files, chosen)
+            except (StorageError, TableRefusedError) as error:
+                others(chosen, self._live, error)  # another merged and vacuumed them: choose anew
+                continue
             if done is not None:
                 self._observer.record(done)
                 merged.append(done)

@@ -77,7 +77,7 @@ def _mark(objects: Objects, log: Log, retired_until_ms: int | None) -> bool:
         body = vacuuming(commit_id, recorded_at, head, time.time_ns() // 1_000_000, retired_until_ms)
         return Commit(version, commit_id, recorded_at, head, vacuum=retired_until_ms is None, vacuumed_ms=retired_until_ms), body
 
-    return amend(objects, log, decide) is not None
+    return isinstance(amend(objects, log, decide), Commit)
 
 
 def _is_ours(path: str) -> bool:
