@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import signal
@@ -56,6 +57,9 @@ def measure(sections: Sequence[str], folder: Path, sizes: Sizes) -> None:
         for name in sections:
             run.section(name, SECTIONS[name])
     finally:
+        for child in multiprocessing.active_children():       # of a run that was interrupted: it would write on
+            child.kill()
+            child.join()
         # Only now: ext4 makes new files slowly for minutes after many were deleted, which would fall on who comes next.
         shutil.rmtree(root)
 

@@ -41,7 +41,7 @@ class Sample(NamedTuple):
 
 
 class Look(NamedTuple):
-    """All writers and the disk at one time."""
+    """All writers and the disk at one time, `at_s` after the start by the schedule."""
 
     at_s: float
     events_s: float
@@ -59,19 +59,21 @@ class Look(NamedTuple):
 
 def section(run: Run) -> None:
     sizes, place = run.sizes, run.folder() / "ours"
-    with open_store(str(place), create=True):
-        pass
-    print(f"{sizes.rate:,} events/s offered for {sizes.minutes:g} minutes by {sizes.clients} asyncio tasks in {sizes.processes} process(es)")
+    with open_store(str(place), create=True) as store:
+        verbs = upkeep.clean(store)
+    cleaned = f"{' and '.join(verbs)} every {sizes.sample_s:g} s" if verbs else "this store has no verb that removes files"
+    offer = f"{sizes.rate:,} events/s offered for {sizes.minutes:g} minutes"
+    print(f"{offer} by {sizes.clients} asyncio tasks in {sizes.processes} process(es); {cleaned}.")
     run.table(
         "after, s", "events/s", "commit p50 ms", "p99", "append p99 ms", "behind, s", "live files", "small ones", "inodes", "log files",
         "checkpoint KiB", "writers MB",
     )  # fmt: skip
-    looks, failures = [], set[str]()
+    looks, failures = list[Look](), set[str]()
     for look, failed in sustain(place, sizes.rate, sizes.clients, sizes.processes, sizes.minutes * 60, sizes.sample_s):
         looks.append(look)
         failures |= set(failed)
         run.row(
-            f"{look.at_s:.0f}", f"{look.events_s:,.0f}", ms(look.commit_p50_s), ms(look.commit_p99_s), ms(look.append_p99_s), f"{look.late_s:.2f}",
+            f"{look.at_s:g}", f"{look.events_s:,.0f}", ms(look.commit_p50_s), ms(look.commit_p99_s), ms(look.append_p99_s), f"{look.late_s:.2f}",
             f"{look.live_files:,}", f"{look.small_files:,}", f"{look.inodes:,}", f"{look.log_files:,}",
             f"{look.checkpoint_bytes / 1024:,.0f}", f"{look.resident_mb:,.0f}",
         )  # fmt: skip
@@ -90,11 +92,9 @@ def sustain(place: Path, rate: int, clients: int, processes: int, seconds: float
         child.ready()
     for child in (keeper, *writers):
         child.go()
-    began, events = time.monotonic(), 0
-    for _ in range(max(1, round(seconds / sample_s))):
+    for number in range(1, max(1, round(seconds / sample_s)) + 1):
         told = [_next(samples, sample_s) for _ in writers]
-        events += sum(sample.events for sample in told)
-        yield _look(time.monotonic() - began, told, place), [failure for sample in told for failure in sample.failures]
+        yield _look(number * sample_s, told, place), [failure for sample in told for failure in sample.failures]
     appended = sum(writer.result() for writer in writers)
     stop.set()
     keeper.result()
@@ -224,7 +224,7 @@ class Load:
 
 
 def kept(place: str, every_s: float, stop: Flag) -> Generator[None, None, None]:
-    """Removes what may go, again and again. Merging and checkpoints are the writers' own work."""
+    """Removes what may go, again and again, if the store can. Merging and checkpoints are the writers' own work."""
     with open_store(place) as store:
         yield
         while not stop.wait(every_s):

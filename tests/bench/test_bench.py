@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -27,7 +30,7 @@ LINES = {
     "log": ("live files", "with both (UUIDs, one correlation id an order)"),
     "reads": ("footers cached, compacted", "same stream again, 20 commits later", "SQL, of columns", "rate, Arrow batches", "out of JSON text"),
     "opening": ("open", "first append to a cold stream", "one table that touches 500 cold streams"),
-    "sustained": ("0", "1"),
+    "sustained": ("0.4", "0.8", "1.2"),
 }
 
 
@@ -44,7 +47,18 @@ def test_a_section_fills_its_tables_and_leaves_nothing_behind(section: str, tmp_
 def test_writers_race_for_the_same_streams(tmp_path: Path) -> None:
     counts = writers.race(tmp_path / "race", writers.shared, 2, 0.3)
     assert all(won for won, _ in counts)
-    assert sum(lost for _, lost in counts) > 0
+    assert sum(lost for _, lost in counts) > 0, "both began at the same place of the same stream"
+
+
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench", "sustained", "--folder", str(tmp_path), "--rate", "500"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as bench:
+        assert bench.stdout is not None
+        assert any("after, s" in line for line in bench.stdout), "it never got to work"
+        assert list(tmp_path.iterdir()) != []
+        bench.send_signal(signal.SIGTERM)
+        assert bench.wait() == 143
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("names", ["ordered", "random"])

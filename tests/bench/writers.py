@@ -104,7 +104,7 @@ def shared(place: str, number: int, seconds: float) -> Generator[None, None, Cou
     with open_store(place) as store:
         yield
         end = time.perf_counter() + seconds
-        for turn in itertools.count(number):
+        for turn in itertools.count():
             if time.perf_counter() > end:
                 return won, lost
             stream_id, appended = SHARED[turn % len(SHARED)], False
