@@ -10,13 +10,12 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store import EventStore, open_store
-from tests.bench.big_log import BigLog
+from store import ANY, EventStore, ExpectedVersion, open_store
 from tests.bench.children import alone
 from tests.bench.memory import peak_mb, resident_mb
 from tests.bench.run import Run, ms
@@ -24,7 +23,11 @@ from tests.bench.table_files import live_files
 from tests.bench.workload import order, order_name, single_orders
 
 IMPORT = "import time; began = time.perf_counter(); import store; print(time.perf_counter() - began)"
-AFTER_FIRST = 100
+AFTER_FIRST: Final = 100
+READS: Final = 20
+"""So many appends for each read."""
+UNCHECKED: Final = 50
+"""So many appends at an exact version for each at none."""
 
 
 def section(run: Run) -> None:
@@ -36,7 +39,10 @@ def section(run: Run) -> None:
     first = AFTER_FIRST + 1
     table = single_orders(first, min(run.sizes.cold, big.orders - first), big.names)
     mixed = alone(cold_table, place, table)
-    touched = alone(touches, place, big, run.sizes.touches)
+    untouched = random.Random(11).sample(range(first + len(table), big.orders), min(run.sizes.touches, big.orders - first - len(table)))
+    others = [order_name(number, big.names) for number in untouched[: len(untouched) // UNCHECKED]]
+    any_version = alone(touches, place, others, ANY)
+    touched = alone(touches, place, [order_name(number, big.names) for number in untouched[len(others) :]], 10)
     run.table(f"a log of {rows:,} events, each line in a process of its own", "", "memory then, MB", "at most")
     base = openings[0].base_mb
     run.row("imports", f"{ms(imports)} ms", f"{base:,.0f}", "")
@@ -44,10 +50,11 @@ def section(run: Run) -> None:
     run.row("first append to a cold stream", f"{ms(cold.spent_s)} ms", "", "")
     run.row(f"{AFTER_FIRST} more, each to a cold stream", f"{ms(cold.after_s)} ms (median)", *_memory(cold))
     run.row(f"one table that touches {len(table):,} cold streams", f"{len(table) / mixed.spent_s:,.0f} events/s", *_memory(mixed))
-    run.row(
-        f"{run.sizes.touches:,} random appends from 256 tasks, {run.sizes.touches // 10:,} reads",
-        f"{run.sizes.touches / touched.spent_s:,.0f} appends/s, {ms(touched.after_s)} ms a read", *_memory(touched),
-    )  # fmt: skip
+    for what, count, cost in (("no expected version", len(others), any_version), ("exact version", len(untouched) - len(others), touched)):
+        run.row(
+            f"{count:,} appends to random streams, {what}, 256 tasks; {count // READS:,} reads",
+            f"{count / cost.spent_s:,.0f} appends/s, {ms(cost.after_s)} ms a read", *_memory(cost),
+        )  # fmt: skip
 
 
 class Cost(NamedTuple):
@@ -104,25 +111,23 @@ def cold_table(place: str, table: pa.Table) -> Generator[None, None, Cost]:
         return cost
 
 
-def touches(place: str, big: BigLog, count: int) -> Generator[None, None, Cost]:
-    """Random streams: `count` appends from 256 tasks, a tenth as many reads. What a writer holds after a long day."""
-    numbers = random.Random(11).choices(range(big.orders), k=count)
+def touches(place: str, streams: list[str], expected: ExpectedVersion) -> Generator[None, None, Cost]:
+    """An append to each from 256 tasks, then some reads. What a writer holds after a long day."""
     yield
     base = resident_mb()
     with open_store(place) as store:
 
-        async def client(work: list[int]) -> None:
-            for number in work:
-                stream_id = order_name(number, big.names)
-                await store.aio.append(stream_id, order(stream_id, 0, 1))
+        async def client(mine: list[str]) -> None:
+            for stream_id in mine:
+                await store.aio.append(stream_id, order(stream_id, 10, 1), expected)
 
         async def everyone() -> None:
-            await asyncio.gather(*(client(numbers[task::256]) for task in range(256)))
+            await asyncio.gather(*(client(streams[task::256]) for task in range(256)))
 
         began = time.perf_counter()
         asyncio.run(everyone())
         appended = time.perf_counter() - began
-        reads = [_read(store, order_name(number, big.names)) for number in numbers[: count // 10]]
+        reads = [_read(store, stream_id) for stream_id in streams[: max(1, len(streams) // READS)]]
         return Cost(appended, statistics.median(reads), base, resident_mb(), peak_mb())
 
 

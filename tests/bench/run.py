@@ -31,7 +31,7 @@ class Sizes:
     commits: int = _size(10_000, "after which the cost of a commit is told")
     landing: int = _size(200, "one-event commits that lie unmerged on the big log when it is read again")
     cold: int = _size(100_000, "cold streams in one table")
-    touches: int = _size(100_000, "random appends to the big log; a tenth as many reads")
+    touches: int = _size(100_000, "appends to random streams of the big log")
     writers: int = _size(8, "processes at most")
     names: str = _size("ordered", "of the big log's streams: 'ordered' as they come, or 'random' as UUIDs are")
     minutes: float = _size(10.0, "of the sustained load")

@@ -88,9 +88,10 @@ def sustain(place: Path, rate: int, clients: int, processes: int, seconds: float
     keeper = Child(kept, str(place), sample_s, stop)
     share = clients // processes
     writers = [Child(offered, str(place), number, share, rate / processes, seconds, sample_s, samples) for number in range(processes)]
-    for child in (keeper, *writers):
+    everybody: list[Child[Any]] = [keeper, *writers]
+    for child in everybody:
         child.ready()
-    for child in (keeper, *writers):
+    for child in everybody:
         child.go()
     for number in range(1, max(1, round(seconds / sample_s)) + 1):
         told = [_next(samples, sample_s) for _ in writers]
