@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from pathlib import Path
+from statistics import median
 
 from store import open_store
 from tests.bench.floors import EVENT
@@ -21,26 +21,25 @@ def section(run: Run) -> None:
 
 
 def commits(folder: Path, count: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Median seconds of a one-event commit and of a raw append, over the first hundred (after a warm-up) and over the last."""
-    spent = []
+    """Median seconds of a one-event commit and of a raw append beside it, over the first hundred (after a warm-up) and over the last."""
+    first = range(min(20, count // 2), min(120, count // 2))
+    last = range(max(first.stop, count - 100), count)
+    commit_s, raw_s = list[float](), dict[int, float]()
     with open_store(str(folder / "growth"), create=True) as store, open(folder / "raw.log", "wb", buffering=0) as raw:
-        floor = []
         for number in range(count):
             stream_id = f"order-{number}"
             events = order(stream_id, 0, 1)
             began = time.perf_counter()
             store.append(stream_id, events, 0)
-            spent.append(time.perf_counter() - began)
-            if number == min(120, count // 2) or number == count - 1:
-                floor.append(_raw(raw.fileno()))
-    return (statistics.median(spent[20:120]), floor[0]), (statistics.median(spent[-100:]), floor[1])
+            commit_s.append(time.perf_counter() - began)
+            if number in first or number in last:
+                raw_s[number] = _raw(raw.fileno())
+    before, after = ((median(commit_s[n] for n in part), median(raw_s[n] for n in part)) for part in (first, last))
+    return before, after
 
 
 def _raw(file: int) -> float:
-    spent = []
-    for _ in range(100):
-        began = time.perf_counter()
-        os.write(file, EVENT)
-        os.fdatasync(file)
-        spent.append(time.perf_counter() - began)
-    return statistics.median(spent)
+    began = time.perf_counter()
+    os.write(file, EVENT)
+    os.fdatasync(file)
+    return time.perf_counter() - began
