@@ -31,29 +31,27 @@ UNCHECKED: Final = 50
 
 
 def section(run: Run) -> None:
-    big = run.big_log()
-    place, rows = str(big.place), live_files(big.place).rows
-    openings = [alone(opened, place) for _ in range(run.sizes.repeats)]
-    imports = statistics.median(_imported() for _ in range(run.sizes.repeats))
-    cold = alone(cold_appends, place, [order_name(number, big.names) for number in range(AFTER_FIRST + 1)])
-    first = AFTER_FIRST + 1
-    table = single_orders(first, min(run.sizes.cold, big.orders - first), big.names)
-    mixed = alone(cold_table, place, table)
-    untouched = random.Random(11).sample(range(first + len(table), big.orders), min(run.sizes.touches, big.orders - first - len(table)))
-    others = [order_name(number, big.names) for number in untouched[: len(untouched) // UNCHECKED]]
-    any_version = alone(touches, place, others, ANY)
-    touched = alone(touches, place, [order_name(number, big.names) for number in untouched[len(others) :]], 10)
-    run.table(f"a log of {rows:,} events, each line in a process of its own", "", "memory then, MB", "at most")
-    base = openings[0].base_mb
-    run.row("imports", f"{ms(imports)} ms", f"{base:,.0f}", "")
+    big, repeats = run.big_log(), range(run.sizes.repeats)
+    place = str(big.place)
+    run.table(f"a log of {live_files(big.place).rows:,} events, each line in a process of its own", "", "memory then, MB", "at most")
+    openings = [alone(opened, place) for _ in repeats]
+    run.row("imports", f"{ms(statistics.median(_imported() for _ in repeats))} ms", f"{openings[0].base_mb:,.0f}", "")
     run.row("open", f"{ms(statistics.median(o.spent_s for o in openings))} ms", *_memory(openings[-1]))
+    first = AFTER_FIRST + 1
+    cold = alone(cold_appends, place, [order_name(number, big.names) for number in range(first)])
     run.row("first append to a cold stream", f"{ms(cold.spent_s)} ms", "", "")
     run.row(f"{AFTER_FIRST} more, each to a cold stream", f"{ms(cold.after_s)} ms (median)", *_memory(cold))
+    table = single_orders(first, min(run.sizes.cold, big.orders - first), big.names)
+    mixed = alone(cold_table, place, table)
     run.row(f"one table that touches {len(table):,} cold streams", f"{len(table) / mixed.spent_s:,.0f} events/s", *_memory(mixed))
-    for what, count, cost in (("no expected version", len(others), any_version), ("exact version", len(untouched) - len(others), touched)):
+    untouched = range(first + len(table), big.orders)
+    picked = [order_name(number, big.names) for number in random.Random(11).sample(untouched, min(run.sizes.touches, len(untouched)))]
+    few = len(picked) // UNCHECKED
+    for what, streams, expected in (("exact version", picked[few:], 10), ("no expected version", picked[:few], ANY)):
+        cost = alone(touches, place, streams, expected)
         run.row(
-            f"{count:,} appends to random streams, {what}, 256 tasks; {count // READS:,} reads",
-            f"{count / cost.spent_s:,.0f} appends/s, {ms(cost.after_s)} ms a read", *_memory(cost),
+            f"{len(streams):,} appends to random streams, {what}, 256 tasks; {len(streams) // READS:,} reads",
+            f"{len(streams) / cost.spent_s:,.0f} appends/s, {ms(cost.after_s)} ms a read", *_memory(cost),
         )  # fmt: skip
 
 
