@@ -69,7 +69,7 @@ class Run:
 
     def section(self, name: str, measure: Callable[[Run], None]) -> None:
         """Runs one section, and says how long it took and how busy the machine was."""
-        print(f"\n## {name}\n", flush=True)
+        print(f"\n## {name}", flush=True)
         began, before = time.perf_counter(), os.getloadavg()[0]
         measure(self)
         print(f"\n*{name}: {time.perf_counter() - began:.0f} s; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after*", flush=True)

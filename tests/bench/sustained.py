@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from store import open_store
 from store.observer import Committed, Failed, Measurement
 from tests.bench import upkeep
+from tests.bench.appends import check_head
 from tests.bench.children import SPAWN, Child
 from tests.bench.memory import resident_mb
 from tests.bench.run import Run, ms, percentile
@@ -63,7 +64,7 @@ def section(run: Run) -> None:
         verbs = upkeep.clean(store)
     cleaned = f"{' and '.join(verbs)} every {sizes.sample_s:g} s" if verbs else "this store has no verb that removes files"
     offer = f"{sizes.rate:,} events/s offered for {sizes.minutes:g} minutes"
-    print(f"{offer} by {sizes.clients} asyncio tasks in {sizes.processes} process(es); {cleaned}.")
+    print(f"\n{offer} by {sizes.clients} asyncio tasks in {sizes.processes} process(es); {cleaned}.")
     run.table(
         "after, s", "events/s", "commit p50 ms", "p99", "append p99 ms", "behind, s", "live files", "small ones", "inodes", "log files",
         "checkpoint KiB", "writers MB",
@@ -100,8 +101,7 @@ def sustain(place: Path, rate: int, clients: int, processes: int, seconds: float
     stop.set()
     keeper.result()
     with open_store(str(place)) as store:
-        if store.head() != appended:
-            raise AssertionError(f"{appended} events were acknowledged, {store.head()} are there")
+        check_head(store, appended)
 
 
 def _next(samples: Any, sample_s: float) -> Sample:

@@ -14,6 +14,7 @@ from typing import Final
 import pyarrow as pa
 
 from store import EventStore, WrongExpectedVersionError, open_store
+from tests.bench.appends import check_head
 from tests.bench.children import SPAWN, Child, together
 from tests.bench.run import Run
 from tests.bench.workload import history, order
@@ -60,9 +61,7 @@ def race(place: Path, work: Work, processes: int, seconds: float) -> list[Counts
     """Each process's counts. No event is lost or doubled, or the measurement fails."""
     with open_store(str(place), create=True) as store:
         counts = together(work, [(str(place), number, seconds) for number in range(processes)])
-        won = sum(won for won, _ in counts)
-        if store.head() != won:
-            raise AssertionError(f"{won} events were acknowledged, {store.head()} are there")
+        check_head(store, sum(won for won, _ in counts))
     return counts
 
 
@@ -134,8 +133,7 @@ def large(place: Path, table: pa.Table, busy_writers: int) -> tuple[float, list[
         spent = time.perf_counter() - began
         stop.set()
         counts = [writer.result() for writer in writers]
-        if store.head() != len(table) + sum(counts):
-            raise AssertionError(f"{len(table) + sum(counts)} events were acknowledged, {store.head()} are there")
+        check_head(store, len(table) + sum(counts))
     return spent, [count / spent for count in counts]
 
 
