@@ -59,7 +59,7 @@ def raw_threads(folder: Path, clients: int, seconds: float) -> float:
 
 def raw_tasks(folder: Path, clients: int, seconds: float) -> float:
     """The same with asyncio tasks, flushed on the loop itself."""
-    file, waiting, count = _log(folder), [], 0
+    file, waiting, count = _log(folder), list[asyncio.Future[None]](), 0
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
