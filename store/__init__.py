@@ -6,6 +6,8 @@
 """
 
 from store.append import Append, Appended, TableAppended
+from store.backups import backup, restore
+from store.delta.backup import Copied
 from store.errors import (
     ClockSkewError,
     Conflict,
@@ -34,6 +36,7 @@ __all__ = [
     "AsOf",
     "ClockSkewError",
     "Conflict",
+    "Copied",
     "DuplicateEventError",
     "Event",
     "EventStore",
@@ -51,5 +54,7 @@ __all__ = [
     "TableAppended",
     "TableRefusedError",
     "WrongExpectedVersionError",
+    "backup",
     "open_store",
+    "restore",
 ]

@@ -136,6 +136,36 @@ def replacing(commit_id: str, recorded_at: int, head: int, removed: Sequence[Seg
     return _lines({"commitInfo": info}, *removals, *(_add(segment, data_change=False) for segment in added))
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a copy takes over of another log in one commit: the files of a range of positions, in place of those that it had.
+
+    `before`, `head`: the copy's last position until then, and after it.
+    """
+
+    before: int
+    head: int
+    recorded_at: int
+    removed: Sequence[Segment]
+    added: Sequence[Segment]
+
+
+def copying(commit_id: str, share: Share, now_ms: int, creates: str | None) -> bytes:
+    """A commit of a copy. `creates`: the table's id, if this commit is the table's first."""
+    info = {
+        "timestamp": now_ms,
+        "operation": "CLONE",
+        "operationParameters": {},
+        FEATURE: _mark(commit_id, share.recorded_at, share.head, None),
+    }
+    txn = {"txn": {"appId": "log", "version": share.head, "lastUpdated": share.recorded_at // 1000}}
+    created = b"" if creates is None else _only(creation(creates, now_ms), "protocol", "metaData")
+    removals = _only(replacing(commit_id, share.recorded_at, share.head, share.removed, (), now_ms), "remove")
+    # A file without rows beyond the old head says in other words what was there.
+    additions = _lines(*(_add(segment, data_change=segment.last > share.before) for segment in share.added))
+    return _lines({"commitInfo": info}) + created + _lines(txn) + removals + additions
+
+
 def decode(version: int, body: bytes) -> Commit:
     """Read a commit. NotOursError when it is empty, torn, foreign, or needs what we do not know."""
     if not body.strip(b"\0\n "):
@@ -269,6 +299,12 @@ def _delta_schema() -> dict[str, Any]:
     tags = {"type": "array", "elementType": "string", "containsNull": False}
     columns = [column(f.name, _DELTA_TYPES.get(str(f.type), tags), f.nullable) for f in EVENTS]
     return {"type": "struct", "fields": [*columns, column("shard", "string", nullable=False)]}
+
+
+def _only(body: bytes, *kinds: str) -> bytes:
+    """The lines of a commit that hold actions of these kinds."""
+    starts = tuple(f'{{"{kind}":'.encode() for kind in kinds)
+    return b"".join(line for line in body.splitlines(keepends=True) if line.startswith(starts))
 
 
 def _lines(*actions: Mapping[str, Any]) -> bytes:

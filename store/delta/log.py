@@ -41,8 +41,11 @@ def create(objects: Objects, now_ms: int) -> None:
 class Log:
     """Everything below is one state: change and read it under `lock`. Readers of files take a copy by `segments()`."""
 
-    def __init__(self, objects: Objects, applied: Callable[[Commit], None]) -> None:
-        """Read the state. `applied` hears of every commit after that, in order and under the lock."""
+    def __init__(self, objects: Objects, applied: Callable[[Commit], None], may_be_absent: bool = False) -> None:
+        """Read the state. `applied` hears of every commit after that, in order and under the lock.
+
+        `may_be_absent`: then a place without a log has version -1, and the first commit published makes the table.
+        """
         self.lock = threading.RLock()
         self._objects, self._applied = objects, applied
         self.version = -1
@@ -50,7 +53,7 @@ class Log:
         self.recorded_at = 0
         self.checkpointed = -1
         self._segments: dict[str, Segment] = {}
-        self._start()
+        self._start(may_be_absent)
 
     def segments(self) -> list[Segment]:
         """The live files now."""
@@ -68,7 +71,8 @@ class Log:
         with self.lock:
             if commit.version <= self.version:     # a reader of this process saw it on disk before its writer told
                 return False
-            if commit.appends and sum(segment.rows for segment in commit.added) != commit.head - self.head:
+            gone = sum(self._segments[path].rows for path in commit.removed if path in self._segments)
+            if commit.appends and sum(segment.rows for segment in commit.added) - gone != commit.head - self.head:
                 raise self._refusal(f"commit {commit.version} holds other positions than it says")
             for path in commit.removed:
                 self._segments.pop(path, None)
@@ -108,7 +112,7 @@ class Log:
                 raise OutcomeUnknownError(untold) from error
         raise AssertionError("unreachable")
 
-    def _start(self) -> None:
+    def _start(self, may_be_absent: bool) -> None:
         try:
             state = checkpoint.read(self._objects)
         except NotOursError as error:
@@ -118,7 +122,7 @@ class Log:
             self._segments = {segment.path: segment for segment in state.segments}
             self.head, self.recorded_at = state.head, max((s.recorded_until for s in state.segments), default=0)
         self.refresh()
-        if self.version < 0:
+        if self.version < 0 and not may_be_absent:
             raise TableRefusedError(self._objects.uri, "there is no event log here", "pass create=True to make one")
         rows, last = sum(s.rows for s in self._segments.values()), max((s.last for s in self._segments.values()), default=0)
         if not rows == last == self.head:

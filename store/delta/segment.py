@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -59,6 +59,18 @@ def write_segments(objects: Objects, events: pa.Table, landing: bool) -> list[Se
         return list(pool.map(lambda part: _write(objects, part), parts))
 
 
+def encoded(events: pa.Table, shard: str, run: tuple[int, int]) -> tuple[Segment, pa.Buffer]:
+    """One file of a shard of a run, with its rows in the order given: what it is, and its bytes, which nobody has written yet."""
+    part = _Part(_named(shard, run), events, sorted=True)
+    body = _encoded(part)
+    return _described(part, body.size), body
+
+
+def renamed(segment: Segment) -> Segment:
+    """The same contents under a name that nobody else writes."""
+    return replace(segment, path=_named(segment.shard, segment.run), modified_ms=time.time_ns() // 1_000_000)
+
+
 def _spread(events: pa.Table) -> Iterator[_Part]:
     """One run: sorted by (shard, stream, version), one part a shard."""
     depth = depth_for(len(events), LEAF_ROWS)
@@ -76,8 +88,12 @@ def _spread(events: pa.Table) -> Iterator[_Part]:
 
 
 def _path(shard: str, run: pa.Table) -> str:
-    """Named by the positions of the whole run, also for a person who lists the folder."""
-    return f"shard={shard}/{run['position'][0].as_py()}-{run['position'][-1].as_py()}-{uuid.uuid4().hex}.parquet"
+    return _named(shard, (run["position"][0].as_py(), run["position"][-1].as_py()))
+
+
+def _named(shard: str, run: tuple[int, int]) -> str:
+    """By the positions of the whole run, also for a person who lists the folder."""
+    return f"shard={shard}/{run[0]}-{run[1]}-{uuid.uuid4().hex}.parquet"
 
 
 def _write(objects: Objects, part: _Part) -> Segment:
