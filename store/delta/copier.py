@@ -83,9 +83,9 @@ class Copier:
     def _step(self, after: int) -> int:
         """Take over what comes after position `after`; up to where the two are equal then, `after` if another was first."""
         log, copied = Log(self._source, unheard), Log(self._destination, unheard, may_be_absent=True)
-        if copied.version >= 0:
-            check_lineage(self._source, log, self._destination, copied)
-        if copied.version != self._made_at:
+        if copied.version != self._made_at:        # somebody else has committed, unless this is the first step
+            if copied.version >= 0:
+                check_lineage(self._source, log, self._destination, copied)
             self._discard()
             self._made_at = copied.version
         if copied.head > self._position:           # another copier of the same log is further than we are to go
@@ -166,6 +166,7 @@ class Copier:
         named = {segment.path for segment in share.added}
         self._made = {piece: made for piece, made in self._made.items() if made.segment.path not in named}
         self._discard()                            # of tries before this one
+        self._made_at = copied.version + 1
         self.files_copied += len(share.added)
         self.files_removed += len(share.removed)
         self.copied_bytes += sum(segment.size_bytes for segment in share.added)

@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import deltalake
 import deltalake.exceptions
+import pyarrow as pa
 
-from store.delta import reader
 from store.delta.log import Log
 from store.delta.objects import Objects
-from store.delta.segment_files import SegmentFiles
+from store.delta.segment_files import SegmentFiles, meets
 from store.errors import StorageError, TableRefusedError
 from store.selection import Selection
 from store.times import microseconds
@@ -45,12 +45,13 @@ def place_at(objects: Objects, log: Log, position: int) -> Place:
     """The event at a position that the log has."""
     if position == 0:
         return NOTHING
-    batches = reader.read_all(SegmentFiles(objects), log.segments(), Selection(position - 1, position), None, backward=False)
-    events: list[dict[str, Any]] = [event for batch in batches for event in batch.to_pylist()]
-    if len(events) != 1:
-        raise TableRefusedError(objects.uri, f"it has {len(events)} events at position {position:,} instead of one", "verify the log")
-    event = events[0]
-    return Place(event["stream_id"], event["version"], event["event_id"], microseconds(event["recorded_at"]))
+    files, at = SegmentFiles(objects), Selection(position - 1, position)
+    for segment in log.segments():
+        if not meets(segment, at) or not any(map(len, files.read_selected(segment, at, ["position"]))):
+            continue
+        event: dict[str, Any] = pa.concat_tables(files.read_selected(segment, at, ["position", *Place._fields])).to_pylist()[0]
+        return Place(event["stream_id"], event["version"], event["event_id"], microseconds(event["recorded_at"]))
+    raise TableRefusedError(objects.uri, f"no file holds position {position:,}", "verify the log")
 
 
 def check_apart(source: Objects, destination: Objects) -> None:
