@@ -6,6 +6,8 @@
 """
 
 from store.append import Append, Appended, TableAppended
+from store.backups import backup, restore
+from store.delta.backup import Copied
 from store.errors import (
     ClockSkewError,
     Conflict,
@@ -35,6 +37,7 @@ __all__ = [
     "AsOf",
     "ClockSkewError",
     "Conflict",
+    "Copied",
     "DuplicateEventError",
     "Event",
     "EventStore",
@@ -53,6 +56,8 @@ __all__ = [
     "TableAppended",
     "TableRefusedError",
     "WrongExpectedVersionError",
+    "backup",
     "open_store",
+    "restore",
     "storage_options",
 ]

@@ -129,6 +129,36 @@ def vacuuming(commit_id: str, recorded_at: int, head: int, now_ms: int, retired_
     return _lines({"commitInfo": info})
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a copy takes over of another log in one commit: the files of a range of positions, in place of those that it had.
+
+    `before`, `head`: the copy's last position until then, and after it.
+    """
+
+    before: int
+    head: int
+    recorded_at: int
+    removed: Sequence[Segment]
+    added: Sequence[Segment]
+
+
+def copying(commit_id: str, share: Share, now_ms: int, creates: Table | None) -> bytes:
+    """A commit of a copy. `creates`: what the table is, if this commit is its first."""
+    info = {
+        "timestamp": now_ms,
+        "operation": "CLONE",
+        "operationParameters": {},
+        FEATURE: _mark(commit_id, share.recorded_at, share.head, None),
+    }
+    txn = {"txn": {"appId": "log", "version": share.head, "lastUpdated": share.recorded_at // 1000}}
+    created = () if creates is None else ({"protocol": creates.protocol()}, {"metaData": creates.metadata()})
+    removals = ({"remove": remove_of(Retired(segment.path, now_ms, segment.size_bytes))} for segment in share.removed)
+    # A file without rows beyond the old head says in other words what was there.
+    additions = ({"add": add_of(segment, data_change=segment.last > share.before)} for segment in share.added)
+    return _lines({"commitInfo": info}, *created, txn, *removals, *additions)
+
+
 def decode(version: int, body: bytes) -> Commit:
     """Read a commit. NotOursError when it is empty, torn, foreign, or needs what we do not know."""
     with understood(f"commit {version}"):
@@ -288,8 +318,6 @@ def _microseconds(text: str) -> int:
 
 def _mark(commit_id: str, recorded_at: int, head: int, heads: Mapping[str, int] | None) -> dict[str, Any]:
     return {"commit": commit_id, "recorded_at": recorded_at, "head": head, "heads": heads}
-
-
 
 
 def _lines(*actions: Mapping[str, Any]) -> bytes:

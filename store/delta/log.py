@@ -65,8 +65,11 @@ def create(objects: Objects, now_ms: int) -> None:
 class Log:
     """Everything below is one state: change and read it under `lock`. Readers of files take a copy by `segments()`."""
 
-    def __init__(self, objects: Objects, follower: Follower) -> None:
-        """Read the state. The follower hears of all that happens after that."""
+    def __init__(self, objects: Objects, follower: Follower, may_be_absent: bool = False) -> None:
+        """Read the state. The follower hears of all that happens after that.
+
+        `may_be_absent`: then a place without a log has version -1, and the first commit published makes the table.
+        """
         self.lock = threading.RLock()
         self._objects, self._follower = objects, follower
         self.version = -1
@@ -75,12 +78,15 @@ class Log:
         self.checkpointed = -1
         self.vacuumed = -1
         """The newest version at which a vacuum may have begun: files written before it, and not committed by then, may be gone."""
-        self._table: Table | None = None
+        self.table: Table | None = None
+        """Which log this is; None while there is none."""
         self._segments: dict[str, Segment] = {}
         self._retired: dict[str, Retired] = {}
         self._proved_s = -math.inf
         """When a look at the log, or a commit of ours, last proved `version` the newest."""
         self._start()
+        if self.version < 0 and not may_be_absent:
+            raise TableRefusedError(objects.uri, "there is no event log here", "pass create=True to make one")
 
     def segments(self) -> list[Segment]:
         """The live files now."""
@@ -95,8 +101,8 @@ class Log:
     def state(self) -> State:
         """What a checkpoint of `version` says."""
         with self.lock:
-            assert self._table is not None
-            return State(self.version, self.head, -(-self.recorded_at // 1000), self._table, self.segments(), self.retired())
+            assert self.table is not None
+            return State(self.version, self.head, -(-self.recorded_at // 1000), self.table, self.segments(), self.retired())
 
     def refresh(self) -> None:
         """Learn every commit that is there now. TableRefusedError: one of them is torn or foreign."""
@@ -132,7 +138,7 @@ class Log:
                 self._segments.pop(retired.path, None)
                 self._retired[retired.path] = retired
             self._segments.update((segment.path, segment) for segment in commit.added)
-            self._table = commit.table or self._table
+            self.table = commit.table or self.table
             if commit.vacuum:
                 self.vacuumed = commit.version
             if (until_ms := commit.vacuumed_ms) is not None:
@@ -209,7 +215,7 @@ class Log:
             raise self._refusal(f"the log was cleaned past commit {beyond + 1}, and no later checkpoint can be read ({damaged})")
         if state is not None:
             self.version = self.checkpointed = self.vacuumed = state.version
-            self.head, self._table = state.head, state.table
+            self.head, self.table = state.head, state.table
             self.recorded_at = max((s.recorded_until for s in state.segments), default=0)
             self._segments = {segment.path: segment for segment in state.segments}
             self._retired = {retired.path: retired for retired in state.retired}
@@ -220,8 +226,6 @@ class Log:
         if self.version < 0 and any(self._objects.list("_delta_log")):
             damaged = ", ".join(map(checkpoint.path_of, checkpoint.versions(self._objects))) or "none is there"
             raise self._refusal(f"commit 0 is missing, and no checkpoint can be read in its place ({damaged})")
-        if self.version < 0:
-            raise TableRefusedError(self._objects.uri, "there is no event log here", "pass create=True to make one")
         rows, last = sum(s.rows for s in self._segments.values()), max((s.last for s in self._segments.values()), default=0)
         if not rows == last == self.head:
             raise self._refusal(f"{rows:,} rows are live, the last position is {last:,} and the log's head {self.head:,}: they should be equal")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -96,12 +97,29 @@ class Part:
     def size_bytes(self) -> int:
         return int(self._sink.tell())
 
-    def put(self, objects: Objects) -> Segment:
-        """Make the file durable; it is not yet part of the log."""
+    def done(self) -> tuple[Segment, pa.Buffer]:
+        """What the file is, and its bytes, which nobody has written yet."""
         self._writer.close()
         body = self._sink.getvalue()
-        objects.put(self._path, body)
-        return self._statistics.segment(self._path, body.size)
+        return self._statistics.segment(self._path, body.size), body
+
+    def put(self, objects: Objects) -> Segment:
+        """Make the file durable; it is not yet part of the log."""
+        segment, body = self.done()
+        objects.put(segment.path, body)
+        return segment
+
+
+def encoded(events: pa.Table, shard: str, run: tuple[int, int]) -> tuple[Segment, pa.Buffer]:
+    """One file of a shard of a run, with its rows in the order given: what it is, and its bytes, which nobody has written yet."""
+    part = Part(shard, *run)
+    part.add(events)
+    return part.done()
+
+
+def renamed(segment: Segment) -> Segment:
+    """The same contents under a name that nobody else writes."""
+    return replace(segment, path=_path(segment.shard, *segment.run), modified_ms=time.time_ns() // 1_000_000)
 
 
 def put_landing(objects: Objects, events: pa.Table) -> Segment:
