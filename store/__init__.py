@@ -7,7 +7,7 @@
 
 from store.append import Append, Appended, TableAppended
 from store.backups import backup, restore
-from store.delta.backup import Copied
+from store.delta.copying.backup import Copied
 from store.errors import (
     ClockSkewError,
     Conflict,

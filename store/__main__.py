@@ -14,12 +14,12 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from store.delta import contents_check
-from store.delta.objects import Objects
-from store.delta.places import join, objects_at
-from store.delta.repair import repair
-from store.delta.verify import verify
+from store.delta.audit import contents_check
+from store.delta.audit.repair import repair
+from store.delta.audit.verify import verify
 from store.errors import StoreError
+from store.storage.objects import Objects
+from store.storage.places import join, objects_at
 
 SOUND: Final = 0
 DAMAGED: Final = 1

@@ -6,10 +6,10 @@ import sys
 from contextlib import closing
 from typing import Final
 
-from store.delta.backup import Copied, copy
-from store.delta.copier import Progress
-from store.delta.places import join, objects_at
+from store.delta.copying.backup import Copied, copy
+from store.delta.copying.copier import Progress
 from store.event_store import AsOf
+from store.storage.places import join, objects_at
 
 STEP_BYTES: Final = 256 << 20
 """A backup commits after so many bytes, so that a killed one need not begin anew."""

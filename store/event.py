@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
 import uuid_utils
+
+from store.times import moment
 
 Json = Mapping[str, Any] | bytes
 
@@ -39,9 +41,11 @@ class Event:
     metadata: Json | None = field(default=None, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """An event as the log holds it. `data` and `metadata` are JSON text; `payload()` decodes the data."""
+class RecordedEvent(NamedTuple):
+    """An event as the log holds it. `data` and `metadata` are JSON text; `payload()` decodes the data.
+
+    A tuple in the log's order of columns, because one is made five times as fast as a frozen dataclass, and replay makes millions.
+    """
 
     position: int
     stream_id: str
@@ -63,5 +67,12 @@ class RecordedEvent:
     @classmethod
     def each(cls, events: pa.Table | pa.RecordBatch) -> Iterator[RecordedEvent]:
         """The rows of a table or batch read from the store, in their order."""
-        for row in events.to_pylist():
-            yield cls(**row)
+        columns = [_times(column) if pa.types.is_timestamp(column.type) else column.to_pylist() for column in events.select(cls._fields).columns]
+        return map(cls._make, zip(*columns, strict=True))
+
+
+def _times(column: pa.ChunkedArray | pa.Array) -> list[datetime]:
+    """Neighbours were often recorded in one commit, at one time: each time is made once."""
+    instants = column.cast(pa.int64()).to_pylist()
+    moments = {instant: moment(instant) for instant in set(instants)}
+    return [moments[instant] for instant in instants]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import create as create_log
-from store.delta.places import join, objects_at
 from store.observer import LoggingObserver, Observer
+from store.storage.places import join, objects_at
 from store.times import Clock, now
 
 

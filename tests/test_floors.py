@@ -61,4 +61,4 @@ def test_only_the_settings_read_the_environment() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
-    assert reads <= {"pipelines/settings.py", "store/delta/connection.py"}
+    assert reads <= {"pipelines/settings.py", "store/storage/connection.py"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from store.delta.actions import Commit
 from store.delta.log import Log, Outcome
-from store.delta.objects import Objects
+from store.storage.objects import Objects
 
 Decide = Callable[[str, int], tuple[Commit, bytes] | None]
 """(commit id, Delta version) -> the commit against the newest state, and its lines; None: there is nothing to do any more."""

@@ -23,8 +23,8 @@ from store.delta.actions import (
     segment_of,
     understood,
 )
-from store.delta.objects import Objects
 from store.delta.table import NotOursError, Table, check_protocol, table_of
+from store.storage.objects import Objects
 
 _HINT: Final = "_delta_log/_last_checkpoint"
 _NAME: Final = re.compile(r"_delta_log/([0-9]{20})\.checkpoint\.parquet").fullmatch

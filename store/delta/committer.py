@@ -18,7 +18,6 @@ from store.bulk import Bulk
 from store.delta.actions import LISTED_STREAMS, Commit, appending
 from store.delta.heads import Heads, Pending
 from store.delta.log import Log, Outcome, log_path
-from store.delta.objects import Objects
 from store.delta.placing import place_rows, place_table
 from store.delta.reader import read_all
 from store.delta.segment import write_segments
@@ -27,6 +26,7 @@ from store.draft import Draft
 from store.errors import ClockSkewError, StoreClosedError, StoreError
 from store.observer import Committed, Observer, Refused
 from store.selection import Selection
+from store.storage.objects import Objects
 from store.times import Clock, moment
 from store.verdict import Find, judge, judge_bulk
 

@@ -16,7 +16,6 @@ from store.delta import segment
 from store.delta.actions import Commit, Retired, Segment, replacing
 from store.delta.amendment import amend
 from store.delta.log import Log, Outcome
-from store.delta.objects import Objects
 from store.delta.part import Part
 from store.delta.reader import gather
 from store.delta.segment import aligned, write_run
@@ -24,6 +23,7 @@ from store.delta.segment_files import SegmentFiles
 from store.observer import Compacted
 from store.selection import Selection
 from store.shard import FANOUT
+from store.storage.objects import Objects
 
 DUE_RUNS: Final = 64
 """A writer merges neighbours of like size once there are this many of them, or FANOUT that fill a leaf together."""

@@ -22,7 +22,6 @@ from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
 from store.delta.log import Log
-from store.delta.objects import Objects
 from store.delta.segment_files import SegmentFiles
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, draft, drafts, instant
@@ -35,6 +34,7 @@ from store.reading import check_range
 from store.schema import EVENTS
 from store.selection import Selection
 from store.sql import SqlSession, until
+from store.storage.objects import Objects
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
 

@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from store.delta.objects import Entry, Objects
 from store.errors import StorageError
+from store.storage.objects import Entry, Objects
 
 FOLDER: Final = "_heads"
 GROWTH: Final = 4

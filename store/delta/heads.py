@@ -15,8 +15,8 @@ from store.append import Appended
 from store.delta import head_runs
 from store.delta.actions import Commit, Segment
 from store.delta.head_runs import HeadRun, hash_of
-from store.delta.objects import Objects
 from store.draft import Draft, Row
+from store.storage.objects import Objects
 from store.verdict import REMEMBERED_EVENTS, Place
 
 REMEMBERED_IDS: Final = 100_000

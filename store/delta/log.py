@@ -14,9 +14,9 @@ from typing import Final, Protocol
 from store.delta import checkpoint
 from store.delta.actions import Commit, Retired, Segment, commit_id_of, creation, decode
 from store.delta.checkpoint import State
-from store.delta.objects import Objects
 from store.delta.table import NotOursError, Table
 from store.errors import OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
+from store.storage.objects import Objects
 
 SETTLE_S: Final = 10.0
 """How long a commit of unknown outcome is asked after before its callers are told that it is unknown."""

@@ -7,8 +7,8 @@ import time
 from typing import Final
 
 from store.delta import checkpoint
-from store.delta.objects import Entry, Objects
 from store.observer import Cleaned
+from store.storage.objects import Entry, Objects
 
 YOUNGEST_S: Final = 600.0
 """No younger log file goes. Who sleeps for less than this finds every commit that it missed; see `ASLEEP_S` in the log."""

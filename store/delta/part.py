@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from store.delta.actions import Segment, rfc3339, rfc3339_above
-from store.delta.objects import Objects
 from store.schema import EVENTS
 from store.shard import ROOT
+from store.storage.objects import Objects
 
 ROW_GROUP_ROWS: Final = 2_048
 

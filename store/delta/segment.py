@@ -10,9 +10,9 @@ import polars as pl
 import pyarrow as pa
 
 from store.delta.actions import Segment
-from store.delta.objects import Objects
 from store.delta.part import Part, put_landing
 from store.shard import ROOT, depth_for, shard_of
+from store.storage.objects import Objects
 
 Map = Callable[..., Iterable[Any]]
 """`map`, or `map` of a pool of threads."""

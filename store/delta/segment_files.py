@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from store.delta.actions import Segment
 from store.delta.footer import Footer
-from store.delta.objects import Objects
 from store.errors import StorageError, TableRefusedError
 from store.schema import EVENTS
 from store.selection import Selection
+from store.storage.objects import Objects
 from store.times import microseconds
 
 REMEMBERED_FOOTER_BYTES: Final = 16 << 20

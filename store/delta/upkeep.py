@@ -16,11 +16,11 @@ from store.delta.compaction import Run
 from store.delta.head_runs import HeadRun
 from store.delta.heads import Heads
 from store.delta.log import Log
-from store.delta.objects import Objects
 from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles
 from store.errors import StorageError, StoreError, TableRefusedError
 from store.observer import Checkpointed, Cleaned, Compacted, Failed, Observer, Vacuumed
+from store.storage.objects import Objects
 
 LOOK_EVERY: Final = 16
 """Commits between two looks at what is due."""

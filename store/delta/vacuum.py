@@ -15,9 +15,9 @@ from typing import Final
 from store.delta.actions import Commit, checked_path, vacuuming
 from store.delta.amendment import amend
 from store.delta.log import Log
-from store.delta.objects import Entry, Objects
 from store.delta.table import NotOursError
 from store.observer import Vacuumed
+from store.storage.objects import Entry, Objects
 
 LEFT_S: Final = 3600
 """No put takes so long, so a temporary file of this age belongs to one that was killed."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from store import EventStore, MemoryEventStore, open_store
+from tests.store.storage.proxy import Proxy
 
 
 @pytest.fixture(params=["memory", "delta", "s3"])
@@ -20,3 +21,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore
             opened = open_store(request.getfixturevalue("s3_warehouse"), create=True)
     with opened as store:
         yield store
+
+
+@pytest.fixture
+def proxy(s3_environment: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Whatever is opened in this test talks to S3 through it."""
+    proxy = Proxy(s3_environment)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    yield proxy
+    proxy.close()

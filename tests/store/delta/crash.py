@@ -23,8 +23,9 @@ import orjson
 import pyarrow as pa
 
 from store import ANY, NO_STREAM, Append, Event, OutcomeUnknownError, StorageError, StoreClosedError, StoreError, open_store
-from store.delta import folders, local_objects, log, log_cleanup, segment
+from store.delta import log, log_cleanup, segment
 from store.delta.delta_store import DeltaEventStore
+from store.storage import folders, local_objects
 
 ENDLESS: Final = 1_000_000
 """A step that no work reaches: it ends by itself."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from store.delta.objects import Objects
 from store.errors import OutcomeUnknownError
+from store.storage.objects import Objects
 
 Fault = Callable[[Objects, str, bytes], bool]
 """Takes the place of one put of a log file."""

@@ -13,8 +13,8 @@ from deltalake import DeltaTable
 from store import open_store
 from store.delta import checkpoint
 from store.delta.delta_store import DeltaEventStore
-from store.delta.local_objects import LocalObjects
 from store.schema import EVENTS
+from store.storage.local_objects import LocalObjects
 from tests.store.facts import everything, facts, table
 
 

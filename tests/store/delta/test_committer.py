@@ -12,8 +12,8 @@ import pytest
 from store import ANY, NO_STREAM, Append, ClockSkewError, Event, OutcomeUnknownError, StoreClosedError, WrongExpectedVersionError, open_store
 from store.delta import log
 from store.delta.delta_store import DeltaEventStore
-from store.delta.local_objects import LocalObjects
 from store.observer import Committed, Measurement
+from store.storage.local_objects import LocalObjects
 from store.times import now
 from tests.store.delta.faults import FaultyObjects, lost_reply, lost_request, overtaken, repeated_by_the_client
 

@@ -13,10 +13,10 @@ import pytest
 from store import open_store
 from store.delta import compaction, segment
 from store.delta.delta_store import DeltaEventStore
-from store.delta.local_objects import LocalObjects
 from store.delta.log import Log, Nobody
 from store.delta.segment_files import SegmentFiles
 from store.observer import Committed, Compacted, Measurement
+from store.storage.local_objects import LocalObjects
 from tests.store.delta.layout import JOINED_ROWS, RUN_ROWS, fill, merge_due, small_layout
 
 __all__ = ["small_layout"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from store.delta import head_runs
 from store.delta.head_runs import Head, HeadRun, hash_of
-from store.delta.local_objects import LocalObjects
+from store.storage.local_objects import LocalObjects
 
 Placed = list[tuple[str, int, int]]
 """(stream id, version, position)"""

@@ -14,7 +14,7 @@ from store import NO_STREAM, LoggingObserver, WrongExpectedVersionError, open_st
 from store.delta import heads
 from store.delta.actions import LISTED_STREAMS
 from store.delta.delta_store import DeltaEventStore
-from store.delta.local_objects import LocalObjects
+from store.storage.local_objects import LocalObjects
 from store.times import now
 from tests.store.delta.faults import FaultyObjects
 from tests.store.facts import facts, table

@@ -10,11 +10,11 @@ import pytest
 from store import Event, open_store
 from store.delta import compaction, log, log_cleanup
 from store.delta.delta_store import DeltaEventStore
-from store.delta.local_objects import LocalObjects
 from store.delta.log import Log, Nobody, log_path
-from store.delta.objects import Objects
 from store.delta.segment_files import SegmentFiles
 from store.observer import LoggingObserver
+from store.storage.local_objects import LocalObjects
+from store.storage.objects import Objects
 from store.times import now
 from tests.store.delta.faults import Fault, FaultyObjects, overtaken
 from tests.store.facts import everything, fact, facts, table

@@ -12,9 +12,9 @@ import pytest
 from store import NO_STREAM, Event, OutcomeUnknownError, StoreError, TableAppended, WrongExpectedVersionError, open_store
 from store.delta import log
 from store.delta.delta_store import DeltaEventStore
-from store.delta.local_objects import LocalObjects
-from store.delta.objects import Objects
 from store.observer import Measurement
+from store.storage.local_objects import LocalObjects
+from store.storage.objects import Objects
 from store.times import now
 from tests.store.delta.faults import FaultyObjects, lost_reply, lost_request, overtaken, repeated_by_the_client
 from tests.store.delta.victims import assert_dense, rows_by_deltalake, rows_of

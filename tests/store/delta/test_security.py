@@ -21,9 +21,9 @@ from store import Event, StorageError, StoreError, TableRefusedError, open_store
 from store.delta import checkpoint
 from store.delta.actions import Commit, Segment, commit_id_of, decode
 from store.delta.log import log_path
-from store.delta.objects import Entry
-from store.delta.places import inside
 from store.delta.table import NotOursError
+from store.storage.objects import Entry
+from store.storage.places import inside
 from tests.store.facts import everything, facts
 
 # Names of the place itself --------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from store import ANY, NO_STREAM, Event, WrongExpectedVersionError, open_store
-from store.delta import log, log_cleanup, turnstile
+from store.delta import log, log_cleanup
 from store.delta.delta_store import DeltaEventStore
+from store.storage import turnstile
 from tests.store.delta.crash import WORKS, Order, event
 from tests.store.delta.victims import Told, Victims, assert_dense, copied, explained, fresh, lived_in, memory, rows_by_deltalake, rows_of
 from tests.store.facts import table

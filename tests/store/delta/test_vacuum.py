@@ -14,11 +14,11 @@ from store import open_store
 from store.delta import compaction, upkeep
 from store.delta.actions import Segment
 from store.delta.delta_store import DeltaEventStore
-from store.delta.local_objects import LocalObjects
 from store.delta.log import Log, Nobody
 from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.observer import LoggingObserver
+from store.storage.local_objects import LocalObjects
 from store.times import now
 from tests.store.delta.faults import FaultyObjects, overtaken
 from tests.store.facts import everything, facts

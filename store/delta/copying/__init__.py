@@ -1,0 +1,1 @@
+"""A log copied to another place, for a backup and for the way back."""

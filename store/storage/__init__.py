@@ -1,0 +1,1 @@
+"""Where tables lie: one port, a directory or an object store behind it."""
