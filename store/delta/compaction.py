@@ -71,6 +71,11 @@ def merge(objects: Objects, log: Log, files: SegmentFiles, chosen: Run) -> Compa
     )
 
 
+def planned(version: int, chosen: Run) -> Compacted:
+    """What a merge of these files would read; how much it will write is not known before."""
+    return Compacted(version, len(chosen), 0, _rows(chosen), 0, 0.0, bytes_before=sum(s.size_bytes for s in chosen))
+
+
 def _sort(objects: Objects, files: SegmentFiles, chosen: Run) -> list[Segment]:
     """Runs of the same events, cut where an aligned range ends."""
     first, last = min(s.first for s in chosen), max(s.last for s in chosen)

@@ -23,6 +23,7 @@ from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.segment_files import SegmentFiles
+from store.delta.stream_cache import StreamCache
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, draft, drafts, instant
 from store.errors import StoreClosedError
@@ -55,6 +56,7 @@ class DeltaEventStore:
         )
         self._log = Log(objects, self._heads)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
+        self._streams = StreamCache()
         self._bell = Bell()
         self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed)
         self._aio = AsyncEventStore(self)
@@ -85,8 +87,8 @@ class DeltaEventStore:
         check_range(after, limit)
         self._refresh()
         if not backward:
-            return self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
-        events = self._read_stream(stream_id, after, None, EVENTS.names)
+            return self._read_known(stream_id, after, limit)
+        events = self._read_known(stream_id, after, None)
         return events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64())).slice(0, limit)
 
     def read_all(
@@ -112,7 +114,7 @@ class DeltaEventStore:
         tags: Sequence[str] | None = None,
     ) -> LogSubscription:
         check_range(after, None)
-        return LogSubscription(self.head, lambda a, u: self.read_all(a, u, None, types, categories, tags), self._bell, after)
+        return LogSubscription(self.head, lambda a, u: self.read_all(a, u, None, types, categories, tags), self._bell, after, self._objects.poll_s)
 
     def head(self) -> int:
         return self._refresh()
@@ -139,15 +141,18 @@ class DeltaEventStore:
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 
-    def compact(self) -> list[Compacted]:
-        """Merge small files now; what was done, merge by merge. A writer does this by itself as files pile up."""
-        self._check_open()
-        return self._upkeep.compact()
+    def compact(self, dry_run: bool = False) -> list[Compacted]:
+        """Merge small files now; what was done, merge by merge. A writer does this by itself as files pile up.
 
-    def checkpoint(self) -> Checkpointed:
+        `dry_run`, here and below: do nothing, and tell what would be done (of merges, the first).
+        """
+        self._check_open()
+        return self._upkeep.compact(dry_run)
+
+    def checkpoint(self, dry_run: bool = False) -> Checkpointed:
         """Write a checkpoint of the log and the heads of its streams now. A writer does this by itself every few hundred commits."""
         self._check_open()
-        return self._upkeep.checkpoint()
+        return self._upkeep.checkpoint(dry_run)
 
     def clean_log(self, older_than_s: float = 600.0, dry_run: bool = False) -> Cleaned:
         """Remove commits and checkpoints that a newer checkpoint has summed up, once they are that old (600 s at least)."""
@@ -159,10 +164,10 @@ class DeltaEventStore:
         self._check_open()
         return self._upkeep.vacuum(retention_s, dry_run)
 
-    def maintain(self) -> Maintained:
+    def maintain(self, dry_run: bool = False) -> Maintained:
         """Compact, checkpoint, clean the log, vacuum: what a writer does by itself, now and in full."""
         self._check_open()
-        return self._upkeep.maintain()
+        return self._upkeep.maintain(dry_run)
 
     @property
     def aio(self) -> AsyncEventStore:
@@ -223,6 +228,17 @@ class DeltaEventStore:
         with self._log.lock:
             self._refresh()
             return self._log.segments()
+
+    def _read_known(self, stream_id: str, after: int, limit: int | None) -> pa.Table:
+        """From memory, if the stream was read whole and has not moved since."""
+        with self._log.lock:
+            version = self._heads.known(stream_id)
+        if version is not None and (events := self._streams.get(stream_id, version)) is not None:
+            return events.slice(after, limit)
+        events = self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
+        if after == 0 and len(events) == version:
+            self._streams.put(stream_id, events)
+        return events
 
     def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:
         """`position`: no event that is wanted lies before it."""

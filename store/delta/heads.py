@@ -69,6 +69,12 @@ class Heads:
             known = next((head.version for run in reversed(self._runs) if (head := run.find(stream))), 0)
         return known
 
+    def known(self, stream_id: str) -> int | None:
+        """The same, unless files would have to be read for it: then None."""
+        if self._covered < self._pages[0].after and self._fresh(stream_id) is None:
+            return None
+        return self.version(stream_id)
+
     def versions(self, stream_ids: pl.Series) -> list[int]:
         """The same for many distinct streams, in one step."""
         if len(stream_ids) < FEW:

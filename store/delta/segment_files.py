@@ -20,10 +20,10 @@ from store.selection import Selection
 from store.storage.objects import Objects
 from store.times import microseconds
 
-REMEMBERED_FOOTER_BYTES: Final = 16 << 20
-"""As they lie on disk; in memory they take several times as much. About a thousand a row group: enough for 30 million events."""
+REMEMBERED_FOOTER_BYTES: Final = 6 << 20
+"""As they lie on disk; in memory they take several times as much. About a thousand a row group: enough for 10 million events."""
 KEPT_BYTES: Final = 32 << 20
-"""Size on disk of the fresh landing files whose rows stay in memory: they are the ones that are read and merged next."""
+"""Of the fresh landing files whose rows stay in memory: they are the ones that are read and merged next."""
 
 Span = tuple[int, int]
 """Positions from–to, both included."""
@@ -48,8 +48,8 @@ class SegmentFiles:
     def keep(self, segment: Segment, events: pa.Table) -> None:
         """Remember the rows of a segment just written, so that it need not be opened."""
         with self._lock:
-            self._kept[segment.path] = events, segment.size_bytes
-            self._kept_bytes += segment.size_bytes
+            self._kept[segment.path] = events, events.nbytes
+            self._kept_bytes += events.nbytes
             while self._kept_bytes > KEPT_BYTES:
                 _, (_, size_bytes) = self._kept.popitem(last=False)
                 self._kept_bytes -= size_bytes

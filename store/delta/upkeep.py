@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import pyarrow as pa
+
 from store.delta import checkpoint, compaction, head_runs, log_cleanup
 from store.delta import vacuum as vacuuming
 from store.delta.actions import Segment
@@ -70,11 +72,17 @@ class Upkeep:
 
     # On demand --------------------------------------------------------------------------------------------------
 
-    def compact(self) -> list[Compacted]:
+    def compact(self, dry_run: bool = False) -> list[Compacted]:
         self._log.refresh()
-        return self._merge(lambda: compaction.mergeable(self._log.segments()))
+        if not dry_run:
+            return self._merge(lambda: compaction.mergeable(self._log.segments()))
+        chosen = compaction.mergeable(self._log.segments())
+        return [compaction.planned(self._log.version, chosen)] if chosen else []
 
-    def checkpoint(self) -> Checkpointed:
+    def checkpoint(self, dry_run: bool = False) -> Checkpointed:
+        if dry_run:
+            self._log.refresh()
+            return Checkpointed(self._log.version, 0, 0, 0, 0.0)
         began = time.monotonic()
         with self._log.lock:
             self._log.refresh()
@@ -101,8 +109,8 @@ class Upkeep:
             self._observer.record(done)
         return done
 
-    def maintain(self) -> Maintained:
-        return Maintained(self.compact(), self.checkpoint(), self.clean_log(), self.vacuum())
+    def maintain(self, dry_run: bool = False) -> Maintained:
+        return Maintained(self.compact(dry_run), self.checkpoint(dry_run), self.clean_log(dry_run=dry_run), self.vacuum(dry_run=dry_run))
 
     def close(self) -> None:
         self._stopped = True
@@ -124,6 +132,7 @@ class Upkeep:
             except StoreError as error:            # the log is whole without it: say so, and try again at the next look
                 self._observer.record(Failed("upkeep", str(error)))
             self._looked_at = commits
+            pa.default_memory_pool().release_unused()  # what merging took is not needed again soon
 
     def _look(self) -> None:
         self._merge(lambda: [] if self._stopped else compaction.due(self._log.segments()))

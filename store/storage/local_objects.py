@@ -21,6 +21,7 @@ from store.storage.objects import Entry
 from store.storage.places import inside
 from store.storage.turnstile import Turnstile
 
+POLL_S: Final = 0.005
 _HIDDEN: Final = (".", "_turn")
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _NO_ANSWER: Final = (errno.EIO, errno.ETIMEDOUT)
@@ -35,6 +36,7 @@ class LocalObjects:
         self._folders = Folders(str(root), self._fsync)
         self._turnstile = Turnstile(self._folders)
         self.uri = self._folders.root
+        self.poll_s = POLL_S
         self._fsync_failed = False
 
     def put(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:

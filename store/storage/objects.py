@@ -25,6 +25,8 @@ class Objects(Protocol):
 
     uri: str
     """The table's root, for messages and for other libraries; without credentials."""
+    poll_s: float
+    """How often one may look for a commit of others: often where a look costs microseconds, less where it is a paid request."""
 
     def put(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
         """Create an object that nobody else writes (its name is unique). Durable, with its directories, when it returns."""

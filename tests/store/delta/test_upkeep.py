@@ -71,3 +71,15 @@ def test_writer_merges_and_checkpoints_by_itself(tmp_path: Path) -> None:
     assert any(isinstance(m, Checkpointed) for m in seen)
     with open_store(str(tmp_path)) as store:
         assert len(store._log.segments()) < 200
+
+
+def test_maintain_does_all_that_its_dry_run_announces(store: DeltaEventStore, tmp_path: Path) -> None:
+    fill(store, 30)
+    before, files = everything(store), {path: path.stat().st_mtime_ns for path in (tmp_path / "events").rglob("*")}
+    would = store.maintain(dry_run=True)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "events").rglob("*")} == files
+    done = store.maintain()
+    assert (would.compacted[0].files_before, would.compacted[0].events) == (done.compacted[0].files_before, done.compacted[0].events) == (30, 30)
+    assert done.checkpointed.delta_version == would.checkpointed.delta_version + 1
+    assert (done.cleaned.files, done.vacuumed.files) == (0, 0)       # too young
+    assert everything(store).equals(before)
