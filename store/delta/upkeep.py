@@ -95,8 +95,9 @@ class Upkeep:
         self._observer.record(done)
         return done
 
-    def clean_log(self, older_than_s: float = log_cleanup.YOUNGEST_S, dry_run: bool = False) -> Cleaned:
-        done = log_cleanup.clean(self._objects, older_than_s, _now_ms(), dry_run)
+    def clean_log(self, older_than_s: float | None = None, dry_run: bool = False) -> Cleaned:
+        age_s = log_cleanup.YOUNGEST_S if older_than_s is None else older_than_s
+        done = log_cleanup.clean(self._objects, age_s, _now_ms(), dry_run)
         if not dry_run:
             self._observer.record(done)
         return done

@@ -9,7 +9,6 @@ import statistics
 import threading
 import time
 from collections.abc import Generator, Sequence
-from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -60,9 +59,8 @@ class Look(NamedTuple):
 
 def section(run: Run) -> None:
     sizes, place = run.sizes, run.folder() / "ours"
-    with open_store(str(place), create=True) as store:
-        verbs = upkeep.clean(store)
-    cleaned = f"{' and '.join(verbs)} every {sizes.sample_s:g} s" if verbs else "this store has no verb that removes files"
+    open_store(str(place), create=True).close()
+    cleaned = upkeep.keep_little()
     offer = f"{sizes.rate:,} events/s offered for {sizes.minutes:g} minutes"
     print(f"\n{offer} by {sizes.clients} asyncio tasks in {sizes.processes} process(es); {cleaned}.")
     run.table(
@@ -84,22 +82,18 @@ def section(run: Run) -> None:
 
 
 def sustain(place: Path, rate: int, clients: int, processes: int, seconds: float, sample_s: float) -> Generator[tuple[Look, list[str]], None, None]:
-    """A look every `sample_s`. The disk is counted, and files are removed, by processes that append nothing."""
-    samples, stop = SPAWN.Queue(), SPAWN.Event()
-    keeper = Child(kept, str(place), sample_s, stop)
+    """A look every `sample_s`. The disk is counted by a process that appends nothing; upkeep is the writers' own."""
+    samples = SPAWN.Queue()
     share = clients // processes
     writers = [Child(offered, str(place), number, share, rate / processes, seconds, sample_s, samples) for number in range(processes)]
-    everybody: list[Child[Any]] = [keeper, *writers]
-    for child in everybody:
+    for child in writers:
         child.ready()
-    for child in everybody:
+    for child in writers:
         child.go()
     for number in range(1, max(1, round(seconds / sample_s)) + 1):
         told = [_next(samples, sample_s) for _ in writers]
         yield _look(number * sample_s, told, place), [failure for sample in told for failure in sample.failures]
     appended = sum(writer.result() for writer in writers)
-    stop.set()
-    keeper.result()
     with open_store(str(place)) as store:
         check_head(store, appended)
 
@@ -173,6 +167,7 @@ class Watch:
 def offered(place: str, number: int, clients: int, rate: float, seconds: float, sample_s: float, samples: Any) -> Generator[None, None, int]:
     """Appends on a schedule that does not wait for the store: who falls behind has to catch up. The count of events at the end."""
     watch = Watch()
+    upkeep.keep_little()
     with open_store(place, observer=watch) as store:
         yield
         load = Load(store, watch, number, clients, rate, seconds)
@@ -222,11 +217,3 @@ class Load:
             commits_s, failures = self._watch.taken()
             samples.put(Sample(appended - seen, now - looked, commits_s, appends_s, max(0.0, self._late_s), resident_mb(), failures))
             seen, looked = appended, now
-
-
-def kept(place: str, every_s: float, stop: Flag) -> Generator[None, None, None]:
-    """Removes what may go, again and again, if the store can. Merging and checkpoints are the writers' own work."""
-    with open_store(place) as store:
-        yield
-        while not stop.wait(every_s):
-            upkeep.clean(store)
