@@ -24,6 +24,7 @@ REMEMBERED_IDS: Final = 100_000
 REMEMBERED_STREAMS: Final = 100_000
 """Streams of commits not yet in a head run that are kept in memory; beyond that they are read from the log again."""
 FEW: Final = 200
+READS_WITHOUT: Final = 3
 STALE_EVENTS: Final = 1 << 17
 """After so many new events a reader looks whether heads of them have been saved."""
 
@@ -53,7 +54,7 @@ class Heads:
         """`read_versions`: the columns stream_id, version, position of a segment."""
         self._objects, self._segments, self._read_versions, self._read_stream = objects, segments, read_versions, read_stream
         self._runs: list[HeadRun] = []
-        self._looked_at = 0
+        self._looked_at = self._spans_asked = 0
         self._pages = [Page(0)]
         self._places: OrderedDict[str, dict[str, Place]] = OrderedDict()
         self._unsorted: list[Stretch] = []
@@ -96,8 +97,13 @@ class Heads:
         return min(firsts, default=None)
 
     def spans(self, stream_id: str, head: int) -> list[tuple[int, int]]:
-        """Ranges of positions outside of which no event of the stream lies."""
-        self._renew(head)
+        """Ranges of positions outside of which no event of the stream lies.
+
+        Reading the saved heads takes as long as a few reads without them, so a handle that reads but one stream does without.
+        """
+        self._spans_asked += 1
+        if self._spans_asked > READS_WITHOUT:
+            self._renew(head)
         stream = hash_of(stream_id)
         known = [(at.first, at.last) for run in self._runs if (at := run.find(stream))]
         return [*known, (self._covered + 1, head)]

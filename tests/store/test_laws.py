@@ -228,6 +228,8 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "DUE_RUNS", 4)
     monkeypatch.setattr(heads, "REMEMBERED_STREAMS", 3)
     monkeypatch.setattr(heads, "FEW", 2)
+    monkeypatch.setattr(heads, "READS_WITHOUT", 0)
+    monkeypatch.setattr(heads, "STALE_EVENTS", 10)
 
 
 @pytest.fixture(autouse=True)
