@@ -105,7 +105,7 @@ class Upkeep:
     def vacuum(self, retention_s: float = RETENTION_S, dry_run: bool = False) -> Vacuumed:
         self._log.refresh()
         until_ms = vacuuming.expired(self._log, retention_s, KEPT_FILES, _now_ms()) or 0
-        done = vacuuming.vacuum(self._objects, self._log, until_ms, _now_ms(), dry_run)
+        done = vacuuming.vacuum(self._objects, self._log, until_ms, retention_s, _now_ms(), dry_run)
         if not dry_run:
             self._observer.record(done)
         return done

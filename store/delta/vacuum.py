@@ -32,8 +32,11 @@ def expired(log: Log, retention_s: float, kept_files: int, now_ms: int) -> int |
     return limit if times and times[0] <= limit else None
 
 
-def vacuum(objects: Objects, log: Log, retired_until_ms: int, now_ms: int, dry_run: bool) -> Vacuumed:
-    """Remove the files that were replaced by then, all that no commit names, and what killed puts left half written."""
+def vacuum(objects: Objects, log: Log, retired_until_ms: int, retention_s: float, now_ms: int, dry_run: bool) -> Vacuumed:
+    """Remove the files that were replaced by then, older ones that no commit names, and what killed puts left half written.
+
+    The age of a file that no commit names is no matter of safety: it leaves time to look at it, should a commit be torn.
+    """
     began = time.monotonic()
     listed = [entry for entry in objects.list("") if _is_ours(entry.path)]
     listed += [entry for entry in objects.leftovers() if entry.modified_ms < now_ms - LEFT_S * 1000]
@@ -41,7 +44,9 @@ def vacuum(objects: Objects, log: Log, retired_until_ms: int, now_ms: int, dry_r
         return Vacuumed(0, 0, 0.0)
     with log.lock:
         needed = {segment.path for segment in log.segments()} | {r.path for r in log.retired() if r.retired_ms > retired_until_ms}
-    needless = [entry for entry in listed if entry.path not in needed]
+        retired = {r.path for r in log.retired()}
+    old_ms = now_ms - int(retention_s * 1000)
+    needless = [e for e in listed if e.path not in needed and (e.path in retired or e.modified_ms <= old_ms)]
     return _finish(objects, log, needless, retired_until_ms, began, dry_run)
 
 

@@ -67,7 +67,8 @@ def test_replaced_files_beyond_a_number_go_at_once(store: DeltaEventStore, tmp_p
 
 def test_files_that_no_commit_names_go(store: DeltaEventStore, tmp_path: Path) -> None:
     left = orphan(store)
-    assert store.vacuum().files == 1
+    assert store.vacuum().files == 0               # young: perhaps somebody wants to look at it
+    assert store.vacuum(retention_s=0).files == 1
     assert left.path not in data_files(tmp_path)
     assert data_files(tmp_path) == live(store)
 
