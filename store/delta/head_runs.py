@@ -138,6 +138,11 @@ def load(objects: Objects, head: int, known: Sequence[HeadRun] = ()) -> list[Hea
         chain.append(run)
 
 
+def discard(objects: Objects) -> None:
+    """Remove what was saved of a log that lay here before: where a log begins, nothing is true of it yet."""
+    objects.delete([entry.path for entry in objects.list(FOLDER)])
+
+
 def superseded(objects: Objects, chain: Sequence[HeadRun]) -> list[Entry]:
     """The saved files that a saved chain makes needless: each lies within one of its runs, and is not that run's own."""
     spans = {(run.after, run.until) for run in chain}

@@ -11,7 +11,7 @@ import uuid
 from enum import Enum
 from typing import Final, Protocol
 
-from store.delta import checkpoint
+from store.delta import checkpoint, head_runs
 from store.delta.actions import Commit, Retired, Segment, commit_id_of, creation, decode
 from store.delta.checkpoint import State
 from store.delta.table import NotOursError, Table
@@ -58,7 +58,8 @@ class Nobody:
 
 def create(objects: Objects, now_ms: int) -> None:
     """Make the table, unless it is there or another process is quicker."""
-    if not any(objects.list("_delta_log")):  # of a log that was cleaned, commit 0 alone is no longer there
+    if not any(objects.list("_delta_log")):        # of a log that was cleaned, commit 0 alone is no longer there
+        head_runs.discard(objects)
         objects.put_if_absent(log_path(0), creation(Table(str(uuid.uuid4()), now_ms)))
 
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.delta import head_runs
 from store.delta.actions import Segment, Share, copying
 from store.delta.copying.body import VanishedError, contents, fetch, missing
 from store.delta.copying.lineage import check_lineage
@@ -152,6 +153,8 @@ class Copier:
             return False
         commit_id = str(uuid.uuid4())
         creates = None if copied.version >= 0 else Log(self._source, Nobody()).table
+        if creates is not None:
+            head_runs.discard(self._destination)
         body = copying(commit_id, share, time.time_ns() // 1_000_000, creates)
         match newest.publish(copied.version + 1, body, commit_id):
             case Outcome.THEIRS:

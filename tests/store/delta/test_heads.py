@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -189,3 +190,17 @@ def test_checkpoint_lets_go_of_what_its_heads_file_says(other: DeltaEventStore) 
     other.checkpoint()
     assert sum(len(page.versions) for page in other._heads._pages) == 0
     assert other.append("s-3", facts(1), 1).version == 2
+
+
+def test_heads_of_a_log_that_lay_here_before_are_not_believed(other: DeltaEventStore, tmp_path: Path) -> None:
+    other.append("a", facts(5))
+    other.checkpoint()
+    other.close()
+    for folder in ("_delta_log", "shard=h"):
+        shutil.rmtree(tmp_path / "events" / folder)
+    with open_store(str(tmp_path), create=True) as store:
+        store.append("b", facts(7))
+        store.checkpoint()
+    with open_store(str(tmp_path)) as store:
+        assert (store.stream_version("a"), store.stream_version("b")) == (0, 7)
+        assert store.append("a", facts(1), NO_STREAM).version == 1
