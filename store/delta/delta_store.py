@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import duckdb
 import polars as pl
@@ -38,6 +38,9 @@ from store.sql import SqlSession, until
 from store.storage.objects import Objects
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
+
+WHOLE_EVENTS: Final = 10_000
+"""A stream of so many events at most is read whole, and remembered: its files must be opened for a part of it as well."""
 
 
 class DeltaEventStore:
@@ -230,15 +233,16 @@ class DeltaEventStore:
             return self._log.segments()
 
     def _read_known(self, stream_id: str, after: int, limit: int | None) -> pa.Table:
-        """From memory, if the stream was read whole and has not moved since."""
+        """From memory as far as the stream was read before: who follows it reads what is new, not all of it again."""
         with self._log.lock:
             version = self._heads.known(stream_id)
-        if version is not None and (events := self._streams.get(stream_id, version)) is not None:
-            return events.slice(after, limit)
-        events = self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
-        if after == 0 and len(events) == version:
-            self._streams.put(stream_id, events)
-        return events
+        if version is None or version > WHOLE_EVENTS:
+            return self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
+        events = self._streams.get(stream_id)
+        if len(events) < version:
+            position = events["position"][-1].as_py() + 1 if len(events) else 1
+            events = self._streams.add(stream_id, self._read_stream(stream_id, len(events), None, EVENTS.names, position))
+        return events.slice(after, limit)
 
     def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:
         """`position`: no event that is wanted lies before it."""

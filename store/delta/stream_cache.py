@@ -1,4 +1,4 @@
-"""Streams as they were read last: who asks again, and nobody appended meanwhile, gets the same table."""
+"""Streams as far as they were read: who asks again reads what was appended since, and nothing if nothing was."""
 
 from __future__ import annotations
 
@@ -7,35 +7,43 @@ from collections import OrderedDict
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.schema import EVENTS
 
 CACHED_BYTES: Final = 16 << 20
+CHUNKS: Final = 32
+"""A table of more pieces is made one: each costs time in every use of it."""
 
 
 class StreamCache:
-    """Whole streams by id, each of the version that it had. Tables do not change, so they are handed out as they are."""
+    """The first events of streams, without a gap, by id. Tables do not change, so they are handed out as they are."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: OrderedDict[str, pa.Table] = OrderedDict()
+        self._streams: OrderedDict[str, tuple[pa.Table, int]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, stream_id: str, version: int) -> pa.Table | None:
-        """All events of the stream, if they were read when it was at this version."""
+    def get(self, stream_id: str) -> pa.Table:
+        """The events of the stream that are here, from version 1 on; perhaps none."""
         with self._lock:
-            events = self._streams.get(stream_id)
-            if events is None or len(events) != version:
-                return None
+            if stream_id not in self._streams:
+                return EVENTS.empty_table()
             self._streams.move_to_end(stream_id)
-            return events
+            return self._streams[stream_id][0]
 
-    def put(self, stream_id: str, events: pa.Table) -> None:
-        """Remember a whole stream. What it was cut from is let go."""
-        events = events.combine_chunks() if events.nbytes < CACHED_BYTES else None
+    def add(self, stream_id: str, new: pa.Table) -> pa.Table:
+        """Remember the events that follow those that are here; all of them together. Others may have added some of them meanwhile."""
+        new_bytes = new.nbytes                     # asked of few pieces, before the lock: it looks at each buffer
         with self._lock:
-            if (old := self._streams.pop(stream_id, None)) is not None:
-                self._bytes -= old.nbytes
-            if events is not None:
-                self._streams[stream_id] = events
-                self._bytes += events.nbytes
+            old, old_bytes = self._streams.pop(stream_id, (EVENTS.empty_table(), 0))
+            if len(new) and new["version"][0].as_py() <= len(old):
+                new = new.filter(pc.greater(new["version"], len(old)))
+            events = pa.concat_tables([old, new]) if len(old) else new
+            if events.column(0).num_chunks > CHUNKS:
+                events = events.combine_chunks()
+            self._streams[stream_id] = events, old_bytes + new_bytes
+            self._bytes += new_bytes
             while self._bytes > CACHED_BYTES:
-                self._bytes -= self._streams.popitem(last=False)[1].nbytes
+                self._bytes -= self._streams.popitem(last=False)[1][1]
+            return events
