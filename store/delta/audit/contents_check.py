@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -39,25 +39,35 @@ class Contents:
     def __init__(self, objects: Objects, progress: Progress) -> None:
         self._objects, self._progress = objects, progress
         self._order = Order()
+        self._done = self._total = 0
         self.findings: list[Finding] = []
         self.missing: set[str] = set()
         """Files known to be lost, which are not looked for again."""
 
     def check(self, segments: Collection[Segment]) -> None:
         """Check the rest of the log as these files hold it. VanishedError: call it again with what is live then."""
-        total, done = sum(s.rows for s in segments), 0
         ahead = [s for s in segments if s.last > self._order.last]
+        self._total = sum(s.rows for s in segments)
+        self._done = self._total - sum(s.rows for s in ahead)
         with duckdb.connect() as duck, ThreadPoolExecutor(THREADS) as pool:
-            for stretch in _stretches(ahead):
-                look = partial(check_file, self._objects, duck, after=self._order.last)
-                checked = []
-                for one in pool.map(look, (s for s in stretch if s.path not in self.missing)):
-                    checked.append(one)
-                    done += one.segment.rows
-                    self._progress(total - sum(s.rows for s in ahead) + done, total)
-                if vanished := [one for one in checked if one.missing]:
-                    raise VanishedError(vanished)
-                self._take(stretch, checked)
+            look = partial(check_file, self._objects, duck, after=self._order.last)
+            under_way: tuple[list[Segment], list[Future[FileChecked]]] | None = None
+            for stretch in _stretches(ahead):      # its files are read while the order of those before it is looked at
+                before, under_way = under_way, (stretch, [pool.submit(look, s) for s in stretch if s.path not in self.missing])
+                if before is not None:
+                    self._finish(*before)
+            if under_way is not None:
+                self._finish(*under_way)
+
+    def _finish(self, stretch: Sequence[Segment], looks: Sequence[Future[FileChecked]]) -> None:
+        checked = []
+        for look in looks:
+            checked.append(look.result())
+            self._done += checked[-1].segment.rows
+            self._progress(self._done, self._total)
+        if vanished := [one for one in checked if one.missing]:
+            raise VanishedError(vanished)
+        self._take(stretch, checked)
 
     def _take(self, stretch: Sequence[Segment], checked: Sequence[FileChecked]) -> None:
         self.findings += chain.from_iterable(one.findings for one in checked)

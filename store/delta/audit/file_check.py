@@ -69,6 +69,8 @@ def _read(checked: FileChecked, file: pq.ParquetFile, duck: duckdb.DuckDBPyConne
     for groups in _chunks(file.metadata):
         events = conform(file.read_row_groups(groups, use_threads=False))
         events.validate(full=True)                 # texts are UTF-8, lists lie within their values
+        for problem in texts_that_are_not_json(events):
+            checked.found(problem)
         start = 0
         for group in (file.metadata.row_group(number) for number in groups):
             _check_group(checked, group, events.slice(start, group.num_rows), summary)
@@ -83,7 +85,7 @@ def _read(checked: FileChecked, file: pq.ParquetFile, duck: duckdb.DuckDBPyConne
 def _check_group(checked: FileChecked, group: pq.RowGroupMetaData, events: pa.Table, summary: Summary) -> None:
     bounds = bounds_of(events)
     summary.add(events, bounds)
-    for problem in (*astray(group, bounds), *texts_that_are_not_json(events)):
+    for problem in astray(group, bounds):
         checked.found(problem)
 
 
