@@ -60,9 +60,8 @@ class Look(NamedTuple):
 def section(run: Run) -> None:
     sizes, place = run.sizes, run.folder() / "ours"
     open_store(str(place), create=True).close()
-    cleaned = upkeep.keep_little()
     offer = f"{sizes.rate:,} events/s offered for {sizes.minutes:g} minutes"
-    print(f"\n{offer} by {sizes.clients} asyncio tasks in {sizes.processes} process(es); {cleaned}.")
+    print(f"\n{offer} by {sizes.clients} asyncio tasks in {sizes.processes} process(es); {upkeep.KEPT}.")
     run.table(
         "after, s", "events/s", "commit p50 ms", "p99", "append p99 ms", "behind, s", "live files", "small ones", "inodes", "log files",
         "checkpoint KiB", "writers MB",

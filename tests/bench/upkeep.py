@@ -16,9 +16,11 @@ def compact(store: Any) -> None:
     store.checkpoint()
 
 
-def keep_little() -> str:
-    """Let this process's writers clean up early, so that a run of minutes reaches the level that takes an hour by default."""
+KEPT: Final = f"log files stay {LOG_AGE_S:g} s and {KEPT_FILES:,} replaced files, in place of 600 s and 20,000, so that the level is reached in time"
+
+
+def keep_little() -> None:
+    """Let the writers of this process, a child, clean up early: so a run of minutes reaches the level that takes an hour by default."""
     log_cleanup.YOUNGEST_S = LOG_AGE_S             # type: ignore[misc]
     upkeep.CLEAN_EVERY_S = LOG_AGE_S / 4           # type: ignore[misc]
     upkeep.KEPT_FILES = KEPT_FILES                 # type: ignore[misc]
-    return f"log files stay {LOG_AGE_S:g} s and {KEPT_FILES:,} replaced files, in place of 600 s and 20,000, so that the level is reached in time"
