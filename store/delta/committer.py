@@ -16,8 +16,9 @@ import pyarrow as pa
 from store.append import Appended, TableAppended
 from store.bulk import Bulk
 from store.delta.actions import LISTED_STREAMS, Commit, appending
-from store.delta.heads import Heads, Pending
+from store.delta.heads import Heads
 from store.delta.log import Log, Outcome, log_path
+from store.delta.pending import Pending
 from store.delta.placing import place_rows, place_table
 from store.delta.reader import read_all
 from store.delta.segment import write_segments

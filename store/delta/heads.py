@@ -12,11 +12,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.append import Appended
 from store.delta import head_runs
 from store.delta.actions import Commit, Segment
 from store.delta.head_runs import HeadRun, hash_of
-from store.draft import Draft, Row
 from store.storage.objects import Objects
 from store.verdict import REMEMBERED_EVENTS, Place
 
@@ -263,58 +261,3 @@ class Stretch(NamedTuple):
     version: int
     position: int
     event_ids: Sequence[str]
-
-
-class Recent:
-    """The places of streams' last events by id, sorted out only when somebody looks for an id."""
-
-    def __init__(self) -> None:
-        self.stretches: list[Stretch] = []
-        self._places: dict[str, dict[str, Place]] = {}
-        self._sorted = 0
-
-    def of(self, stream_id: str) -> dict[str, Place]:
-        for stretch in self.stretches[self._sorted :]:
-            places = self._places.setdefault(stretch.stream_id, {})
-            for offset, event_id in enumerate(stretch.event_ids):
-                places[event_id] = Place(stretch.version + offset, stretch.position + offset)
-        self._sorted = len(self.stretches)
-        return self._places.get(stream_id, {})
-
-
-class Pending:
-    """The heads as they will be once the group in hand is durable: appends of one group build on one another."""
-
-    def __init__(self, heads: Heads, head: int) -> None:
-        self._heads = heads
-        self.head = head
-        self.rows: list[Row] = []
-        self.row_versions: list[int] = []
-        self.versions: dict[str, int] = {}
-        self.recent = Recent()
-
-    def version(self, stream_id: str) -> int:
-        version = self.versions.get(stream_id)
-        return self._heads.version(stream_id) if version is None else version
-
-    def recall(self, stream_id: str, event_ids: Sequence[str]) -> list[Place | None]:
-        new = self.recent.of(stream_id)
-        old = self._heads.recall(stream_id, event_ids)
-        return [new.get(event_id) or before for event_id, before in zip(event_ids, old, strict=True)]
-
-    def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
-        new = [item for item in self.recent.of(stream_id).items() if item[1].version > after]
-        old = self._heads.placed(stream_id, after, limit) if after < self._heads.version(stream_id) else ()
-        return [*old, *new][:limit]
-
-    def add(self, part: Draft) -> Appended:
-        """Give the events of a draft their places."""
-        stream_id, count, head = part.stream_id, len(part.rows), self.head
-        version = self.version(stream_id)
-        if count:
-            self.rows += part.rows
-            self.row_versions += range(version + 1, version + count + 1)
-            self.recent.stretches.append(Stretch(stream_id, version + 1, head + 1, part.event_ids))
-            self.versions[stream_id] = version + count
-            self.head = head + count
-        return Appended(version + 1, version + count, head + 1, head + count)

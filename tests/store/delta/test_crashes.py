@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ from tests.store.delta.victims import (
     copied,
     explained,
     fresh,
-    lived_in,
-    memory,
     outcome,
     rows_by_deltalake,
     rows_of,
@@ -36,24 +33,6 @@ def moments_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the victims: log files go at once, so nobody may rely on having seen the log a moment ago."""
     monkeypatch.setattr(log, "ASLEEP_S", 0.0)
     monkeypatch.setattr(log_cleanup, "YOUNGEST_S", 0.0)
-
-
-@pytest.fixture(scope="module")
-def victims() -> Iterator[Victims]:
-    with Victims() as victims:
-        yield victims
-
-
-@pytest.fixture(scope="module")
-def template() -> Iterator[Path]:
-    with memory() as folder:
-        yield lived_in(folder / "warehouse")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with memory() as folder:
-        yield folder
 
 
 @pytest.mark.parametrize("work", [work for work in WORKS if work != "create"])

@@ -13,26 +13,8 @@ from store.delta import log, log_cleanup
 from store.delta.delta_store import DeltaEventStore
 from store.storage import turnstile
 from tests.store.delta.crash import WORKS, Order, event
-from tests.store.delta.victims import Told, Victims, assert_dense, copied, explained, fresh, lived_in, memory, rows_by_deltalake, rows_of
+from tests.store.delta.victims import Told, Victims, assert_dense, copied, explained, fresh, rows_by_deltalake, rows_of
 from tests.store.facts import table
-
-
-@pytest.fixture(scope="module")
-def victims() -> Iterator[Victims]:
-    with Victims() as victims:
-        yield victims
-
-
-@pytest.fixture(scope="module")
-def template() -> Iterator[Path]:
-    with memory() as folder:
-        yield lived_in(folder / "warehouse")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with memory() as folder:
-        yield folder
 
 
 @pytest.fixture(autouse=True)
