@@ -7,6 +7,7 @@
 
 from store.append import Append, Appended, TableAppended
 from store.backups import backup, restore
+from store.correlation import caused_by, correlated
 from store.delta.copying.backup import Copied
 from store.errors import (
     ClockSkewError,
@@ -57,6 +58,8 @@ __all__ = [
     "TableRefusedError",
     "WrongExpectedVersionError",
     "backup",
+    "caused_by",
+    "correlated",
     "open_store",
     "restore",
     "storage_options",

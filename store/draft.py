@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from store.append import Append
+from store.correlation import Cause, cause
 from store.errors import InvalidEventError
 from store.event import Event, Json
 from store.expected import Expected, ExpectedVersion
@@ -47,13 +48,14 @@ def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVer
     check_text("stream_id", stream_id, MAX_STREAM_ID_BYTES)
     check_expected(expected_version)
     _check_many("events", events)
-    checked: set[str] = set()
-    rows = [_row(stream_id, event, checked) for event in events]
+    checked: set[object] = set()
+    surrounding = cause()
+    rows = [_row(stream_id, event, surrounding, checked) for event in events]
     event_ids = [row[1] for row in rows]
     if len(event_ids) > 1 and len(set(event_ids)) != len(event_ids):
         twice = next(i for i in event_ids if event_ids.count(i) > 1)
         raise InvalidEventError("event_id", twice, "stands twice in one append", "give every event an id of its own")
-    correlation_id = next((row[5] for row in rows if row[5] is not None), None)
+    correlation_id = next((row[5] for row in rows if row[5] is not None), surrounding.correlation_id)
     return Draft(stream_id, expected_version, event_ids, rows, correlation_id)
 
 
@@ -80,17 +82,18 @@ def _check_many(field: str, values: object) -> None:
         raise InvalidEventError(field, values, "are not a list", "put it in a list, even one alone")
 
 
-def _row(stream_id: str, event: Event, checked: set[str]) -> Row:
-    """`checked`: names found good in this append already; most events of one share theirs."""
+def _row(stream_id: str, event: Event, surrounding: Cause, checked: set[object]) -> Row:
+    """`surrounding`: the ids of an event without its own. `checked`: names found good in this append already; most events of one share theirs."""
     if not isinstance(event, Event):
         raise InvalidEventError("event", event, "is not an Event", "append Event(type, data, ...) objects")
+    correlation_id = surrounding.correlation_id if event.correlation_id is None else event.correlation_id
+    causation_id = surrounding.causation_id if event.causation_id is None else event.causation_id
     try:
         data = encode_json("data", event.data)
         metadata = None if event.metadata is None else encode_json("metadata", event.metadata)
         if len(data) > MAX_EVENT_BYTES // 8 or metadata is not None:
             check_size(data, metadata)
-        for field in ("type", "correlation_id", "causation_id"):
-            name = getattr(event, field)
+        for field, name in (("type", event.type), ("correlation_id", correlation_id), ("causation_id", causation_id)):
             if name is None and field != "type":
                 continue
             if not isinstance(name, str) or name not in checked:
@@ -104,14 +107,14 @@ def _row(stream_id: str, event: Event, checked: set[str]) -> Row:
             event.type,
             event.schema_version,
             None if event.occurred_at is None else instant("occurred_at", event.occurred_at),
-            event.correlation_id,
-            event.causation_id,
+            correlation_id,
+            causation_id,
             check_tags(event.tags) if event.tags else (),
             data,
             metadata,
         )
     except InvalidEventError as error:
-        error.correlation_id = event.correlation_id if isinstance(event.correlation_id, str) else None
+        error.correlation_id = correlation_id if isinstance(correlation_id, str) else None
         raise
 
 

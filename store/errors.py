@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Self
 
+from store.correlation import cause
+
 
 class StoreError(Exception):
-    """Root of every error of the store. `correlation_id` is that of the operation, when its events carried one."""
+    """Root of every error of the store. `correlation_id` is that of the operation, when it or its events carried one."""
 
-    correlation_id: str | None = None
+    def __init__(self, *told: object) -> None:
+        super().__init__(*told)
+        self.correlation_id = cause().correlation_id
 
     def told(self, correlation_id: str | None) -> Self:
         """The same error for one of several operations that it ends."""

@@ -27,7 +27,8 @@ class Event:
     """A fact to append. Keep the object to retry: its `event_id` makes a repeated append one append.
 
     `data`, `metadata`: a mapping that JSON can hold, or the bytes of a JSON object. `occurred_at`: business
-    time, with a time zone; the store's own time when not given. Checked when appended, not here.
+    time, with a time zone; the store's own time when not given. `correlation_id`, `causation_id`: those of the surrounding
+    `correlated` or `caused_by` when not given. Checked when appended, not here.
     """
 
     type: str
