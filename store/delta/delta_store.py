@@ -40,7 +40,7 @@ from store.subscription import Bell, LogSubscription
 from store.times import Clock
 
 WHOLE_EVENTS: Final = 10_000
-"""A stream of so many events at most is read whole, and remembered: its files must be opened for a part of it as well."""
+"""So many of a stream's events at most are remembered once they are read: from where a reader began to the end, whatever its limit."""
 
 
 class DeltaEventStore:
@@ -236,13 +236,15 @@ class DeltaEventStore:
         """From memory as far as the stream was read before: who follows it reads what is new, not all of it again."""
         with self._log.lock:
             version = self._heads.known(stream_id)
-        if version is None or version > WHOLE_EVENTS:
+        if version is None or version - after > WHOLE_EVENTS:
             return self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
-        events = self._streams.get(stream_id)
-        if len(events) < version:
-            position = events["position"][-1].as_py() + 1 if len(events) else 1
-            events = self._streams.add(stream_id, self._read_stream(stream_id, len(events), None, EVENTS.names, position))
-        return events.slice(after, limit)
+        if version <= after:
+            return EVENTS.empty_table()
+        events = self._streams.get(stream_id, after)
+        last, position = (events["version"][-1].as_py(), events["position"][-1].as_py()) if len(events) else (after, 0)
+        if last < version:
+            events = self._streams.add(stream_id, self._read_stream(stream_id, last, None, EVENTS.names, position + 1))
+        return events.slice(after + 1 - events["version"][0].as_py(), limit)
 
     def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:
         """`position`: no event that is wanted lies before it."""

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from store.schema import EVENTS
 
-_PLACES: Final = {name: EVENTS.get_field_index(name) for name in ("position", "stream_id", "type", "recorded_at")}
+_PLACES: Final = {name: EVENTS.get_field_index(name) for name in ("position", "stream_id", "version", "type", "recorded_at")}
 """Columns of the file; `tags`, the only nested one, comes after these."""
 
 Bounds = list[tuple[Any, Any]]

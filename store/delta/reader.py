@@ -23,6 +23,7 @@ from store.shard import shards_of
 BATCH_ROWS: Final = 65_536
 THREADS: Final = 2
 """So many decode one section together, file by file and then column by column, while the caller works on the one before."""
+_LAST: Final = 2**63 - 1
 
 Fresh = Callable[[], Sequence[Segment]]
 """The live files now, others' commits included. Asked when a file is gone: it was merged and vacuumed after the reader's list was made."""
@@ -41,20 +42,22 @@ def read_stream(
     """The stream's events with versions in (after, until], by version. `spans`: positions outside of which it surely has none."""
     names = list(columns) if "version" in columns else [*columns, "version"]
     wanted = _holding(segments, stream_id, spans)
+    versions = None if after == 0 and until is None else (after + 1, _LAST if until is None else until)
     try:
-        parts = [files.read_stream(s, stream_id, names, spans) for s in wanted]
+        parts = [files.read_stream(s, stream_id, names, spans, versions) for s in wanted]
     except (StorageError, TableRefusedError) as error:
         live = others(wanted, fresh, error)
-        parts = [files.read_stream(s, stream_id, names, spans) for s in _holding(live, stream_id, spans)]
+        parts = [files.read_stream(s, stream_id, names, spans, versions) for s in _holding(live, stream_id, spans)]
     parts = [part for part in parts if len(part)]
     if not parts:
         return EVENTS.empty_table().select(columns)
     # Files and sections with rows of one stream do not overlap in versions: sorting the files' first versions sorts the
     # rows, as within a file they are in order.
     events = pa.concat_tables(sorted(parts, key=lambda part: part["version"][0].as_py()))
-    first = events["version"][0].as_py()
-    skip = max(0, after + 1 - first)
-    return events.slice(skip, None if until is None else max(0, until - max(after, first - 1))).select(columns)
+    if versions is not None:                       # of versions before and after these, some may have been left out
+        there = events["version"]
+        events = events.filter(pc.and_(pc.greater_equal(there, versions[0]), pc.less_equal(there, versions[1])))
+    return events.select(columns)
 
 
 def _holding(segments: Iterable[Segment], stream_id: str, spans: Sequence[Span] | None) -> list[Segment]:

@@ -63,14 +63,18 @@ class SegmentFiles:
                 if (kept := self._kept.pop(segment.path, None)) is not None:
                     self._kept_bytes -= kept[1]
 
-    def read_stream(self, segment: Segment, stream_id: str, columns: Sequence[str], spans: Sequence[Span] | None = None) -> pa.Table:
-        """The rows of one stream, in order of version. `spans`: it has none at other positions."""
+    def read_stream(
+        self, segment: Segment, stream_id: str, columns: Sequence[str], spans: Sequence[Span] | None = None, versions: Span | None = None
+    ) -> pa.Table:
+        """The rows of one stream, in order of version. `spans`: it has none at other positions. `versions`: others may be left out."""
         if (kept := self._kept.get(segment.path)) is not None:
             return _of_stream(kept[0], stream_id).select(columns)
         with self._opened(segment) as (footer, file):
             groups = footer.where("stream_id", lambda low, high: low <= stream_id <= high)
             if spans is not None:
                 groups = footer.where("position", lambda low, high: overlap(spans, low, high), groups)
+            if versions is not None and len(groups) > 1:
+                groups = footer.where("version", lambda low, high: overlap([versions], low, high), groups)
             if len(groups) > 1:                    # mostly it is in one of them: a glance at one column tells in which
                 groups = [group for group in groups if pc.index(_group(file, group, ["stream_id"])["stream_id"], stream_id).as_py() >= 0]
             return _of_stream(_groups(file, groups, [*columns, "stream_id"]), stream_id).select(columns)

@@ -17,28 +17,37 @@ CHUNKS: Final = 32
 
 
 class StreamCache:
-    """The first events of streams, without a gap, by id. Tables do not change, so they are handed out as they are."""
+    """The events of streams from some version on, without a gap, by id. Tables do not change, so they are handed out as they are."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._streams: OrderedDict[str, tuple[pa.Table, int]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, stream_id: str) -> pa.Table:
-        """The events of the stream that are here, from version 1 on; perhaps none."""
+    def get(self, stream_id: str, after: int) -> pa.Table:
+        """The events of the stream that are here, from version `after` + 1 or an earlier one on; perhaps none."""
         with self._lock:
             if stream_id not in self._streams:
                 return EVENTS.empty_table()
             self._streams.move_to_end(stream_id)
-            return self._streams[stream_id][0]
+            events = self._streams[stream_id][0]
+            return events if len(events) and _first(events) <= after + 1 else EVENTS.empty_table()
 
     def add(self, stream_id: str, new: pa.Table) -> pa.Table:
-        """Remember the events that follow those that are here; all of them together. Others may have added some of them meanwhile."""
+        """Remember these events; all that are here then. They follow those that are here, or, where they do not, replace them.
+
+        Others may have added some of them meanwhile.
+        """
         new_bytes = new.nbytes                     # asked of few pieces, before the lock: it looks at each buffer
         with self._lock:
             old, old_bytes = self._streams.pop(stream_id, (EVENTS.empty_table(), 0))
-            if len(new) and new["version"][0].as_py() <= len(old):
-                new = new.filter(pc.greater(new["version"], len(old)))
+            if len(old) and len(new):
+                last = old["version"][-1].as_py()
+                if not _first(old) <= _first(new) <= last + 1:
+                    old, self._bytes = EVENTS.empty_table(), self._bytes - old_bytes
+                    old_bytes = 0
+                else:
+                    new = new.filter(pc.greater(new["version"], last))
             events = pa.concat_tables([old, new]) if len(old) else new
             if events.column(0).num_chunks > CHUNKS:
                 events = events.combine_chunks()
@@ -47,3 +56,7 @@ class StreamCache:
             while self._bytes > CACHED_BYTES:
                 self._bytes -= self._streams.popitem(last=False)[1][1]
             return events
+
+
+def _first(events: pa.Table) -> int:
+    return int(events["version"][0].as_py())

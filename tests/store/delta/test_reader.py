@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from store import Event, TableRefusedError, open_store
@@ -163,3 +164,24 @@ def test_caller_may_stop_in_the_middle_of_a_replay(store: DeltaEventStore) -> No
     next(iter(replay))
     replay.close()
     assert len(store.read_all().read_all()) == store.head()
+
+
+def test_the_end_of_a_long_stream_is_read_without_its_beginning(tmp_path: Path) -> None:
+    """The beginning is made unreadable: who reads only the end does not notice."""
+    with open_store(str(tmp_path), create=True) as store:
+        for _ in range(2 * RUN_ROWS // 50 + 1):
+            store.append("long", [Event("Happened", {"n": n, "padding": "x" * 100}) for n in range(50)])
+        store.compact()
+    with open_store(str(tmp_path)) as store:
+        first = min(live(store), key=lambda s: s.first)
+        with pq.ParquetFile(tmp_path / "events" / first.path) as file:
+            assert file.metadata.num_row_groups > 1
+            data = file.metadata.row_group(0).column(EVENTS.get_field_index("data"))
+            page = data.dictionary_page_offset or data.data_page_offset
+        with (tmp_path / "events" / first.path).open("r+b") as body:
+            body.seek(page)
+            body.write(b"\xff" * 40)
+        version = store.stream_version("long")
+        assert store.read_stream("long", after=version - 3)["version"].to_pylist() == [version - 2, version - 1, version]
+        with pytest.raises(TableRefusedError, match="damaged"):
+            store.read_stream("long")

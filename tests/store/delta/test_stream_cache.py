@@ -35,13 +35,13 @@ def versions(events: pa.Table) -> list[int]:
 
 
 def test_unknown_stream_is_empty() -> None:
-    assert StreamCache().get("a").equals(EVENTS.empty_table())
+    assert StreamCache().get("a", 0).equals(EVENTS.empty_table())
 
 
 def test_what_follows_is_added(stream: pa.Table) -> None:
     cache = StreamCache()
     cache.add("a", stream.slice(0, 3))
-    assert versions(cache.add("a", stream.slice(3, 2))) == versions(cache.get("a")) == [1, 2, 3, 4, 5]
+    assert versions(cache.add("a", stream.slice(3, 2))) == versions(cache.get("a", 0)) == [1, 2, 3, 4, 5]
 
 
 def test_what_another_added_meanwhile_is_not_doubled(stream: pa.Table) -> None:
@@ -50,12 +50,27 @@ def test_what_another_added_meanwhile_is_not_doubled(stream: pa.Table) -> None:
     assert versions(cache.add("a", stream.slice(2, 5))) == list(range(1, 8))
 
 
+def test_the_end_of_a_stream_serves_whoever_asks_for_no_more(stream: pa.Table) -> None:
+    cache = StreamCache()
+    cache.add("a", stream.slice(50, 10))
+    assert versions(cache.get("a", 50)) == versions(cache.get("a", 55)) == list(range(51, 61))
+    assert len(cache.get("a", 49)) == 0
+    assert versions(cache.add("a", stream.slice(60, 2))) == list(range(51, 63))
+
+
+def test_what_does_not_follow_takes_the_place_of_what_is_there(stream: pa.Table) -> None:
+    cache = StreamCache()
+    cache.add("a", stream.slice(50, 10))
+    assert versions(cache.add("a", stream.slice(0, 60))) == list(range(1, 61))
+    assert versions(cache.add("a", stream.slice(70, 1))) == [71]
+
+
 def test_many_pieces_become_one(stream: pa.Table) -> None:
     cache = StreamCache()
     for place in range(200):
         cache.add("a", stream.slice(place, 1))
-    assert versions(cache.get("a")) == list(range(1, 201))
-    assert cache.get("a").column(0).num_chunks <= stream_cache.CHUNKS
+    assert versions(cache.get("a", 0)) == list(range(1, 201))
+    assert cache.get("a", 0).column(0).num_chunks <= stream_cache.CHUNKS
 
 
 def test_streams_asked_for_last_stay(stream: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,16 +78,16 @@ def test_streams_asked_for_last_stay(stream: pa.Table, monkeypatch: pytest.Monke
     cache = StreamCache()
     for name in "abc":
         cache.add(name, stream)
-    cache.get("a")
+    cache.get("a", 0)
     cache.add("d", stream)
-    assert [len(cache.get(name)) > 0 for name in "abcd"] == [True, False, True, True]
+    assert [len(cache.get(name, 0)) > 0 for name in "abcd"] == [True, False, True, True]
 
 
 def test_stream_too_large_for_the_cache_is_given_and_let_go(stream: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_cache, "CACHED_BYTES", 100)
     cache = StreamCache()
     assert len(cache.add("a", stream)) == 200
-    assert len(cache.get("a")) == 0
+    assert len(cache.get("a", 0)) == 0
 
 
 def test_read_after_anybody_s_append_is_fresh(store: DeltaEventStore, tmp_path: Path) -> None:
