@@ -12,6 +12,7 @@ from store.errors import (
     ClockSkewError,
     Conflict,
     DuplicateEventError,
+    EventTypesError,
     InvalidEventError,
     OutcomeUnknownError,
     StorageError,
@@ -19,10 +20,15 @@ from store.errors import (
     StoreClosedError,
     StoreError,
     TableRefusedError,
+    UnreadableEventError,
     WrongExpectedVersionError,
 )
 from store.event import Event, RecordedEvent
 from store.event_store import AsOf, EventStore, Subscription
+from store.event_types.event_type import EventType
+from store.event_types.event_types import EventTypes
+from store.event_types.raw_event import RawEvent
+from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
@@ -41,13 +47,19 @@ __all__ = [
     "DuplicateEventError",
     "Event",
     "EventStore",
+    "EventType",
+    "EventTypes",
+    "EventTypesError",
     "ExpectedVersion",
     "InvalidEventError",
     "LoggingObserver",
     "MemoryEventStore",
     "Observer",
     "OutcomeUnknownError",
+    "RawEvent",
     "RecordedEvent",
+    "Rename",
+    "Split",
     "StorageError",
     "StorageUnavailableError",
     "StoreClosedError",
@@ -55,6 +67,8 @@ __all__ = [
     "Subscription",
     "TableAppended",
     "TableRefusedError",
+    "UnreadableEventError",
+    "Upcast",
     "WrongExpectedVersionError",
     "backup",
     "open_store",
