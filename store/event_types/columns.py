@@ -77,7 +77,7 @@ def _filled(values: list[Any], schema: Schema, kind: pa.DataType) -> pa.Array:
         members = schema["properties"]
         # A nested value may leave out what equals its default.
         inner = [_column_of(member, [(value or {}).get(name, member.get("default")) for value in values]) for name, member in members.items()]
-        return pa.StructArray.from_arrays(inner, fields=list(kind), mask=pa.array([value is None for value in values]))
+        return pa.StructArray.from_arrays(inner, fields=list(kind), mask=pa.array([value is None for value in values], pa.bool_()))
     if kind in _SCALARS.values():
         return pa.array(values, kind)
     return pa.array(values, pa.string()).cast(kind)

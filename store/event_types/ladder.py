@@ -101,14 +101,18 @@ _HOW_TO_FILL = "add Upcast({name!r}, {version}, …) to steps, or say first_vers
 
 def _taken(step: Step, data: dict[str, Any]) -> list[tuple[str, int, dict[str, Any]]]:
     told = f"the step from {step.type} {step.version}"
+    targets, taken = step.targets, []
     try:
-        shaped = list(step.taken(data))
-        results = [(name, version, changed) for name, version, changed in shaped]
+        for name, version, changed in step.taken(data):
+            if (name, version) not in targets:
+                raise MisstepError(f"{told} gave {name!r} {version!r}, which it does not declare in into=")
+            if changed.__class__ is not dict:      # asked first, as it is the quicker question
+                if not isinstance(changed, Mapping):
+                    raise MisstepError(f"{told} gave {changed!r}, which is not a mapping")
+                changed = dict(changed)
+            taken.append((name, version, changed))
+    except MisstepError:
+        raise
     except Exception as error:                     # it is the user's function: it may raise anything
         raise MisstepError(f"{told} raised {type(error).__name__}: {error}") from error
-    for name, version, changed in results:
-        if (name, version) not in step.targets:
-            raise MisstepError(f"{told} gave {name!r} {version!r}, which it does not declare in into=")
-        if not isinstance(changed, Mapping):
-            raise MisstepError(f"{told} gave {changed!r}, which is not a mapping")
-    return [(name, version, dict(changed)) for name, version, changed in results]
+    return taken
