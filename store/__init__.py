@@ -13,6 +13,7 @@ from store.errors import (
     Conflict,
     DuplicateEventError,
     EventTypesError,
+    IncompatibleTypesError,
     InvalidEventError,
     OutcomeUnknownError,
     StorageError,
@@ -25,6 +26,8 @@ from store.errors import (
 )
 from store.event import Event, RecordedEvent
 from store.event_store import AsOf, EventStore, Subscription
+from store.event_types.catalogue import Catalogue
+from store.event_types.compatibility import Incompatibility, check_compatible, incompatibilities
 from store.event_types.event_type import EventType
 from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
@@ -41,6 +44,7 @@ __all__ = [
     "Append",
     "Appended",
     "AsOf",
+    "Catalogue",
     "ClockSkewError",
     "Conflict",
     "Copied",
@@ -51,6 +55,8 @@ __all__ = [
     "EventTypes",
     "EventTypesError",
     "ExpectedVersion",
+    "Incompatibility",
+    "IncompatibleTypesError",
     "InvalidEventError",
     "LoggingObserver",
     "MemoryEventStore",
@@ -71,6 +77,8 @@ __all__ = [
     "Upcast",
     "WrongExpectedVersionError",
     "backup",
+    "check_compatible",
+    "incompatibilities",
     "open_store",
     "restore",
     "storage_options",

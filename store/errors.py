@@ -88,6 +88,14 @@ class EventTypesError(StoreError, ValueError):
         super().__init__(f"{subject} {problem}: {remedy}")
 
 
+class IncompatibleTypesError(StoreError, ValueError):
+    """New event types that old events, or old code, could not live with. Mend each of `incompatibilities` as its remedy says."""
+
+    def __init__(self, mode: str, incompatibilities: Sequence[object]) -> None:
+        self.mode, self.incompatibilities = mode, tuple(incompatibilities)
+        super().__init__(f"the event types are not {mode} compatible:\n" + "\n".join(f"- {each}" for each in incompatibilities))
+
+
 class UnreadableEventError(StoreError):
     """An event in the log does not fit the event types; nothing was changed. Mend the class or the step as `remedy` says, then read again.
 

@@ -59,7 +59,7 @@ def _of_msgspec(name: str, cls: type) -> Codec:
         schema = msgspec_schema(cls)
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(cls)
         fields = msgspec.inspect.type_info(cls).fields  # type: ignore[attr-defined]
-    except (TypeError, NameError, AttributeError) as error:
+    except (TypeError, NameError, AttributeError, KeyError) as error:     # KeyError: two classes of one full name
         reason = " ".join(str(error).split())
         raise EventTypesError(f"event type {name!r}", f"has the class {cls.__qualname__}, which JSON cannot hold ({reason})", _FIELDS) from error
     return Codec(_encode, decoder.decode, _checked(name, cls, schema), {field.encode_name: field.name for field in fields})

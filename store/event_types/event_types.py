@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 
 from store.errors import EventTypesError, InvalidEventError
 from store.event import Event, Json, new_event_id
+from store.event_types.catalogue import Catalogue
 from store.event_types.codec import Codec, codec
 from store.event_types.columns import typed
 from store.event_types.decoder import Decoder
 from store.event_types.event_type import EventType
 from store.event_types.ladder import Ladder, Rungs
+from store.event_types.shape import Shape, fields_of
 from store.event_types.step import ShapeName, Step
 from store.event_types.unreadable import unreadable
 from store.event_types.upcasting import upcast
@@ -39,8 +41,7 @@ class EventTypes:
         for event_type in event_types:
             self._register(event_type)
         self._ladder = Ladder({t.name: Rungs(t.first_version, t.schema_version) for t in event_types}, steps)
-        newest = {(t.name, t.schema_version): self._codecs[t.name].decode for t in event_types}
-        self._decoder = Decoder(self._ladder, newest)
+        self._decoder = Decoder(self._ladder, {shape: codec.decode for shape, codec in self._newest().items()})
 
     # Making events --------------------------------------------------------------------------------------------
 
@@ -132,10 +133,19 @@ class EventTypes:
     def __repr__(self) -> str:
         return f"EventTypes({', '.join(f'{t.name} {t.schema_version}' for t in self)})"
 
+    def __str__(self) -> str:
+        return str(self.catalogue())
+
     @property
-    def ladder(self) -> Ladder:
-        """The steps, checked."""
-        return self._ladder
+    def steps(self) -> tuple[Step, ...]:
+        return self._ladder.steps
+
+    def catalogue(self) -> Catalogue:
+        """Every type and version that is read, with the fields that a class tells of (`cls`, and `earlier` ones)."""
+        older = ((name, version) for name, version in self._ladder.older() if (name, version) not in self._earlier)
+        shapes = [_shape(shape, codec, current=True) for shape, codec in self._newest().items()]
+        shapes += [_shape(shape, codec, reads_as=self._ladder.ends(shape)) for shape, codec in self._earlier.items()]
+        return Catalogue((*shapes, *(Shape(*shape, current=False, reads_as=self._ladder.ends(shape)) for shape in older)))
 
     def codec(self, name: str) -> Codec:
         """How the values of a registered type become JSON and come back."""
@@ -157,6 +167,9 @@ class EventTypes:
         for version, cls in event_type.earlier.items():
             self._earlier[event_type.name, version] = codec(event_type.name, cls)
 
+    def _newest(self) -> dict[ShapeName, Codec]:
+        return {(t.name, t.schema_version): self._codecs[t.name] for t in self}
+
     def _of_type(self, batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
         """The batch's events of this type, in its newest shape."""
         events = upcast(self._ladder, batch)
@@ -165,6 +178,11 @@ class EventTypes:
         if newer >= 0:
             raise unreadable(events, newer, f"this code knows version {self[name].schema_version} at most", "run the code that wrote it, or newer")
         return events
+
+
+def _shape(shape: ShapeName, codec: Codec, *, current: bool = False, reads_as: tuple[ShapeName, ...] = ()) -> Shape:
+    closed = codec.schema.get("additionalProperties") is False
+    return Shape(*shape, current, reads_as, tuple(fields_of(codec.schema)), closed)
 
 
 def _united(own: Iterable[str], given: Iterable[str]) -> list[str]:

@@ -40,8 +40,9 @@ class Ladder:
         for step in steps:
             self._check_end((step.type, step.version), ())
 
-    def __iter__(self) -> Iterator[Step]:
-        return iter(self._steps.values())
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(self._steps.values())
 
     def lifts(self, shape: ShapeName) -> bool:
         """Is this an older shape? It is lifted, or cannot be read. Newer and unknown ones are left as they are."""
@@ -55,6 +56,17 @@ class Ladder:
                 raise MisstepError(f"{shape[0]} {shape[1]} is older than its first version, so no step lifts it")
             return [(*shape, data)]
         return [newest for name, version, changed in _taken(step, data) for newest in self.lift((name, version), changed)]
+
+    def older(self) -> Iterator[ShapeName]:
+        """Every shape that is lifted."""
+        return iter(self._steps)
+
+    def ends(self, shape: ShapeName) -> tuple[ShapeName, ...]:
+        """The newest shapes that the steps from here lead to, each once; the shape itself if none starts here."""
+        step = self._steps.get(shape)
+        if step is None:
+            return (shape,)
+        return tuple(dict.fromkeys(end for target in step.targets for end in self.ends(target)))
 
     def _add(self, step: Step) -> None:
         if not isinstance(step, Upcast | Rename | Split):

@@ -178,7 +178,7 @@ class Strict:
 )
 def test_data_that_does_not_fit_names_the_event(event: Event, message: str) -> None:
     events = log(Event("Unheard", {}), event)
-    known = EventTypes(*TYPES, EventType("Strict", Strict), steps=list(TYPES.ladder))
+    known = EventTypes(*TYPES, EventType("Strict", Strict), steps=TYPES.steps)
     with pytest.raises(UnreadableEventError, match=message) as refused:
         known.decode(events)
     assert (refused.value.position, refused.value.version, refused.value.event_id) == (2, 2, event.event_id)
