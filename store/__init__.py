@@ -13,6 +13,8 @@ from store.errors import (
     ClockSkewError,
     Conflict,
     DuplicateEventError,
+    EventTypesError,
+    IncompatibleTypesError,
     InvalidEventError,
     OutcomeUnknownError,
     StorageError,
@@ -20,10 +22,17 @@ from store.errors import (
     StoreClosedError,
     StoreError,
     TableRefusedError,
+    UnreadableEventError,
     WrongExpectedVersionError,
 )
 from store.event import Event, RecordedEvent
 from store.event_store import AsOf, EventStore, Subscription
+from store.event_types.catalogue import Catalogue
+from store.event_types.compatibility import Incompatibility, check_compatible, incompatibilities
+from store.event_types.event_type import EventType
+from store.event_types.event_types import EventTypes
+from store.event_types.raw_event import RawEvent
+from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
@@ -36,19 +45,28 @@ __all__ = [
     "Append",
     "Appended",
     "AsOf",
+    "Catalogue",
     "ClockSkewError",
     "Conflict",
     "Copied",
     "DuplicateEventError",
     "Event",
     "EventStore",
+    "EventType",
+    "EventTypes",
+    "EventTypesError",
     "ExpectedVersion",
+    "Incompatibility",
+    "IncompatibleTypesError",
     "InvalidEventError",
     "LoggingObserver",
     "MemoryEventStore",
     "Observer",
     "OutcomeUnknownError",
+    "RawEvent",
     "RecordedEvent",
+    "Rename",
+    "Split",
     "StorageError",
     "StorageUnavailableError",
     "StoreClosedError",
@@ -56,10 +74,14 @@ __all__ = [
     "Subscription",
     "TableAppended",
     "TableRefusedError",
+    "UnreadableEventError",
+    "Upcast",
     "WrongExpectedVersionError",
     "backup",
     "caused_by",
+    "check_compatible",
     "correlated",
+    "incompatibilities",
     "open_store",
     "restore",
     "storage_options",

@@ -84,6 +84,47 @@ class TableRefusedError(StoreError):
         super().__init__(f"{uri}: {problem}; {remedy}")
 
 
+class EventTypesError(StoreError, ValueError):
+    """Event types, steps or a catalogue that cannot stand; nothing was made. Mend `subject` as `remedy` says."""
+
+    def __init__(self, subject: str, problem: str, remedy: str) -> None:
+        self.subject, self.problem, self.remedy = subject, problem, remedy
+        super().__init__(f"{subject} {problem}: {remedy}")
+
+
+class IncompatibleTypesError(StoreError, ValueError):
+    """New event types that old events, or old code, could not live with. Mend each of `incompatibilities` as its remedy says."""
+
+    def __init__(self, mode: str, incompatibilities: Sequence[object]) -> None:
+        self.mode, self.incompatibilities = mode, tuple(incompatibilities)
+        super().__init__(f"the event types are not {mode} compatible:\n" + "\n".join(f"- {each}" for each in incompatibilities))
+
+
+class UnreadableEventError(StoreError):
+    """An event in the log does not fit the event types; nothing was changed. Mend the class or the step as `remedy` says, then read again.
+
+    What the table read did not tell of the event (`stream_id`, `version`, `position`, `event_id`) is None.
+    """
+
+    def __init__(
+        self,
+        type: str,
+        schema_version: int,
+        reason: str,
+        remedy: str,
+        *,
+        stream_id: str | None = None,
+        version: int | None = None,
+        position: int | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        self.type, self.schema_version, self.reason, self.remedy = type, schema_version, reason, remedy
+        self.stream_id, self.version, self.position, self.event_id = stream_id, version, position, event_id
+        places = {"stream": stream_id, "version": version, "position": position, "event_id": event_id}
+        place = ", ".join(f"{name} {value!r}" for name, value in places.items() if value is not None)
+        super().__init__(f"{type} {schema_version}{f' ({place})' if place else ''} cannot be read, {reason}: {remedy}")
+
+
 class StoreClosedError(StoreError):
     """This handle can serve no more (closed, forked, or after a failed fsync). Open the store again."""
 

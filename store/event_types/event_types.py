@@ -1,0 +1,203 @@
+"""Event types, registered as one value: events made of objects, objects made of events, old shapes lifted on the way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.errors import EventTypesError, InvalidEventError
+from store.event import Event, Json, new_event_id
+from store.event_types.catalogue import Catalogue
+from store.event_types.codec import Codec, codec
+from store.event_types.columns import typed
+from store.event_types.decoder import Decoder
+from store.event_types.event_type import EventType
+from store.event_types.ladder import Ladder, Rungs
+from store.event_types.shape import Shape, fields_of
+from store.event_types.step import ShapeName, Step
+from store.event_types.unreadable import unreadable
+from store.event_types.upcasting import upcast
+
+_NEEDED: Final = ("type", "schema_version", "data")
+
+
+class EventTypes:
+    """What an application knows of the events in its log. Values of it are fixed once made, and safe to use from many threads.
+
+    EventTypesError, with the remedy: a name or class stands twice, a class is none that JSON can hold, or the steps do not
+    lead from every older version of every type to a newest one.
+    """
+
+    def __init__(self, *event_types: EventType[Any], steps: Sequence[Step] = ()) -> None:
+        self._types: dict[str, EventType[Any]] = {}
+        self._classes: dict[type, EventType[Any]] = {}
+        self._codecs: dict[str, Codec] = {}
+        self._earlier: dict[ShapeName, Codec] = {}
+        for event_type in event_types:
+            self._register(event_type)
+        self._ladder = Ladder({t.name: Rungs(t.first_version, t.schema_version) for t in event_types}, steps)
+        self._decoder = Decoder(self._ladder, {shape: codec.decode for shape, codec in self._newest().items()})
+
+    # Making events --------------------------------------------------------------------------------------------
+
+    def event(
+        self,
+        value: object,
+        *,
+        event_id: str | uuid.UUID | None = None,
+        tags: Sequence[str] = (),
+        occurred_at: datetime | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        metadata: Json | None = None,
+    ) -> Event:
+        """The event to append for this object: its data as JSON bytes, of its type's current version.
+
+        `tags` are added to those that the type says of the object; `occurred_at` goes before the type's.
+        InvalidEventError: the class is not registered, or the object is not JSON (NaN, over-long integers, other types).
+        """
+        event_type = self._classes.get(value.__class__)
+        if event_type is None:
+            known = ", ".join(cls.__qualname__ for cls in self._classes) or "none"
+            problem = f"is of the class {type(value).__qualname__}, which no event type has"
+            raise InvalidEventError("event", value, problem, f"register it as an EventType (registered: {known})")
+        own = () if event_type.tags is None else event_type.tags(value)
+        if occurred_at is None and event_type.occurred_at is not None:
+            occurred_at = event_type.occurred_at(value)
+        return Event(
+            event_type.name,
+            self._codecs[event_type.name].encode(value),
+            event_id=new_event_id() if event_id is None else event_id,
+            schema_version=event_type.schema_version,
+            occurred_at=occurred_at,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            tags=_united(own, tags),
+            metadata=metadata,
+        )
+
+    # Reading events -------------------------------------------------------------------------------------------
+
+    def decode(self, events: pa.Table | pa.RecordBatch) -> list[Any]:
+        """The objects of these rows, in their order, of the newest shapes; a split event gives several.
+
+        A RawEvent for an unknown type or a newer schema_version. Needs the columns type, schema_version and data; the
+        others make the error tell more. UnreadableEventError: some data does not fit its class, or a step failed.
+        """
+        decoded: list[Any] = []
+        for batch in _batches(events):
+            decoded += self._decoder.decode(batch)
+        return decoded
+
+    def upcast(self, events: pa.Table | pa.RecordBatch) -> pa.Table:
+        """The same columns with every row of a known type in its newest shape: type, schema_version and data replaced.
+
+        Rows of a split event repeat its position, version and event_id, in order. Rows that are new enough, and unknown
+        types, stay as they are. UnreadableEventError: a step failed, or an event is older than its type's first version.
+        """
+        return pa.Table.from_batches([upcast(self._ladder, batch) for batch in _batches(events)], events.schema)
+
+    def columns(self, events: pa.Table | pa.RecordBatch, type_name: str) -> pa.Table:
+        """The events of one type (lifted, where they are old) as typed columns, in their order.
+
+        position, stream_id, version and occurred_at, as far as given, then a column for each field by its name in JSON
+        (`data_<name>` for one of those four names), of the Arrow type that the class asks for: see `arrow_type`.
+        UnreadableEventError: a value does not fit, or an event is newer than this code.
+        """
+        codec = self.codec(type_name)
+        batches = [self._of_type(batch, type_name) for batch in _batches(events)]
+        return pa.concat_tables(typed(codec, batch, self._decoder.decode(batch)) for batch in batches)
+
+    # Knowing them ---------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> EventType[Any]:
+        if name not in self._types:
+            known = ", ".join(self._types) or "none"
+            raise InvalidEventError("type", name, "is not registered", f"take one of the registered types: {known}")
+        return self._types[name]
+
+    def __contains__(self, name_or_class: object) -> bool:
+        return name_or_class in self._types or name_or_class in self._classes
+
+    def __iter__(self) -> Iterator[EventType[Any]]:
+        return iter(self._types.values())
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def __repr__(self) -> str:
+        return f"EventTypes({', '.join(f'{t.name} {t.schema_version}' for t in self)})"
+
+    def __str__(self) -> str:
+        return str(self.catalogue())
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self._ladder.steps
+
+    def catalogue(self) -> Catalogue:
+        """Every type and version that is read, with the fields that a class tells of (`cls`, and `earlier` ones)."""
+        older = ((name, version) for name, version in self._ladder.older() if (name, version) not in self._earlier)
+        shapes = [_shape(shape, codec, current=True) for shape, codec in self._newest().items()]
+        shapes += [_shape(shape, codec, reads_as=self._ladder.ends(shape)) for shape, codec in self._earlier.items()]
+        return Catalogue((*shapes, *(Shape(*shape, current=False, reads_as=self._ladder.ends(shape)) for shape in older)))
+
+    def codec(self, name: str) -> Codec:
+        """How the values of a registered type become JSON and come back."""
+        return self._codecs[self[name].name]
+
+    # Below ----------------------------------------------------------------------------------------------------
+
+    def _register(self, event_type: EventType[Any]) -> None:
+        if not isinstance(event_type, EventType):
+            raise EventTypesError(f"event type {event_type!r}", "is not an EventType", "give EventType(name, class) objects")
+        if event_type.name in self._types:
+            raise EventTypesError(f"event type {event_type.name!r}", "stands twice", "give every type a name of its own")
+        self._codecs[event_type.name] = codec(event_type.name, event_type.cls)
+        if (other := self._classes.get(event_type.cls)) is not None:
+            problem = f"has the class {event_type.cls.__qualname__}, as {other.name!r} has"
+            raise EventTypesError(f"event type {event_type.name!r}", problem, "give every type a class of its own: the class tells the type")
+        self._types[event_type.name] = event_type
+        self._classes[event_type.cls] = event_type
+        for version, cls in event_type.earlier.items():
+            self._earlier[event_type.name, version] = codec(event_type.name, cls)
+
+    def _newest(self) -> dict[ShapeName, Codec]:
+        return {(t.name, t.schema_version): self._codecs[t.name] for t in self}
+
+    def _of_type(self, batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
+        """The batch's events of this type, in its newest shape."""
+        events = upcast(self._ladder, batch)
+        events = events.filter(pc.equal(events.column("type"), name))
+        newer = pc.index(pc.greater(events.column("schema_version"), self[name].schema_version), True).as_py()
+        if newer >= 0:
+            raise unreadable(events, newer, f"this code knows version {self[name].schema_version} at most", "run the code that wrote it, or newer")
+        return events
+
+
+def _shape(shape: ShapeName, codec: Codec, *, current: bool = False, reads_as: tuple[ShapeName, ...] = ()) -> Shape:
+    closed = codec.schema.get("additionalProperties") is False
+    return Shape(*shape, current, reads_as, tuple(fields_of(codec.schema)), closed)
+
+
+def _united(own: Iterable[str], given: Iterable[str]) -> list[str]:
+    for tags in (own, given):
+        if isinstance(tags, str) or not isinstance(tags, Iterable):     # the letters of a str would be taken for tags
+            raise InvalidEventError("tags", tags, "are not a list", "give a list of str")
+    united = list(own)
+    return united + [tag for tag in given if tag not in united]
+
+
+def _batches(events: pa.Table | pa.RecordBatch) -> list[pa.RecordBatch]:
+    for name in _NEEDED:
+        if name not in events.schema.names:
+            raise InvalidEventError("events", events.schema.names, f"lack the column {name}", f"select at least {', '.join(_NEEDED)}")
+    if isinstance(events, pa.RecordBatch):
+        return [events]
+    return events.to_batches() or [pa.RecordBatch.from_pylist([], events.schema)]
+

@@ -1,0 +1,69 @@
+"""Old rows of the log in their newest shapes; the log itself is never rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.draft import encode_json
+from store.errors import InvalidEventError
+from store.event_types.ladder import Ladder, MisstepError
+from store.event_types.unreadable import unreadable
+
+
+class Lifted(NamedTuple):
+    """One row as it is read today."""
+
+    type: str
+    schema_version: int
+    data: str
+
+
+def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
+    """The same columns, rows of older shapes replaced: one that splits by several, which repeat its other columns.
+
+    UnreadableEventError: a step failed, or none leads on from there.
+    """
+    old = _is_old(ladder, events)
+    rows = pc.indices_nonzero(old).to_pylist()
+    if not rows:
+        return events
+    lifted = _lift(ladder, events, rows)
+    if any(len(pieces) != 1 for pieces in lifted):
+        times = dict(zip(rows, map(len, lifted), strict=True))
+        sources = pa.array([row for row in range(len(events)) for _ in range(times.get(row, 1))], pa.int64())
+        events, old = events.take(sources), old.take(sources)
+    return _replace(events, old, [piece for pieces in lifted for piece in pieces])
+
+
+def _is_old(ladder: Ladder, events: pa.RecordBatch) -> pa.BooleanArray:
+    names = events.column("type").dictionary_encode()
+    newest = pa.array([ladder.newest.get(name, 0) for name in names.dictionary.to_pylist()], pa.int32())
+    return pc.less(events.column("schema_version"), newest.take(names.indices))
+
+
+def _lift(ladder: Ladder, events: pa.RecordBatch, rows: Sequence[int]) -> list[list[Lifted]]:
+    old = events.select(["type", "schema_version", "data"]).take(pa.array(rows, pa.int64()))
+    shapes = zip(old.column(0).to_pylist(), old.column(1).to_pylist(), old.column(2).to_pylist(), strict=True)
+    lifted: list[list[Lifted]] = []
+    try:
+        for name, version, data in shapes:
+            pieces = ladder.lift((name, version), msgspec.json.decode(data))
+            lifted.append([Lifted(piece[0], piece[1], encode_json("data", piece[2])) for piece in pieces])
+    except (MisstepError, InvalidEventError, msgspec.DecodeError) as error:
+        reason = f"what its steps make of it breaks a rule: {error}" if isinstance(error, InvalidEventError) else str(error)
+        raise unreadable(events, rows[len(lifted)], reason, "mend or add the step; the log need not change") from error
+    return lifted
+
+
+def _replace(events: pa.RecordBatch, old: pa.BooleanArray, pieces: Sequence[Lifted]) -> pa.RecordBatch:
+    for name, values in zip(Lifted._fields, zip(*pieces, strict=True) if pieces else ((), (), ()), strict=True):
+        column = events.column(name)
+        index = events.schema.get_field_index(name)
+        replaced = pc.replace_with_mask(column, old, pa.array(values, column.type))
+        events = events.set_column(index, events.schema.field(index), replaced)
+    return events
