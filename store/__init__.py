@@ -7,6 +7,7 @@
 
 from store.append import Append, Appended, TableAppended
 from store.backups import backup, restore
+from store.contract import Contract
 from store.delta.copying.backup import Copied
 from store.errors import (
     ClockSkewError,
@@ -47,6 +48,7 @@ __all__ = [
     "Catalogue",
     "ClockSkewError",
     "Conflict",
+    "Contract",
     "Copied",
     "DuplicateEventError",
     "Event",

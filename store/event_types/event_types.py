@@ -10,11 +10,13 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.contract import Contract
 from store.errors import EventTypesError, InvalidEventError
 from store.event import Event, Json, new_event_id
 from store.event_types.catalogue import Catalogue
 from store.event_types.codec import Codec, codec
 from store.event_types.columns import typed
+from store.event_types.contract import TypesContract, Unknown
 from store.event_types.decoder import Decoder
 from store.event_types.event_type import EventType
 from store.event_types.ladder import Ladder, Rungs
@@ -150,6 +152,14 @@ class EventTypes:
     def codec(self, name: str) -> Codec:
         """How the values of a registered type become JSON and come back."""
         return self._codecs[self[name].name]
+
+    def contract(self, unknown: Unknown = "refuse") -> Contract:
+        """For `open_store(contract=…)`: only events that these types can read are appended.
+
+        Single events are decoded by their class, older versions through their steps. Tables too, and then each type's columns
+        pass its `contract=`, if it has one. Types and versions that are not known here are refused, or let pass.
+        """
+        return TypesContract(tuple(self), self._newest(), self._ladder, unknown)
 
     # Below ----------------------------------------------------------------------------------------------------
 
