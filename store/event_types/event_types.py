@@ -102,7 +102,7 @@ class EventTypes:
         Rows of a split event repeat its position, version and event_id, in order. Rows that are new enough, and unknown
         types, stay as they are. UnreadableEventError: a step failed, or an event is older than its type's first version.
         """
-        return pa.Table.from_batches([upcast(self._ladder, batch) for batch in _batches(events)], events.schema)
+        return pa.Table.from_batches([upcast(self._ladder, batch) for batch in _batches(events)])
 
     def columns(self, events: pa.Table | pa.RecordBatch, type_name: str) -> pa.Table:
         """The events of one type (lifted, where they are old) as typed columns, in their order.
@@ -207,7 +207,10 @@ def _batches(events: pa.Table | pa.RecordBatch) -> list[pa.RecordBatch]:
     for name in _NEEDED:
         if name not in events.schema.names:
             raise InvalidEventError("events", events.schema.names, f"lack the column {name}", f"select at least {', '.join(_NEEDED)}")
+    for name in ("type", "data"):                  # Polars and DuckDB have other ways to hold strings
+        index = events.schema.get_field_index(name)
+        if events.schema.types[index] != pa.string():
+            events = events.set_column(index, name, events.column(name).cast(pa.string()))
     if isinstance(events, pa.RecordBatch):
         return [events]
     return events.to_batches() or [pa.RecordBatch.from_pylist([], events.schema)]
-

@@ -195,6 +195,13 @@ def test_a_types_schema_sees_lifted_rows_by_their_place_in_the_table() -> None:
     assert str(refused.value).startswith("data.delay_min '-5' in row 2 (stream 'flight-2')")
 
 
+def test_a_types_schema_tells_the_place_in_a_table_of_several_types() -> None:
+    known = EventTypes(EventType("Paid", Paid), EventType("Departed", Departed, schema_version=3, first_version=3, contract=Punctual))
+    paid = Event("Paid", {"amount": "1"})
+    with MemoryEventStore(contract=known.contract()) as store, pytest.raises(InvalidEventError, match=r"in row 3 \(stream 'flight-3'\)"):
+        store.append_table(rows(paid, departed(), paid, departed(delay_min=-1)))
+
+
 def test_a_mistake_in_a_schema_is_no_refusal() -> None:
     class Broken:
         def validate(self, check_obj: pl.DataFrame, *, lazy: bool) -> None:
