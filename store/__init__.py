@@ -7,6 +7,7 @@
 
 from store.append import Append, Appended, TableAppended
 from store.backups import backup, restore
+from store.contract import Contract
 from store.correlation import caused_by, correlated
 from store.delta.copying.backup import Copied
 from store.errors import (
@@ -48,6 +49,7 @@ __all__ = [
     "Catalogue",
     "ClockSkewError",
     "Conflict",
+    "Contract",
     "Copied",
     "DuplicateEventError",
     "Event",

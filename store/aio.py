@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from store.append import Append, Appended, TableAppended
+from store.contract import Contract
 from store.draft import Draft, draft, drafts
 from store.event import Event
 from store.event_store import EventStore
@@ -30,16 +31,16 @@ class Submits(EventStore, Protocol):
 class AsyncEventStore:
     """Use it from one event loop. A cancelled append may still land: retry it with the same events."""
 
-    def __init__(self, store: Submits) -> None:
-        self._store = store
+    def __init__(self, store: Submits, contract: Contract | None = None) -> None:
+        self._store, self._contract = store, contract
         self._answers: deque[tuple[asyncio.Future[list[Appended]], Answer]] = deque()
         self._woken: asyncio.AbstractEventLoop | None = None
 
     async def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return (await self._submitted([draft(stream_id, events, expected_version)]))[0]
+        return (await self._submitted([draft(stream_id, events, expected_version, self._contract)]))[0]
 
     async def append_many(self, appends: Sequence[Append]) -> list[Appended]:
-        return await self._submitted(drafts(appends))
+        return await self._submitted(drafts(appends, self._contract))
 
     async def append_table(self, events: pa.Table) -> TableAppended:
         return await asyncio.to_thread(self._store.append_table, events)

@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.contract import Contract
 from store.errors import InvalidEventError
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
 from store.schema import EVENTS, GIVEN, INSTANT
@@ -31,8 +32,8 @@ class Bulk:
     """Did the caller give the event ids? Only then can a repeat be recognised."""
 
 
-def bulk(events: pa.Table) -> Bulk:
-    """Check and complete. InvalidEventError names the column, the first bad value and its row."""
+def bulk(events: pa.Table, contract: Contract | None = None) -> Bulk:
+    """Check, by the contract too, and complete. InvalidEventError names the column, the first bad value and its row."""
     _check_columns(events)
     columns = {name: _column(events, name) for name in GIVEN if name in events.column_names}
     _check_names(columns)
@@ -43,7 +44,10 @@ def bulk(events: pa.Table) -> Bulk:
     _check_ids(columns)
     rows = len(events)
     complete = {name: columns[name] if name in columns else _default(name, rows) for name in GIVEN}
-    return Bulk(pa.table(complete), "event_id" in columns)
+    table = pa.table(complete)
+    if contract is not None and rows:
+        contract.check_table(table)
+    return Bulk(table, "event_id" in columns)
 
 
 def _check_columns(events: pa.Table) -> None:

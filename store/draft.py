@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from store.append import Append
+from store.contract import Contract
 from store.correlation import Cause, cause
 from store.errors import InvalidEventError
 from store.event import Event, Json
@@ -43,14 +44,14 @@ class Draft:
     """The first one that an event carries."""
 
 
-def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion) -> Draft:
-    """Check and encode. InvalidEventError names the field, its value and the remedy; it carries the event's correlation id."""
+def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion, contract: Contract | None = None) -> Draft:
+    """Check, by the contract too, and encode. InvalidEventError names the field, its value and the remedy; it carries the event's correlation id."""
     check_text("stream_id", stream_id, MAX_STREAM_ID_BYTES)
     check_expected(expected_version)
     _check_many("events", events)
     checked: set[object] = set()
     surrounding = cause()
-    rows = [_row(stream_id, event, surrounding, checked) for event in events]
+    rows = [_row(stream_id, event, surrounding, checked, contract) for event in events]
     event_ids = [row[1] for row in rows]
     if len(event_ids) > 1 and len(set(event_ids)) != len(event_ids):
         twice = next(i for i in event_ids if event_ids.count(i) > 1)
@@ -59,10 +60,10 @@ def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVer
     return Draft(stream_id, expected_version, event_ids, rows, correlation_id)
 
 
-def drafts(appends: Sequence[Append]) -> list[Draft]:
+def drafts(appends: Sequence[Append], contract: Contract | None = None) -> list[Draft]:
     """Check and encode the parts of one atomic append; every stream may stand in it once."""
     _check_many("appends", appends)
-    made = [_part(append) for append in appends]
+    made = [_part(append, contract) for append in appends]
     named: set[str] = set()
     for part in made:
         if part.stream_id in named:
@@ -71,10 +72,10 @@ def drafts(appends: Sequence[Append]) -> list[Draft]:
     return made
 
 
-def _part(append: Append) -> Draft:
+def _part(append: Append, contract: Contract | None) -> Draft:
     if not isinstance(append, Append):
         raise InvalidEventError("append", append, "is not an Append", "append Append(stream_id, events, expected_version) objects")
-    return draft(append.stream_id, append.events, append.expected_version)
+    return draft(append.stream_id, append.events, append.expected_version, contract)
 
 
 def _check_many(field: str, values: object) -> None:
@@ -82,7 +83,7 @@ def _check_many(field: str, values: object) -> None:
         raise InvalidEventError(field, values, "are not a list", "put it in a list, even one alone")
 
 
-def _row(stream_id: str, event: Event, surrounding: Cause, checked: set[object]) -> Row:
+def _row(stream_id: str, event: Event, surrounding: Cause, checked: set[object], contract: Contract | None) -> Row:
     """`surrounding`: the ids of an event without its own. `checked`: names found good in this append already; most events of one share theirs."""
     if not isinstance(event, Event):
         raise InvalidEventError("event", event, "is not an Event", "append Event(type, data, ...) objects")
@@ -101,7 +102,7 @@ def _row(stream_id: str, event: Event, surrounding: Cause, checked: set[object])
                 checked.add(name)
         if event.schema_version.__class__ is not int or not 0 < event.schema_version < 2**31:
             raise InvalidEventError("schema_version", event.schema_version, "is not a positive 32-bit int", "count shapes from 1")
-        return (
+        row = (
             stream_id,
             check_uuid(event.event_id),
             event.type,
@@ -113,6 +114,9 @@ def _row(stream_id: str, event: Event, surrounding: Cause, checked: set[object])
             data,
             metadata,
         )
+        if contract is not None:
+            contract.check_event(stream_id, event)
+        return row
     except InvalidEventError as error:
         error.correlation_id = correlation_id if isinstance(correlation_id, str) else None
         raise

@@ -15,6 +15,7 @@ import pyarrow as pa
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
+from store.contract import Contract
 from store.draft import Draft, Row, draft, drafts, instant
 from store.errors import StoreClosedError, StoreError
 from store.event import Event
@@ -32,27 +33,27 @@ from store.verdict import Place, judge, judge_bulk
 class MemoryEventStore:
     """One list of rows in log order, one list of places per stream, one lock."""
 
-    def __init__(self, clock: Clock = now) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock = now, contract: Contract | None = None) -> None:
+        self._clock, self._contract = clock, contract
         self._lock = threading.RLock()
         self._rows: list[tuple[Any, ...]] = []
         self._recorded: list[int] = []
         self._streams: dict[str, list[tuple[str, Place]]] = {}
         self._bell = Bell()
         self._sql: SqlSession | None = None
-        self._aio = AsyncEventStore(self)
+        self._aio = AsyncEventStore(self, contract)
         self._closed = False
 
     # The contract ---------------------------------------------------------------------------------------------
 
     def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return self._append([draft(stream_id, events, expected_version)])[0]
+        return self._append([draft(stream_id, events, expected_version, self._contract)])[0]
 
     def append_many(self, appends: Sequence[Append]) -> list[Appended]:
-        return self._append(drafts(appends))
+        return self._append(drafts(appends, self._contract))
 
     def append_table(self, events: pa.Table) -> TableAppended:
-        given = bulk(events)
+        given = bulk(events, self._contract)
         with self._lock:
             self._check_open()
             if (repeat := judge_bulk(self._find, given)) is not None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
+from store.contract import Contract
 from store.delta import committer, reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
@@ -46,8 +47,8 @@ WHOLE_EVENTS: Final = 10_000
 class DeltaEventStore:
     """See `EventStore` for the verbs. One handle serves many threads; a forked child must open its own."""
 
-    def __init__(self, objects: Objects, observer: Observer, clock: Clock) -> None:
-        self._objects = objects
+    def __init__(self, objects: Objects, observer: Observer, clock: Clock, contract: Contract | None = None) -> None:
+        self._objects, self._contract = objects, contract
         self._files = SegmentFiles(objects)
         self._heads = Heads(
             objects,
@@ -62,7 +63,7 @@ class DeltaEventStore:
         self._streams = StreamCache()
         self._bell = Bell()
         self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed)
-        self._aio = AsyncEventStore(self)
+        self._aio = AsyncEventStore(self, contract)
         self._sql: SqlSession | None = None
         self._process = os.getpid()
         self._closed = False
@@ -70,13 +71,13 @@ class DeltaEventStore:
     # Appending ------------------------------------------------------------------------------------------------
 
     def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return self._append([draft(stream_id, events, expected_version)])[0]
+        return self._append([draft(stream_id, events, expected_version, self._contract)])[0]
 
     def append_many(self, appends: Sequence[Append]) -> list[Appended]:
-        return self._append(drafts(appends)) if appends else []
+        return self._append(drafts(appends, self._contract)) if appends else []
 
     def append_table(self, events: pa.Table) -> TableAppended:
-        answer = self._answered(bulk(events))
+        answer = self._answered(bulk(events, self._contract))
         assert isinstance(answer, TableAppended)
         return answer
 

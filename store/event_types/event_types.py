@@ -10,11 +10,13 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.contract import Contract
 from store.errors import EventTypesError, InvalidEventError
 from store.event import Event, Json, new_event_id
 from store.event_types.catalogue import Catalogue
 from store.event_types.codec import Codec, codec
 from store.event_types.columns import typed
+from store.event_types.contract import TypesContract, Unknown
 from store.event_types.decoder import Decoder
 from store.event_types.event_type import EventType
 from store.event_types.ladder import Ladder, Rungs
@@ -100,7 +102,7 @@ class EventTypes:
         Rows of a split event repeat its position, version and event_id, in order. Rows that are new enough, and unknown
         types, stay as they are. UnreadableEventError: a step failed, or an event is older than its type's first version.
         """
-        return pa.Table.from_batches([upcast(self._ladder, batch) for batch in _batches(events)], events.schema)
+        return pa.Table.from_batches([upcast(self._ladder, batch) for batch in _batches(events)])
 
     def columns(self, events: pa.Table | pa.RecordBatch, type_name: str) -> pa.Table:
         """The events of one type (lifted, where they are old) as typed columns, in their order.
@@ -151,6 +153,14 @@ class EventTypes:
         """How the values of a registered type become JSON and come back."""
         return self._codecs[self[name].name]
 
+    def contract(self, unknown: Unknown = "refuse") -> Contract:
+        """For `open_store(contract=…)`: only events that these types can read are appended.
+
+        Single events are decoded by their class, older versions through their steps. Tables too, and then each type's columns
+        pass its `contract=`, if it has one. Types and versions that are not known here are refused, or let pass.
+        """
+        return TypesContract(tuple(self), self._newest(), self._ladder, unknown)
+
     # Below ----------------------------------------------------------------------------------------------------
 
     def _register(self, event_type: EventType[Any]) -> None:
@@ -197,7 +207,10 @@ def _batches(events: pa.Table | pa.RecordBatch) -> list[pa.RecordBatch]:
     for name in _NEEDED:
         if name not in events.schema.names:
             raise InvalidEventError("events", events.schema.names, f"lack the column {name}", f"select at least {', '.join(_NEEDED)}")
+    for name in ("type", "data"):                  # Polars and DuckDB have other ways to hold strings
+        index = events.schema.get_field_index(name)
+        if events.schema.types[index] != pa.string():
+            events = events.set_column(index, name, events.column(name).cast(pa.string()))
     if isinstance(events, pa.RecordBatch):
         return [events]
     return events.to_batches() or [pa.RecordBatch.from_pylist([], events.schema)]
-

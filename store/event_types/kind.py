@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import orjson
 
 from store.event_types.schemas import Schema, options
 
-_LIMITS = {
+_LIMITS: Final = {
     "minimum": "≥ {}",
     "exclusiveMinimum": "> {}",
     "maximum": "≤ {}",

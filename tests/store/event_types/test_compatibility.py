@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +151,19 @@ def test_another_kind_is_refused_both_ways(one: Any, other: Any) -> None:
         assert len(told(catalogue(("a", one)), catalogue(("a", other)), mode)) == 1
         assert len(told(catalogue(("a", other)), catalogue(("a", one)), mode)) == 1
     assert len(told(catalogue(("a", one)), catalogue(("a", other)), "full")) == 2
+
+
+class Flagged(pydantic.BaseModel):
+    a: Literal[True]
+
+
+class Numbered(pydantic.BaseModel):
+    a: Literal[1, 2]
+
+
+def test_true_is_not_one() -> None:
+    flagged, numbered = (EventTypes(EventType("T", cls)).catalogue() for cls in (Flagged, Numbered))
+    assert len(told(flagged, numbered, "backward")) == 1
 
 
 def test_a_raised_version_with_steps_is_backward_compatible_whatever_its_fields() -> None:

@@ -68,6 +68,18 @@ def test_decode_takes_record_batches() -> None:
     assert TYPES.decode(batch) == TYPES.decode(events)
 
 
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_strings_of_other_engines_are_read_alike(kind: pa.DataType) -> None:
+    events = log(TYPES.event(Departed("UA1", NOON)), Event("Group", {"flight": "UA1", "seats": [1, 2]}))
+    foreign = events
+    for name in ("type", "data"):
+        column = events[name].dictionary_encode() if pa.types.is_dictionary(kind) else events[name].cast(kind)
+        foreign = foreign.set_column(events.schema.names.index(name), name, column)
+    assert TYPES.decode(foreign) == TYPES.decode(events)
+    assert TYPES.upcast(foreign).to_pylist() == TYPES.upcast(events).to_pylist()
+    assert TYPES.columns(foreign, "Booked").equals(TYPES.columns(events, "Booked"))
+
+
 def test_decode_of_no_events_is_empty() -> None:
     assert TYPES.decode(log()) == []
 

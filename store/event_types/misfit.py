@@ -1,0 +1,41 @@
+"""Where in an event's data a value does not fit its class: told from the error of msgspec or Pydantic."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+_PATH: Final = re.compile(r"(.*) - at `\$(.*)`", re.DOTALL).fullmatch
+_STEPS: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+
+
+class Misfit(NamedTuple):
+    """`field`: such as `data.seats.0.row`, or `data`. `value`: what stands there, or all the data if that is not known."""
+
+    field: str
+    value: Any
+    reason: str
+
+
+def misfit(error: Exception, text: str) -> Misfit:
+    """What the class said of this data."""
+    data = orjson.loads(text)
+    if hasattr(error, "errors") and (faults := error.errors()):       # Pydantic's: the first of all it found
+        return _at(data, tuple(faults[0]["loc"]), faults[0]["msg"])
+    said = str(error) or type(error).__name__
+    if (found := _PATH(said)) is None:
+        return Misfit("data", data, said)
+    return _at(data, tuple(name or int(number) for name, number in _STEPS.findall(found[2])), found[1])
+
+
+def _at(data: Any, path: tuple[str | int, ...], reason: str) -> Misfit:
+    field, value = "data", data
+    for step in path:
+        try:
+            value = value[step]
+        except (LookupError, TypeError):           # it is missing, or the path tells of an alternative of the class
+            return Misfit(".".join(("data", *map(str, path))), data, reason)
+        field = f"{field}.{step}"
+    return Misfit(field, value, reason)
