@@ -12,6 +12,7 @@ from store.correlation import caused_by, correlated
 from store.delta.copying.backup import Copied
 from store.errors import (
     ClockSkewError,
+    ConditionFailedError,
     Conflict,
     DuplicateEventError,
     EventTypesError,
@@ -38,6 +39,7 @@ from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
 from store.open import open_store, storage_options
+from store.query import Query
 
 __all__ = [
     "ANY",
@@ -48,6 +50,7 @@ __all__ = [
     "AsOf",
     "Catalogue",
     "ClockSkewError",
+    "ConditionFailedError",
     "Conflict",
     "Contract",
     "Copied",
@@ -65,6 +68,7 @@ __all__ = [
     "MemoryEventStore",
     "Observer",
     "OutcomeUnknownError",
+    "Query",
     "RawEvent",
     "RecordedEvent",
     "Rename",

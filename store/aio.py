@@ -17,6 +17,7 @@ from store.draft import Draft, draft, drafts
 from store.event import Event
 from store.event_store import EventStore
 from store.expected import ANY, ExpectedVersion
+from store.query import Query
 
 Answer = list[Appended] | BaseException
 
@@ -24,8 +25,8 @@ Answer = list[Appended] | BaseException
 class Submits(EventStore, Protocol):
     """A store that takes drafts without making the caller wait."""
 
-    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None]) -> None:
-        """Append atomically; `answered` is called once, on a thread of the store's."""
+    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
+        """Append atomically; `answered` is called once, on a thread of the store's. With a condition it may read the log first."""
 
 
 class AsyncEventStore:
@@ -36,11 +37,13 @@ class AsyncEventStore:
         self._answers: deque[tuple[asyncio.Future[list[Appended]], Answer]] = deque()
         self._woken: asyncio.AbstractEventLoop | None = None
 
-    async def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return (await self._submitted([draft(stream_id, events, expected_version, self._contract)]))[0]
+    async def append(
+        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
+    ) -> Appended:
+        return (await self._submitted([draft(stream_id, events, expected_version, self._contract)], fail_if, after))[0]
 
-    async def append_many(self, appends: Sequence[Append]) -> list[Appended]:
-        return await self._submitted(drafts(appends, self._contract))
+    async def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
+        return await self._submitted(drafts(appends, self._contract), fail_if, after)
 
     async def append_table(self, events: pa.Table) -> TableAppended:
         return await asyncio.to_thread(self._store.append_table, events)
@@ -67,7 +70,7 @@ class AsyncEventStore:
     async def stream_version(self, stream_id: str) -> int:
         return await asyncio.to_thread(self._store.stream_version, stream_id)
 
-    def _submitted(self, parts: Sequence[Draft]) -> asyncio.Future[list[Appended]]:
+    async def _submitted(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Appended]] = loop.create_future()
 
@@ -79,8 +82,11 @@ class AsyncEventStore:
                 with suppress(RuntimeError):       # the loop is closed: nobody waits any more
                     loop.call_soon_threadsafe(self._deliver)
 
-        self._store.submit(parts, answered)
-        return future
+        if fail_if is None and after == 0:
+            self._store.submit(parts, answered)
+        else:
+            await asyncio.to_thread(self._store.submit, parts, answered, fail_if, after)
+        return await future
 
     def _deliver(self) -> None:
         self._woken = None                         # before the queue is emptied: a later answer then wakes the loop again

@@ -57,6 +57,56 @@ class WrongExpectedVersionError(StoreError):
         super().__init__(f"{told}: load again and decide again")
 
 
+class ConditionFailedError(StoreError):
+    """Something has happened that `fail_if` excludes; nothing was written. Read on from `after`, and decide again.
+
+    `position, stream_id, event_type`: of the first such event that was found; `query`: what was asked.
+    """
+
+    def __init__(self, query: object, after: int, position: int, stream_id: str, event_type: str) -> None:
+        self.query, self.after, self.position, self.stream_id, self.event_type = query, after, position, stream_id, event_type
+        super().__init__(
+            f"an event of type {event_type!r} in stream {stream_id!r}, at position {position:,}, matches ({query}) and was not seen by who "
+            f"had read up to position {after:,}: read on from there and decide again"
+        )
+
+
+class ContentionError(StoreError):
+    """Others were first for as long as `transact` had patience; nothing was written. Try again later, or decide less often on this ground.
+
+    `conflict`: the last one. `stream_id, expected, actual`: its own, where it was a stream's version.
+    """
+
+    def __init__(self, ground: str, conflict: StoreError, attempts: int, seconds: float) -> None:
+        self.ground, self.conflict, self.attempts, self.seconds = ground, conflict, attempts, seconds
+        self.stream_id, self.expected, self.actual = (getattr(conflict, name, None) for name in ("stream_id", "expected", "actual"))
+        super().__init__(
+            f"others were first on {ground} in each of {attempts} attempts within {seconds:.1f} s, at last: "
+            f"{conflict.args[0]}; try again later, or raise patience_s"
+        )
+
+
+class NestedDecisionError(StoreError):
+    """A `decide` called `transact` on the ground that it decides on, and would wait for itself. Return the events instead."""
+
+    def __init__(self) -> None:
+        super().__init__("a decision is being made on this ground by this very thread: return its events from decide, do not transact in it")
+
+
+class UnknownEventTypeError(StoreError):
+    """A stream holds an event of a type, or a newer shape, that this code does not know; a state without it may be wrong.
+
+    Deploy code that knows it, or give the aggregate `unknown=` to say what such events do to the state.
+    """
+
+    def __init__(self, type: str, schema_version: int) -> None:
+        self.type, self.schema_version = type, schema_version
+        super().__init__(
+            f"events of type {type!r} with schema_version {schema_version} are not known here: register the type, deploy the code that "
+            "knows it, or say with unknown= what they do to the state"
+        )
+
+
 class DuplicateEventError(StoreError):
     """Some of these events are in the log already and some are not; nothing was written. Give new events new ids."""
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from store.append import Append, Appended, TableAppended
 from store.event import Event
 from store.expected import ANY, ExpectedVersion
+from store.query import Query
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,22 +26,31 @@ AsOf = int | datetime
 class EventStore(Protocol):
     """Streams of events in one totally ordered log. Safe to use from many threads at once."""
 
-    def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
+    def append(
+        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
+    ) -> Appended:
         """Append all events to one stream, or none. Durable when it returns.
 
         An exact version or NO_STREAM always recognises a repeat (the same ids at the same place) and returns
         the first answer; ANY and STREAM_EXISTS compare with the stream's last 1,000 events. Without events
         only the expectation is checked.
 
+        `fail_if`, `after`: refused if any event past position `after` matches the query, whoever appended it. Read by the query first; the
+        head at that time is what to give as `after`. A repeat gets the first answer, though its own events may match now.
+
         InvalidEventError: mend the input. WrongExpectedVersionError: load and decide again.
-        DuplicateEventError: some ids are in the stream already. OutcomeUnknownError: append the same again.
+        ConditionFailedError: read on from `after` and decide again. DuplicateEventError: some ids are in the stream already.
+        OutcomeUnknownError: append the same again.
         """
 
-    def append_many(self, appends: Sequence[Append]) -> list[Appended]:
-        """The same over several streams, atomically; every failing check is reported at once. One answer a part."""
+    def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
+        """The same over several streams, atomically; every failing check is reported at once. One answer a part.
+
+        The condition is that of the whole; without any part only the condition is checked.
+        """
 
     def append_table(self, events: pa.Table) -> TableAppended:
-        """Append every row, in row order, or none. No expectation is checked.
+        """Append every row, in row order, or none. No expectation or condition is checked; conditions of others see its events.
 
         Columns: stream_id, type, data (string; data is JSON text of an object); and, if wanted, event_id (string),
         schema_version (int), occurred_at (timestamp with time zone), correlation_id, causation_id, metadata
@@ -62,10 +72,11 @@ class EventStore(Protocol):
         categories: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
         backward: bool = False,
+        query: Query | None = None,
     ) -> pa.RecordBatchReader:
         """The log in order of position, positions in (after, until], in bounded memory.
 
-        Any of `types`, any of `categories`, all of `tags`. The reader sees the log as it was at the call.
+        Any of `types`, any of `categories`, all of `tags`, and what the `query` matches. The reader sees the log as it was at the call.
         """
 
     def subscribe(
@@ -74,6 +85,7 @@ class EventStore(Protocol):
         types: Sequence[str] | None = None,
         categories: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
+        query: Query | None = None,
     ) -> Subscription:
         """What is in the log past `after`, then what comes, as batches, each event once and in order."""
 

@@ -15,12 +15,14 @@ import pyarrow as pa
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
+from store.condition import Condition, Match, check_condition
 from store.contract import Contract
 from store.draft import Draft, Row, draft, drafts, instant
 from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.query import Query
 from store.reading import check_range
 from store.schema import EVENTS, GIVEN, events_table
 from store.selection import Selection
@@ -46,11 +48,13 @@ class MemoryEventStore:
 
     # The contract ---------------------------------------------------------------------------------------------
 
-    def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return self._append([draft(stream_id, events, expected_version, self._contract)])[0]
+    def append(
+        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
+    ) -> Appended:
+        return self._append([draft(stream_id, events, expected_version, self._contract)], fail_if, after)[0]
 
-    def append_many(self, appends: Sequence[Append]) -> list[Appended]:
-        return self._append(drafts(appends, self._contract))
+    def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
+        return self._append(drafts(appends, self._contract), fail_if, after)
 
     def append_table(self, events: pa.Table) -> TableAppended:
         given = bulk(events, self._contract)
@@ -62,9 +66,9 @@ class MemoryEventStore:
             self._record(_rows(given))
             return TableAppended(first, len(self._rows))
 
-    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None]) -> None:
+    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
         try:
-            answered(self._append(parts))
+            answered(self._append(parts, fail_if, after))
         except StoreError as error:
             answered(error)
 
@@ -84,9 +88,10 @@ class MemoryEventStore:
         categories: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
         backward: bool = False,
+        query: Query | None = None,
     ) -> pa.RecordBatchReader:
         check_range(after, limit)
-        events = Selection(after, until, types, categories, tags).filter(self._events())
+        events = Selection(after, until, types, categories, tags, query).filter(self._events())
         if backward:
             events = events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64()))
         return events.slice(0, limit).to_reader(max_chunksize=65_536)
@@ -97,9 +102,10 @@ class MemoryEventStore:
         types: Sequence[str] | None = None,
         categories: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
+        query: Query | None = None,
     ) -> LogSubscription:
         check_range(after, None)
-        return LogSubscription(self.head, lambda a, u: self.read_all(a, u, None, types, categories, tags), self._bell, after)
+        return LogSubscription(self.head, lambda a, u: self.read_all(a, u, None, types, categories, tags, query=query), self._bell, after)
 
     def head(self) -> int:
         self._check_open()
@@ -146,16 +152,22 @@ class MemoryEventStore:
     def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
         return self._streams.get(stream_id, [])[after : after + limit]
 
+    def find(self, condition: Condition) -> Match | None:
+        past = (row for row in self._rows[condition.after :] if condition.query.matches(row[4], row[10]))
+        return next((Match(row[0], row[1], row[4]) for row in past), None)
+
     def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
         places = {(stream, event_id): place.position for stream, events in self._streams.items() for event_id, place in events}
         return pa.array([places.get(key) for key in zip(stream_ids.to_pylist(), event_ids.to_pylist(), strict=True)], pa.int64())
 
     # Keeping --------------------------------------------------------------------------------------------------
 
-    def _append(self, parts: Sequence[Draft]) -> list[Appended]:
+    def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
         with self._lock:
             self._check_open()
-            if (repeat := judge(self, parts)) is not None:
+            check_condition(fail_if, after, len(self._rows))
+            condition = None if fail_if is None else Condition(fail_if, after, after)
+            if (repeat := judge(self, parts, condition)) is not None:
                 return repeat
             answers, head = [], len(self._rows)
             for part in parts:

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from store.append import Appended, TableAppended
 from store.bulk import Bulk
+from store.condition import Condition, Match
 from store.draft import Draft
-from store.errors import Conflict, DuplicateEventError, WrongExpectedVersionError
+from store.errors import ConditionFailedError, Conflict, DuplicateEventError, WrongExpectedVersionError
 from store.expected import Expected, holds
 
 REMEMBERED_EVENTS: Final = 1_000
@@ -37,16 +38,26 @@ class Streams(Protocol):
     def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
         """(event id, place) of the events past version `after`, oldest first, `limit` at most."""
 
+    def find(self, condition: Condition) -> Match | None:
+        """An event that breaks the condition; the first one, where it is known which that is."""
 
-def judge(streams: Streams, drafts: Sequence[Draft]) -> list[Appended] | None:
+
+def judge(streams: Streams, drafts: Sequence[Draft], condition: Condition | None = None) -> list[Appended] | None:
     """None: append them all. A list: all are in the log already, there. Or an error that says why not.
 
     The rules are KurrentDB's (IndexWriter.CheckCommit): an exact expectation in the past, and ANY, recognise
     a repeat by its event ids; half a repeat is an error. A repeat answers before checks on other streams do,
-    because those were made when it first succeeded.
+    because those were made when it first succeeded; so too before the condition, which its own events may break (UmaDB's rule).
     """
-    if _all_new(streams, drafts):
-        return None
+    if not _all_new(streams, drafts) and (repeat := _judge_ids(streams, drafts)) is not None:
+        return repeat
+    if condition is not None and (match := streams.find(condition)) is not None:
+        raise ConditionFailedError(condition.query, condition.after, match.position, match.stream_id, match.type)
+    return None
+
+
+def _judge_ids(streams: Streams, drafts: Sequence[Draft]) -> list[Appended] | None:
+    """By versions and event ids."""
     repeats = [_repeat(streams, draft) for draft in drafts]
     written = [(draft, repeat) for draft, repeat in zip(drafts, repeats, strict=True) if draft.event_ids]
     if written and all(repeat is not None for _, repeat in written):

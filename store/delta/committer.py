@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from store.append import Appended, TableAppended
 from store.bulk import Bulk
+from store.condition import Condition
 from store.delta.actions import LISTED_STREAMS, Commit, appending
 from store.delta.heads import Heads
 from store.delta.log import Log, Outcome, log_path
@@ -23,6 +24,7 @@ from store.delta.placing import place_rows, place_table
 from store.delta.reader import read_all
 from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
+from store.delta.trail import RecentTrail
 from store.draft import Draft
 from store.errors import ClockSkewError, StoreClosedError, StoreError
 from store.observer import Committed, Observer, Refused
@@ -49,6 +51,7 @@ class Request:
     parts: Sequence[Draft] | Bulk
     answered: Callable[[Answer], None]
     arrived_s: float
+    condition: Condition | None = None
 
     @property
     def correlation_id(self) -> str | None:
@@ -92,6 +95,7 @@ class Committer:
     ) -> None:
         self._objects, self._log, self._files, self._heads, self._find = objects, log, files, heads, find
         self._observer, self._clock, self._committed = observer, clock, committed
+        self._trail = RecentTrail(self._read)
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._held: Request | None = None
         self._door = threading.Lock()
@@ -198,7 +202,7 @@ class Committer:
     def _plan(self, group: list[Request]) -> Plan:
         with self._log.lock:
             log = self._log
-            pending = Pending(self._heads, log.head)
+            pending = Pending(self._heads, log.head, self._trail)
             plan = Plan(log.version + 1, log.head, self._time(log.recorded_at), [], True, pending)
             if isinstance(table := group[0].parts, Bulk):
                 self._plan_table(plan, table)
@@ -214,7 +218,7 @@ class Committer:
         parts = request.parts
         assert not isinstance(parts, Bulk)
         try:
-            answer: Answer | None = judge(plan.pending, parts)
+            answer: Answer | None = judge(plan.pending, parts, request.condition)
         except StoreError as error:
             error.correlation_id = request.correlation_id
             answer = error
@@ -287,6 +291,10 @@ class Committer:
         with self._log.lock:
             if self._log.apply(commit, ours=True):
                 self._heads.committed(commit, pending.recent.stretches)
+                self._trail.committed(commit.head - len(pending.rows), pending.rows)
+
+    def _read(self, after: int, until: int) -> Iterator[pa.RecordBatch]:
+        return read_all(self._files, self._log.segments(), Selection(after, until), None, backward=False)
 
     def _measure(self, group: list[Request], plan: Plan, attempts: int) -> None:
         assert plan.events is not None
@@ -302,7 +310,8 @@ class Committer:
         self._answered = len(group)
         for request, answer in zip(group, answers, strict=True):
             if isinstance(answer, StoreError) and not isinstance(request.parts, Bulk):
-                self._observer.record(Refused(type(answer).__name__, request.parts[0].stream_id, request.correlation_id))
+                stream_id = request.parts[0].stream_id if request.parts else ""
+                self._observer.record(Refused(type(answer).__name__, stream_id, request.correlation_id))
             request.answered(answer)
 
     def _failure(self, error: BaseException) -> StoreError:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
+from store.condition import Condition, Match, check_condition
 from store.contract import Contract
 from store.delta import committer, reader
 from store.delta.actions import Segment
@@ -32,6 +33,7 @@ from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.query import Query
 from store.reading import check_range
 from store.schema import EVENTS
 from store.selection import Selection
@@ -42,6 +44,8 @@ from store.times import Clock
 
 WHOLE_EVENTS: Final = 10_000
 """So many of a stream's events at most are remembered once they are read: from where a reader began to the end, whatever its limit."""
+NEAR: Final = 4_096
+"""A condition on no more of the log's last events than this is left to the committer, which remembers them."""
 
 
 class DeltaEventStore:
@@ -70,20 +74,24 @@ class DeltaEventStore:
 
     # Appending ------------------------------------------------------------------------------------------------
 
-    def append(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY) -> Appended:
-        return self._append([draft(stream_id, events, expected_version, self._contract)])[0]
+    def append(
+        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
+    ) -> Appended:
+        return self._append([draft(stream_id, events, expected_version, self._contract)], fail_if, after)[0]
 
-    def append_many(self, appends: Sequence[Append]) -> list[Appended]:
-        return self._append(drafts(appends, self._contract)) if appends else []
+    def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
+        parts = drafts(appends, self._contract)
+        return self._append(parts, fail_if, after) if parts or fail_if is not None else []
 
     def append_table(self, events: pa.Table) -> TableAppended:
         answer = self._answered(bulk(events, self._contract))
         assert isinstance(answer, TableAppended)
         return answer
 
-    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None]) -> None:
+    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
         self._check_open()
-        self._committer.submit(Request(parts, answered, time.monotonic()))  # type: ignore[arg-type]
+        condition = self._condition(fail_if, after)
+        self._committer.submit(Request(parts, answered, time.monotonic(), condition))  # type: ignore[arg-type]
 
     # Reading --------------------------------------------------------------------------------------------------
 
@@ -104,10 +112,11 @@ class DeltaEventStore:
         categories: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
         backward: bool = False,
+        query: Query | None = None,
     ) -> pa.RecordBatchReader:
         check_range(after, limit)
         head = self._refresh()
-        selection = Selection(after, head if until is None else min(until, head), types, categories, tags)
+        selection = Selection(after, head if until is None else min(until, head), types, categories, tags, query)
         return pa.RecordBatchReader.from_batches(EVENTS, reader.read_all(self._files, self._log.segments(), selection, limit, backward, self._live))
 
     def subscribe(
@@ -116,9 +125,14 @@ class DeltaEventStore:
         types: Sequence[str] | None = None,
         categories: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
+        query: Query | None = None,
     ) -> LogSubscription:
         check_range(after, None)
-        return LogSubscription(self.head, lambda a, u: self.read_all(a, u, None, types, categories, tags), self._bell, after, self._objects.poll_s)
+
+        def read(after: int, until: int) -> pa.RecordBatchReader:
+            return self.read_all(after, until, None, types, categories, tags, query=query)
+
+        return LogSubscription(self.head, read, self._bell, after, self._objects.poll_s)
 
     def head(self) -> int:
         return self._refresh()
@@ -196,12 +210,25 @@ class DeltaEventStore:
 
     # Below ----------------------------------------------------------------------------------------------------
 
-    def _append(self, parts: Sequence[Draft]) -> list[Appended]:
-        answer = self._answered(parts)
+    def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
+        answer = self._answered(parts, self._condition(fail_if, after))
         assert isinstance(answer, list)
         return answer
 
-    def _answered(self, parts: Sequence[Draft] | Bulk) -> list[Appended] | TableAppended:
+    def _condition(self, fail_if: Query | None, after: int) -> Condition | None:
+        """A search of the log that takes long is done here, in the caller's thread; the committer looks at the last events only."""
+        if fail_if is None and after == 0:
+            return None
+        head = self._refresh()
+        check_condition(fail_if, after, head)
+        assert fail_if is not None
+        if head - after <= NEAR:
+            return Condition(fail_if, after, after)
+        for batch in reader.read_all(self._files, self._log.segments(), Selection(after, head, query=fail_if), 1, False, self._live):
+            return Condition(fail_if, after, head, Match(*(batch[name][0].as_py() for name in Match._fields)))
+        return Condition(fail_if, after, head)
+
+    def _answered(self, parts: Sequence[Draft] | Bulk, condition: Condition | None = None) -> list[Appended] | TableAppended:
         self._check_open()
         answers: list[committer.Answer] = []
         told = threading.Lock()                    # a bare lock as the cheapest one-shot signal between two threads
@@ -211,7 +238,7 @@ class DeltaEventStore:
             answers.append(answer)
             told.release()
 
-        self._committer.submit(Request(parts, answered, time.monotonic()))
+        self._committer.submit(Request(parts, answered, time.monotonic(), condition))
         told.acquire()
         if isinstance(answers[0], BaseException):
             raise answers[0]

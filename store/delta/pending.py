@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from store.append import Appended
+from store.condition import Condition, Match
 from store.delta.heads import Heads, Stretch
+from store.delta.trail import RecentTrail, Trail, steps_of
 from store.draft import Draft, Row
 from store.verdict import Place
 
@@ -30,8 +32,9 @@ class Recent:
 class Pending:
     """The heads as they will be once the group in hand is durable: appends of one group build on one another."""
 
-    def __init__(self, heads: Heads, head: int) -> None:
-        self._heads = heads
+    def __init__(self, heads: Heads, head: int, recent_trail: RecentTrail) -> None:
+        self._heads, self._recent_trail = heads, recent_trail
+        self._trail = Trail(head)
         self.head = head
         self.rows: list[Row] = []
         self.row_versions: list[int] = []
@@ -63,3 +66,12 @@ class Pending:
             self.versions[stream_id] = version + count
             self.head = head + count
         return Appended(version + 1, version + count, head + 1, head + count)
+
+    def find(self, condition: Condition) -> Match | None:
+        if condition.found is not None:
+            return condition.found
+        committed = self._recent_trail.find(condition.query, condition.looked, self._trail.after)
+        if committed is not None:
+            return committed
+        self._trail.add(steps_of(self.rows[len(self._trail) :]))
+        return self._trail.find(condition.query, condition.looked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from store import ANY, STREAM_EXISTS, Append, Appended, DuplicateEventError, TableAppended, WrongExpectedVersionError
+from store import ANY, STREAM_EXISTS, Append, Appended, ConditionFailedError, DuplicateEventError, TableAppended, WrongExpectedVersionError
 
 Refusal = type[Exception]
 
@@ -35,10 +35,13 @@ class Model:
         """Some event is in its stream already."""
         return any(event.event_id in [row.event_id for row in self.stream(part.stream_id)] for part in parts for event in part.events)
 
-    def append_many(self, parts: Sequence[Append]) -> list[Appended] | Refusal:
+    def append_many(self, parts: Sequence[Append], broken: bool = False) -> list[Appended] | Refusal:
+        """`broken`: something has happened that the append's condition excludes."""
         outcome = self.outcome(parts)
         if outcome is not None:
             return outcome
+        if broken:
+            return ConditionFailedError
         return [self._record(part.stream_id, [str(event.event_id) for event in part.events]) for part in parts]
 
     def append_table(self, keys: Sequence[tuple[str, str]]) -> TableAppended | Refusal:

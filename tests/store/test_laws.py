@@ -1,4 +1,4 @@
-"""The laws of order, atomicity, no lost update and idempotence (DESIGN §5: 1, 2, 3, 5, 9), under any course of events."""
+"""The laws of order, atomicity, no lost update and idempotence (DESIGN §5: 1, 2, 3, 5, 9), and append conditions, under any course of events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, StoreError, open_store
-from store.delta import actions, committer, compaction, heads, log, log_cleanup, part, reader, segment, segment_files, upkeep
+from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, Query, StoreError, open_store
+from store.delta import actions, committer, compaction, delta_store, heads, log, log_cleanup, part, reader, segment, segment_files, trail, upkeep
 from store.delta.delta_store import DeltaEventStore
-from tests.store.facts import facts, table
+from tests.store.facts import fact, table
 from tests.store.model import Model, Row
 
 STREAMS = ["a", "a-1", "b-1", "ü"]
@@ -32,13 +32,24 @@ class Wish:
     again: int
     back: int
     expected: str
+    tag: str = ""
+    """Of the new events."""
 
     def part(self, model: Model, known: dict[str, Event]) -> Append:
         version = model.version(self.stream_id)
         place = max(0, version - self.back)
         old = [known[row.event_id] for row in model.stream(self.stream_id)[place:][: self.again] if row.event_id in known]
         expected = {"any": ANY, "exists": STREAM_EXISTS, "none": NO_STREAM, "past": place, "now": version, "future": version + 1}[self.expected]
-        return Append(self.stream_id, [*old, *facts(self.fresh)], expected)
+        fresh = [fact(number, tags=[self.tag] if self.tag else ()) for number in range(self.fresh)]
+        return Append(self.stream_id, [*old, *fresh], expected)
+
+
+class Guard(NamedTuple):
+    """An append condition, and whether something breaks it."""
+
+    fail_if: Query | None = None
+    after: int = 0
+    broken: bool = False
 
 
 wishes = st.builds(
@@ -48,6 +59,11 @@ wishes = st.builds(
     again=st.sampled_from([0, 0, 0, 1, 2]),
     back=st.integers(0, 5),
     expected=st.sampled_from(["any", "exists", "none", "past", "now", "now", "now", "future"]),
+    tag=st.sampled_from(["", "x", "y"]),
+)
+queries = st.one_of(
+    st.builds(lambda tags: Query(tags=tags), st.lists(st.sampled_from("xy"), max_size=2)),
+    st.just(Query(["Happened"], ["x"]) | Query(["Else"])),
 )
 numbers = st.integers(0, 40)
 handles = st.integers(0, 1)
@@ -61,7 +77,7 @@ class Laws(RuleBasedStateMachine):
         self.model = Model()
         self.stores: list[EventStore] = self.opened()
         self.known: dict[str, Event] = {}
-        self.landed: list[tuple[list[Append], list[Any]]] = []
+        self.landed: list[tuple[list[Append], list[Any], Guard]] = []
         self.tables: list[pa.Table] = []
 
     def opened(self) -> list[EventStore]:
@@ -78,11 +94,24 @@ class Laws(RuleBasedStateMachine):
     def append_many(self, handle: int, several: list[Wish]) -> None:
         self._append(handle, [wish.part(self.model, self.known) for wish in several])
 
+    @rule(handle=handles, several=st.lists(wishes, max_size=3, unique_by=lambda wish: wish.stream_id), query=queries, unseen=st.integers(0, 12))
+    def append_if(self, handle: int, several: list[Wish], query: Query, unseen: int) -> None:
+        """Refused if an event that matches is among the last `unseen` ones."""
+        after = max(0, len(self.model.rows) - unseen)
+        tags = [event.tags if (event := self.known.get(row.event_id)) else () for row in self.model.rows[after:]]
+        broken = any(query.matches("Happened", carried) for carried in tags)
+        self._append(handle, [wish.part(self.model, self.known) for wish in several], Guard(query, after, broken))
+
+    @rule(handle=handles, query=queries)
+    def read_query(self, handle: int, query: Query) -> None:
+        there = [row for row in self.model.rows if query.matches("Happened", event.tags if (event := self.known.get(row.event_id)) else ())]
+        assert _rows(self.store(handle).read_all(query=query).read_all()) == there
+
     @precondition(lambda self: self.landed)
     @rule(handle=handles, number=numbers)
     def repeat(self, handle: int, number: int) -> None:
-        parts, answers = self.landed[number % len(self.landed)]
-        assert _outcome(lambda: self._given(handle, parts)) == answers
+        parts, answers, guard = self.landed[number % len(self.landed)]
+        assert _outcome(lambda: self._given(handle, parts, guard)) == answers
 
     @rule(handle=handles, rows=numbers, streams=st.integers(1, 6), with_ids=st.booleans())
     def append_table(self, handle: int, rows: int, streams: int, with_ids: bool) -> None:
@@ -146,20 +175,20 @@ class Laws(RuleBasedStateMachine):
         for handle in range(len(self.stores)):
             self.order(handle)
 
-    def _append(self, handle: int, parts: list[Append]) -> None:
+    def _append(self, handle: int, parts: list[Append], guard: Guard = Guard()) -> None:  # noqa: B008
         if self.model.outcome(parts) is None and self.model.would_repeat_ids(parts):
             return                                 # allowed at the exact end, but then an id is no name for a place
-        answers = self.model.append_many(parts)
-        assert _outcome(lambda: self._given(handle, parts)) == answers
+        answers = self.model.append_many(parts, guard.broken)
+        assert _outcome(lambda: self._given(handle, parts, guard)) == answers
         if isinstance(answers, list):
             self.known |= {str(event.event_id): event for part in parts for event in part.events}
             if parts and all(part.events for part in parts):
-                self.landed.append((parts, answers))
+                self.landed.append((parts, answers, guard))
 
-    def _given(self, handle: int, parts: list[Append]) -> Any:
+    def _given(self, handle: int, parts: list[Append], guard: Guard) -> Any:
         if len(parts) == 1:
-            return [self.store(handle).append(parts[0].stream_id, parts[0].events, parts[0].expected_version)]
-        return self.store(handle).append_many(parts)
+            return [self.store(handle).append(parts[0].stream_id, parts[0].events, parts[0].expected_version, guard.fail_if, guard.after)]
+        return self.store(handle).append_many(parts, guard.fail_if, guard.after)
 
 
 class DeltaLaws(Laws):
@@ -230,6 +259,8 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "FEW", 2)
     monkeypatch.setattr(heads, "READS_WITHOUT", 0)
     monkeypatch.setattr(heads, "STALE_EVENTS", 10)
+    monkeypatch.setattr(trail, "KEPT", 4)
+    monkeypatch.setattr(delta_store, "NEAR", 6)
 
 
 @pytest.fixture(autouse=True)
