@@ -15,7 +15,8 @@ import orjson
 from store.tables.layout import Layout
 from store.tables.shape import NotOursError, text, whole
 
-_PATH: Final = re.compile(r"(?:([a-z_]+)=([A-Za-z0-9_.-]*)/)?[0-9a-f]{32}\.parquet").fullmatch
+_PATH: Final = re.compile(r"(?:([a-z_]+)=[A-Za-z0-9_.-]*/)?(?!\.)[A-Za-z0-9_.-]+\.parquet").fullmatch
+_OWN_NAME: Final = re.compile(r"(?:.*/)?[0-9a-f]{32}\.parquet").fullmatch
 
 
 class Retired(NamedTuple):
@@ -64,10 +65,10 @@ def renamed(layout: Layout, file: File) -> File:
 
 
 def checked_path(layout: Layout, path: str) -> str:
-    """The decoded path; NotOursError unless this store could have made it, so that a log from elsewhere cannot point outside."""
+    """The decoded path; NotOursError unless a writer of such a table makes such names: a log from elsewhere must not point outside."""
     plain = unquote(path)
     named = _PATH(plain)
-    if named is None or named[1] != layout.partition:
+    if named is None or named[1] != layout.partition or (layout.ours_alone and not _OWN_NAME(plain)):
         raise NotOursError(f"the log names a file that is not one of ours: {path!r}")
     return plain
 
@@ -90,7 +91,7 @@ def file_of(layout: Layout, add: Mapping[str, Any]) -> File:
     if add.get("deletionVector"):
         raise NotOursError("the table has deletion vectors, which this store does not read")
     stats = orjson.loads(add["stats"])
-    low, high = ({name: stats[side][name] for name in layout.bounded if name in stats[side]} for side in ("minValues", "maxValues"))
+    low, high = ({name: stats[side][name] for name in layout.bounded if name in stats.get(side, {})} for side in ("minValues", "maxValues"))
     numbers = {name for name in layout.bounded if layout.schema.field(name).type != "string"}
     for bounds in (low, high):
         for name, value in bounds.items():

@@ -55,5 +55,5 @@ def test_refusal_after_a_lost_request_leaves_the_outcome_unknown(objects: Faulty
         raise StorageError("the disk is full")
 
     objects.faults = [lost_request, refused]
-    with pytest.raises(OutcomeUnknownError, match="the disk is full.*do it again"):
+    with pytest.raises(OutcomeUnknownError, match=r"the disk is full.*do it again"):
         put(objects)
