@@ -27,10 +27,13 @@ from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
 from store.open import open_store, storage_options
+from store.snapshots.snapshot import SNAPSHOTS, Snapshot
+from store.snapshots.snapshots import Snapshots
 
 __all__ = [
     "ANY",
     "NO_STREAM",
+    "SNAPSHOTS",
     "STREAM_EXISTS",
     "Append",
     "Appended",
@@ -48,6 +51,8 @@ __all__ = [
     "Observer",
     "OutcomeUnknownError",
     "RecordedEvent",
+    "Snapshot",
+    "Snapshots",
     "StorageError",
     "StorageUnavailableError",
     "StoreClosedError",
