@@ -40,10 +40,13 @@ from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
 from store.open import open_store, storage_options
 from store.query import Query
+from store.snapshots.snapshot import SNAPSHOTS, Snapshot
+from store.snapshots.snapshots import Snapshots
 
 __all__ = [
     "ANY",
     "NO_STREAM",
+    "SNAPSHOTS",
     "STREAM_EXISTS",
     "Append",
     "Appended",
@@ -72,6 +75,8 @@ __all__ = [
     "RawEvent",
     "RecordedEvent",
     "Rename",
+    "Snapshot",
+    "Snapshots",
     "Split",
     "StorageError",
     "StorageUnavailableError",

@@ -13,6 +13,7 @@ from store.append import Append, Appended, TableAppended
 from store.event import Event
 from store.expected import ANY, ExpectedVersion
 from store.query import Query
+from store.snapshots.snapshots import Snapshots
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,7 +100,11 @@ class EventStore(Protocol):
         """The stream's version; 0 if it does not exist."""
 
     def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
-        """A query over the view `events` and the macro `stream(id)`, at one position: the head, or `as_of`."""
+        """A query over the views `events` and `snapshots` and the macro `stream(id)`, at one position: the head, or `as_of`."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """The snapshots of the warehouse."""
 
     @property
     def aio(self) -> AsyncEventStore:

@@ -8,3 +8,5 @@ MAX_NAME_BYTES: Final = 256
 MAX_TAGS: Final = 64
 MAX_EVENT_BYTES: Final = 1 << 20
 """Of one event's data and metadata together, in UTF-8."""
+MAX_STATE_BYTES: Final = 16 << 20
+"""Of one snapshot, in UTF-8: larger ones would take longer to read than most folds take."""

@@ -26,7 +26,8 @@ from store.query import Query
 from store.reading import check_range
 from store.schema import EVENTS, GIVEN, events_table
 from store.selection import Selection
-from store.sql import SqlSession, until
+from store.snapshots.memory import MemorySnapshots
+from store.sql import SqlSession, asks_for_snapshots, until
 from store.subscription import Bell, LogSubscription
 from store.times import Clock, now
 from store.verdict import Place, judge, judge_bulk
@@ -43,6 +44,7 @@ class MemoryEventStore:
         self._streams: dict[str, list[tuple[str, Place]]] = {}
         self._bell = Bell()
         self._sql: SqlSession | None = None
+        self._snapshots = MemorySnapshots()
         self._aio = AsyncEventStore(self, contract)
         self._closed = False
 
@@ -123,7 +125,13 @@ class MemoryEventStore:
         events = self._events()
         if self._sql is None:
             self._sql = SqlSession()
-        return self._sql.query_table(events, query, params, until(as_of, len(events)))
+        snapshots = self._snapshots.table() if asks_for_snapshots(query) else []
+        return self._sql.query_table(events, query, params, until(as_of, len(events)), snapshots)
+
+    @property
+    def snapshots(self) -> MemorySnapshots:
+        self._check_open()
+        return self._snapshots
 
     @property
     def aio(self) -> AsyncEventStore:

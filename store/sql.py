@@ -1,16 +1,20 @@
-"""DuckDB over the log: one session, a fresh view of `events` for every query."""
+"""DuckDB over the log: one session, a fresh view of `events`, and one of `snapshots`, for every query."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
 
 from store.errors import InvalidEventError
 from store.shard import MAX_DEPTH
+from store.snapshots.snapshot import SNAPSHOTS
+
+Snapshots: TypeAlias = "Sequence[str] | pa.Table"
+"""Their Parquet files, or their rows."""
 
 _STREAM = "create or replace temp macro stream(id) as table select * from events where stream_id = id {shards} order by version"
 _COLUMNS = (
@@ -28,23 +32,22 @@ class SqlSession:
         if filesystem is not None:
             self._database.register_filesystem(filesystem)
 
-    def query_files(self, files: Sequence[str], query: str, params: Any, until: str) -> duckdb.DuckDBPyRelation:
-        """`files`: every live Parquet file of the log. `until`: a condition on `events`."""
+    def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
+        """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: those that the query may see."""
         connection = self._database.cursor()
-        listed = ", ".join(_quoted(_literally(file)) for file in files)
-        # Not by hive_partitioning: that takes every `name=value` of the path for a column, also above the warehouse.
         columns = _COLUMNS.replace(", shard", f", {_SHARD} as shard")
-        source = f"read_parquet([{listed}], hive_partitioning = false, filename = true)"
-        connection.execute(f"create temp view events as select {columns} from {source} where {until}")
+        connection.execute(f"create temp view events as select {columns} from {_parquet(files)} where {until}")
         connection.execute(_STREAM.format(shards=f"and shard in ({_PREFIXES})"))
+        _add_snapshots(connection, snapshots, query, until)
         return connection.sql(query, params=params)
 
-    def query_table(self, events: pa.Table, query: str, params: Any, until: str) -> duckdb.DuckDBPyRelation:
+    def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
         connection = self._database.cursor()
         connection.register("recorded_events", events)
         columns = _COLUMNS.replace(", shard", ", 'h' as shard")
         connection.execute(f"create temp view events as select {columns} from recorded_events where {until}")
         connection.execute(_STREAM.format(shards=""))
+        _add_snapshots(connection, snapshots, query, until)
         return connection.sql(query, params=params)
 
     def close(self) -> None:
@@ -67,6 +70,30 @@ def until(as_of: int | datetime | None, head: int) -> str:
         case datetime() if as_of.tzinfo is not None:
             return f"position <= {head} and recorded_at <= timestamptz {_quoted(as_of.isoformat())}"
     raise InvalidEventError("as_of", as_of, "is no place in the log", "give a position from 0, or a datetime with a time zone")
+
+
+def asks_for_snapshots(query: str) -> bool:
+    """Can the query be about the view `snapshots`? Only then is it made: it must not be in the way of any other query."""
+    return "snapshots" in query.lower()
+
+
+def _add_snapshots(connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
+    """Those of events that the query can see. One that was taken at a later event is of a state to come."""
+    if not asks_for_snapshots(query):
+        return
+    seen = "position <= (select coalesce(max(position), 0) from events)" if "recorded_at" in until else until
+    if isinstance(snapshots, pa.Table) or not snapshots:
+        connection.register("kept_snapshots", snapshots if isinstance(snapshots, pa.Table) else SNAPSHOTS.empty_table())
+        source, shard = "kept_snapshots", "'h'"
+    else:
+        source, shard = _parquet(snapshots), _SHARD
+    connection.execute(f"create temp view snapshots as select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} where {seen}")
+
+
+def _parquet(files: Sequence[str]) -> str:
+    """Not by hive_partitioning: that takes every `name=value` of the path for a column, also above the warehouse."""
+    listed = ", ".join(_quoted(_literally(file)) for file in files)
+    return f"read_parquet([{listed}], hive_partitioning = false, filename = true)"
 
 
 def _literally(path: str) -> str:

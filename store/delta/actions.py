@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import orjson
 
 from store.delta.table import FEATURE, NotOursError, Table, check_protocol, table_of
+from store.tables.files import Retired as Retired
+from store.tables.publishing import commit_id_of as commit_id_of
+from store.tables.shape import text, understood, whole
 from store.times import LATEST, microseconds, moment
 
 LISTED_STREAMS: Final = 1_000
@@ -51,14 +53,6 @@ class Segment:
         """The positions of the run that it was written with; its own rows may span fewer."""
         first, last, _ = self.path[self.path.index("/") + 1 :].split("-", 2)
         return int(first), int(last)
-
-
-class Retired(NamedTuple):
-    """A file that is no longer live, kept a while for readers of an older state. Delta calls it a tombstone."""
-
-    path: str
-    retired_ms: int
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +159,6 @@ def decode(version: int, body: bytes) -> Commit:
         return _decoded(version, body)
 
 
-@contextmanager
-def understood(what: str) -> Iterator[None]:
-    """Refuse what a log from elsewhere may hold in a place where we expect something else, instead of stumbling over it."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise NotOursError(f"{what} is not of the shape that this store writes ({error!r})") from error
-
-
 def _decoded(version: int, body: bytes) -> Commit:
     if not body.strip(b"\0\n "):
         raise NotOursError(f"commit {version} is empty (a crash or a copy tore it)")
@@ -200,25 +185,17 @@ def _decoded(version: int, body: bytes) -> Commit:
     streams = frozenset(heads) if heads is not None else None
     return Commit(
         version=version,
-        commit_id=_text(mark["commit"]),
-        recorded_at=_whole(mark["recorded_at"], most=LATEST),
-        head=_whole(mark["head"]),
+        commit_id=text(mark["commit"]),
+        recorded_at=whole(mark["recorded_at"], most=LATEST),
+        head=whole(mark["head"]),
         added=[segment_of(add, streams) for add in merged.get("add", [])],
         removed=[retired_of(remove) for remove in merged.get("remove", [])],
         heads=heads,
         appends="txn" in merged,
         table=tables[-1] if tables else None,
         vacuum=info.get("operation") == _VACUUM_START,
-        vacuumed_ms=None if mark.get("vacuumed_ms") is None else _whole(mark["vacuumed_ms"]),
+        vacuumed_ms=None if mark.get("vacuumed_ms") is None else whole(mark["vacuumed_ms"]),
     )
-
-
-def commit_id_of(body: bytes) -> str:
-    """The uuid of the commit, without reading the rest; empty for a foreign one."""
-    try:
-        return str(orjson.loads(body.split(b"\n", 1)[0])["commitInfo"][FEATURE]["commit"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return ""
 
 
 def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) -> Segment:
@@ -230,18 +207,18 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
             raise NotOursError("the table has deletion vectors, which this store does not write")
         return Segment(
             path=checked_path(add["path"]),
-            size_bytes=_whole(add["size"]),
-            rows=_whole(stats["numRecords"], 1),
-            first=_whole(low["position"], 1),
-            last=_whole(high["position"], 1),
-            lowest_stream=_text(low["stream_id"]),
-            highest_stream=_text(high["stream_id"]),
-            lowest_type=_text(low["type"]),
-            highest_type=_text(high["type"]),
+            size_bytes=whole(add["size"]),
+            rows=whole(stats["numRecords"], 1),
+            first=whole(low["position"], 1),
+            last=whole(high["position"], 1),
+            lowest_stream=text(low["stream_id"]),
+            highest_stream=text(high["stream_id"]),
+            lowest_type=text(low["type"]),
+            highest_type=text(high["type"]),
             recorded_from=_microseconds(low["recorded_at"]),
             recorded_until=_microseconds(high["recorded_at"]),
             stats=add["stats"],
-            modified_ms=_whole(add["modificationTime"]),
+            modified_ms=whole(add["modificationTime"]),
             streams=streams,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -250,7 +227,7 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
 
 def retired_of(remove: Mapping[str, Any]) -> Retired:
     """The file that a `remove` names."""
-    return Retired(checked_path(remove["path"]), _whole(remove.get("deletionTimestamp") or 0), _whole(remove.get("size") or 0))
+    return Retired(checked_path(remove["path"]), whole(remove.get("deletionTimestamp") or 0), whole(remove.get("size") or 0))
 
 
 def checked_path(path: str) -> str:
@@ -298,18 +275,6 @@ def rfc3339(instant_us: int) -> str:
 def rfc3339_above(instant_us: int) -> str:
     """The same, rounded up, so that it bounds the time from above."""
     return rfc3339(min(instant_us + 999, LATEST))
-
-
-def _whole(value: Any, least: int = 0, most: int = 2**63 - 1) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{value!r} is no whole number from {least} to {most}")
-    return value
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise ValueError(f"{value!r} is no text")
-    return value
 
 
 def _microseconds(text: str) -> int:

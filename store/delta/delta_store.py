@@ -37,8 +37,10 @@ from store.query import Query
 from store.reading import check_range
 from store.schema import EVENTS
 from store.selection import Selection
-from store.sql import SqlSession, until
+from store.snapshots.delta_snapshots import DeltaSnapshots
+from store.sql import SqlSession, asks_for_snapshots, until
 from store.storage.objects import Objects
+from store.storage.places import objects_at
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
 
@@ -67,6 +69,7 @@ class DeltaEventStore:
         self._streams = StreamCache()
         self._bell = Bell()
         self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed)
+        self._snapshots = DeltaSnapshots(objects_at(f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._sql: SqlSession | None = None
         self._process = os.getpid()
@@ -153,9 +156,10 @@ class DeltaEventStore:
             segments = self._log.segments()
         if self._sql is None:
             self._sql = SqlSession(self._objects.filesystem())
+        snapshots = self._snapshots.locations() if asks_for_snapshots(query) else []
         if not segments:
-            return self._sql.query_table(EVENTS.empty_table(), query, params, condition)
-        return self._sql.query_files([self._objects.location(segment.path) for segment in segments], query, params, condition)
+            return self._sql.query_table(EVENTS.empty_table(), query, params, condition, snapshots)
+        return self._sql.query_files([self._objects.location(segment.path) for segment in segments], query, params, condition, snapshots)
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 
@@ -188,6 +192,11 @@ class DeltaEventStore:
         return self._upkeep.maintain(dry_run)
 
     @property
+    def snapshots(self) -> DeltaSnapshots:
+        self._check_open()
+        return self._snapshots
+
+    @property
     def aio(self) -> AsyncEventStore:
         return self._aio
 
@@ -200,6 +209,7 @@ class DeltaEventStore:
         self._upkeep.close()
         if self._sql is not None:
             self._sql.close()
+        self._snapshots.close()
         self._objects.close()
 
     def __enter__(self) -> Self:

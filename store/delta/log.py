@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import random
 import threading
 import time
 import uuid
-from enum import Enum
 from typing import Final, Protocol
 
 from store.delta import checkpoint, head_runs
-from store.delta.actions import Commit, Retired, Segment, commit_id_of, creation, decode
+from store.delta.actions import Commit, Retired, Segment, creation, decode
 from store.delta.checkpoint import State
 from store.delta.table import NotOursError, Table
 from store.errors import OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
 from store.storage.objects import Objects
+from store.tables import checkpoint_file, publishing
+from store.tables.publishing import Outcome as Outcome
+from store.tables.publishing import commit_id_of
+from store.tables.publishing import log_path as log_path
 
 SETTLE_S: Final = 10.0
 """How long a commit of unknown outcome is asked after before its callers are told that it is unknown."""
 ASLEEP_S: Final = 10.0
 """Who has not looked at the log for so long may have missed its clean-up. Far below the age at which log files go."""
+_REMEDY: Final = "open the store and append the same again"
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # it goes on while the machine is suspended
-
-
-def log_path(version: int) -> str:
-    return f"_delta_log/{version:020d}.json"
-
-
-class Outcome(Enum):
-    """Whose commit a version turned out to be."""
-
-    OURS = "ours"
-    THEIRS = "theirs"
-    THEIRS_AT_LAST = "theirs, after a put of ours of unknown fate, which might still arrive"
-    SLEPT = "the put succeeded, but the log has been cleaned past it: only the events themselves tell whether it was in time"
 
 
 class Follower(Protocol):
@@ -156,30 +145,14 @@ class Log:
         A put of unknown outcome is repeated with the same bytes until somebody's commit is there: only then is
         the outcome known, and a version higher than this one may be tried. OutcomeUnknownError: storage stayed mute.
         """
-        patience = time.monotonic() + SETTLE_S
-        unknown = taken = False
-        for attempt in itertools.count():
-            try:
-                began_s = _now_s()
-                if self._objects.put_if_absent(log_path(version), body):
-                    return self._succeeded(version, began_s)
-                # It may be ours all the same: storage repeats a put whose reply was lost, and finds its own object.
-                taken = True
-                if (there := self._objects.get(log_path(version))) is not None:
-                    if commit_id_of(there) == commit_id:
-                        return self._succeeded(version, began_s)
-                    return Outcome.THEIRS_AT_LAST if unknown else Outcome.THEIRS
-            except OutcomeUnknownError:
-                unknown = True
-                if time.monotonic() > patience:
-                    raise
-                time.sleep(random.uniform(0.5, 1.0) * min(1.0, 0.02 * 2**attempt))
-            except (StorageError, StoreClosedError) as error:
-                if not (unknown or taken):
-                    raise
-                untold = f"commit {version} may or may not be durable ({error}): open the store and append the same again"
-                raise OutcomeUnknownError(untold) from error
-        raise AssertionError("unreachable")
+        began_s = _now_s()
+        outcome = publishing.publish(self._objects, version, body, commit_id, SETTLE_S, _REMEDY)
+        if outcome is not Outcome.OURS:
+            return outcome
+        try:
+            return self._succeeded(version, began_s)
+        except (StorageError, StoreClosedError) as error:
+            raise OutcomeUnknownError(f"commit {version} may or may not be part of the log ({error}): {_REMEDY}") from error
 
     def withdraw(self, version: int, commit_id: str) -> None:
         """Remove our commit that lies unseen below a checkpoint, so that nobody ever reads it as part of the log."""
@@ -195,15 +168,7 @@ class Log:
             return Outcome.OURS
 
     def _was_cleaned_past(self, version: int) -> bool:
-        """Does the log begin with a checkpoint of this version or a later one?
-
-        Only below a checkpoint is it ever cleaned, oldest first. The hint alone does not tell: a slow checkpointer may set it
-        back, and damage may set it anywhere.
-        """
-        if version > 0 and self._objects.get(log_path(version - 1)) is None:
-            return True
-        hint = checkpoint.hinted(self._objects)
-        return hint is not None and hint >= version and checkpoint.read_version(self._objects, hint) is not None
+        return checkpoint_file.cleaned_past(self._objects, version, lambda newer: checkpoint.read_version(self._objects, newer))
 
     def _start(self, beyond: int | None = None) -> None:
         """`beyond`: what was known is cleaned away, so there must be a checkpoint of a later version than this."""

@@ -8,16 +8,12 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from store.schema import EVENTS
+from store.tables.publishing import FEATURE as FEATURE
+from store.tables.shape import NotOursError as NotOursError
 
-FEATURE: Final = "alluvium"
-"""Our writer feature: unknown to other writers, so they refuse to change the table; readers need nothing new."""
 FORMAT: Final = "1"
 
 _DELTA_TYPES: Final = {"int64": "long", "int32": "integer", "string": "string", "timestamp[us, tz=UTC]": "timestamp"}
-
-
-class NotOursError(Exception):
-    """A commit or checkpoint that this store did not write, or that is torn. The message says what is wrong."""
 
 
 class Table(NamedTuple):

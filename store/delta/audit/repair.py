@@ -11,12 +11,12 @@ from store.delta import vacuum
 from store.delta.audit.contents_check import Progress
 from store.delta.audit.findings import Finding, Verified
 from store.delta.audit.log_check import check_log
-from store.delta.audit.quarantine import claimed, move_aside, new_folder
 from store.delta.audit.verify import verify
 from store.delta.audit.without import Without
 from store.delta.log import Log, Nobody
 from store.errors import TableRefusedError
 from store.storage.objects import Objects
+from store.tables.quarantine import claimed, move_aside, new_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from store.delta.audit.contents_check import Contents, Progress, VanishedError
 from store.delta.audit.findings import REPAIR, Finding, Verified
 from store.delta.audit.log_check import check_log
 from store.delta.audit.log_state import LogState
-from store.delta.audit.quarantine import QUARANTINE
 from store.delta.table import NotOursError
 from store.storage.objects import Entry, Objects
+from store.tables.quarantine import QUARANTINE
 
 ORPHANED_MS: Final = 3_600_000
 """A file that nobody names is given up after this long: no writer takes an hour from its data file to its commit."""

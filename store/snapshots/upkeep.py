@@ -1,0 +1,110 @@
+"""Upkeep of the snapshots: done by whoever saves, off the append path, as files and commits pile up. Several at once are harmless."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from store.delta.upkeep import Maintained
+from store.errors import StoreError
+from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.snapshots import compaction
+from store.snapshots.compaction import Merge
+from store.snapshots.snapshot_table import SnapshotTable
+from store.tables import cleanup, vacuum
+from store.tables.checkpoint_file import hinted
+from store.tables.files import File
+from store.tables.sorted_files import DamagedFileError
+from store.tables.table_log import TableLog
+
+CHECKPOINT_EVERY: Final = 16
+"""Commits between two checkpoints. A commit lists streams, so that opening would otherwise take milliseconds."""
+CLEAN_EVERY_S: Final = 60.0
+RETENTION_S: Final = 3600.0
+"""So long a replaced file stays for readers of an older state."""
+UNNAMED_S: Final = 7 * 86_400.0
+"""So long a file stays that no commit names: those of a table that could not be read any more are among them."""
+
+
+Done = TypeVar("Done", Checkpointed, Cleaned, Vacuumed)
+
+
+class SnapshotUpkeep:
+    """Compaction, checkpoints, clean-up and vacuum, on demand and after saving. `dry_run`: tell what would be done."""
+
+    def __init__(self, table: SnapshotTable, observer: Observer) -> None:
+        self._table, self._objects, self._observer = table, table.objects, observer
+        self._cleaned_s = time.monotonic()
+
+    def saved(self) -> None:
+        """Do what is due. It never fails: the table is whole without it, and the next one who saves tries again."""
+        try:
+            with self._objects.duty() as ours:     # of several writers on a machine one is enough
+                if ours:
+                    self._look()
+        except StoreError as error:
+            self._table.tell(error)
+
+    def compact(self, dry_run: bool = False) -> list[Compacted]:
+        if not dry_run:
+            return self._merge(compaction.mergeable)
+        log = self._table.known()
+        chosen = compaction.mergeable(log.files()) if log is not None else None
+        return [compaction.planned(log.version, chosen)] if log is not None and chosen is not None else []
+
+    def checkpoint(self, dry_run: bool = False) -> Checkpointed:
+        began, log = time.monotonic(), self._log(dry_run)
+        if log is None or log.version < 0:
+            return Checkpointed(-1, 0, 0, 0, 0.0)
+        return self._told(Checkpointed(log.version, 0 if dry_run else log.checkpoint(), 0, 0, time.monotonic() - began), dry_run)
+
+    def clean_log(self, dry_run: bool = False) -> Cleaned:
+        log = self._log(dry_run)
+        return Cleaned(0, 0, 0.0) if log is None else self._told(cleanup.clean(self._objects, log, _now_ms(), dry_run), dry_run)
+
+    def vacuum(self, retention_s: float = RETENTION_S, unnamed_s: float = UNNAMED_S, dry_run: bool = False) -> Vacuumed:
+        log = self._log(dry_run)
+        if log is None:
+            return Vacuumed(0, 0, 0.0)
+        return self._told(vacuum.vacuum(self._objects, log, retention_s, unnamed_s, _now_ms(), dry_run), dry_run)
+
+    def maintain(self, dry_run: bool = False) -> Maintained:
+        return Maintained(self.compact(dry_run), self.checkpoint(dry_run), self.clean_log(dry_run), self.vacuum(dry_run=dry_run))
+
+    def _look(self) -> None:
+        self._merge(compaction.due)
+        log = self._table.writable()
+        if log.version - log.checkpointed >= CHECKPOINT_EVERY:
+            log.checkpointed = max(log.checkpointed, hinted(self._objects) or -1)      # another's will do
+            if log.version - log.checkpointed >= CHECKPOINT_EVERY:
+                self.checkpoint()
+        if time.monotonic() - self._cleaned_s > CLEAN_EVERY_S:
+            self._cleaned_s = time.monotonic()
+            self.clean_log()
+            self._observer.record(vacuum.expire(self._objects, log, RETENTION_S, _now_ms()))
+
+    def _merge(self, choose: Callable[[Sequence[File]], Merge | None]) -> list[Compacted]:
+        merged: list[Compacted] = []
+        while (chosen := choose((log := self._table.writable()).files())) is not None:
+            try:
+                done = compaction.merge(self._objects, log, self._table.files, chosen)
+            except DamagedFileError as error:      # or it was merged and vacuumed by others: choose anew
+                self._table.met(error)
+                continue
+            if done is not None:
+                self._observer.record(done)
+                merged.append(done)
+        return merged
+
+    def _log(self, dry_run: bool) -> TableLog | None:
+        return self._table.known() if dry_run else self._table.writable()
+
+    def _told(self, done: Done, dry_run: bool) -> Done:
+        if not dry_run:
+            self._observer.record(done)
+        return done
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,104 @@
+"""What kind of table it is: its columns, how its files are cut, what other writers must know. Everything that a table's commit 0 says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+import pyarrow as pa
+
+from store.tables.publishing import FEATURE
+from store.tables.shape import NotOursError, text, whole
+
+_PRIMITIVES: Final = {
+    pa.bool_(): "boolean", pa.int32(): "integer", pa.int64(): "long", pa.float64(): "double", pa.string(): "string", pa.date32(): "date",
+    pa.timestamp("us", tz="UTC"): "timestamp",
+}  # fmt: skip
+
+
+class Identity(NamedTuple):
+    """What tells one table from another of the same kind."""
+
+    table_id: str
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Two tables of one layout differ by their `Identity` and their rows alone.
+
+    `schema`: the columns in the files. `partition`: the column that is in their paths instead, a string; None for none.
+    `bounded`: the columns, whole numbers or strings, whose least and greatest value a commit says of each file.
+    `features`: the writer features; with `alluvium` among them nobody but us can write, and a commit of others is refused.
+    `parquet`: how files are encoded, in pyarrow's words.
+    """
+
+    name: str
+    description: str
+    schema: pa.Schema
+    partition: str | None
+    bounded: tuple[str, ...]
+    features: tuple[str, ...] = ()
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    parquet: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ours_alone(self) -> bool:
+        return FEATURE in self.features
+
+    def protocol(self) -> dict[str, Any]:
+        if not self.features:
+            return {"minReaderVersion": 1, "minWriterVersion": 2}
+        return {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": list(self.features)}
+
+    def metadata(self, identity: Identity) -> dict[str, Any]:
+        return {
+            "id": identity.table_id,
+            "name": self.name,
+            "description": self.description,
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": orjson.dumps(self._delta_schema()).decode(),
+            "partitionColumns": [] if self.partition is None else [self.partition],
+            "configuration": dict(self.configuration),
+            "createdTime": identity.created_ms,
+        }
+
+    def check_protocol(self, protocol: Mapping[str, Any]) -> None:
+        """NotOursError: the table is of another kind, or needs what we do not write."""
+        features = set(protocol.get("writerFeatures") or ()) | set(protocol.get("readerFeatures") or ())
+        if features != set(self.features) or protocol["minReaderVersion"] != 1 or protocol["minWriterVersion"] != self.protocol()["minWriterVersion"]:
+            versions = f"reader {protocol['minReaderVersion']}, writer {protocol['minWriterVersion']}"
+            raise NotOursError(f"its protocol is {versions} with features {sorted(features)}: {self.name} has {self.protocol()}")
+
+    def identity_of(self, metadata: Mapping[str, Any]) -> Identity:
+        """The table that this metadata is of; NotOursError unless it is of this layout."""
+        configuration = dict(metadata.get("configuration") or {})
+        for name, value in self.configuration.items():
+            if name.startswith(f"{FEATURE}.") and configuration.get(name) != value:
+                raise NotOursError(f"its {name} is {configuration.get(name)!r}, this store writes {value!r}")
+        partitions = [] if self.partition is None else [self.partition]
+        if orjson.loads(metadata["schemaString"]) != self._delta_schema() or list(metadata["partitionColumns"]) != partitions:
+            raise NotOursError(f"its columns are not those of {self.name}")
+        return Identity(text(metadata["id"]), whole(metadata.get("createdTime")))
+
+    def _delta_schema(self) -> dict[str, Any]:
+        columns = [_column(f.name, _delta_type(f.type), f.nullable) for f in self.schema]
+        return {"type": "struct", "fields": columns if self.partition is None else [*columns, _column(self.partition, "string", nullable=False)]}
+
+
+def _column(name: str, kind: Any, nullable: bool) -> dict[str, Any]:
+    return {"name": name, "type": kind, "nullable": nullable, "metadata": {}}
+
+
+def _delta_type(kind: pa.DataType) -> Any:
+    if pa.types.is_list(kind):
+        return {"type": "array", "elementType": _delta_type(kind.value_type), "containsNull": kind.value_field.nullable}
+    if pa.types.is_struct(kind):
+        return {"type": "struct", "fields": [_column(f.name, _delta_type(f.type), f.nullable) for f in kind]}
+    if pa.types.is_decimal128(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    if kind not in _PRIMITIVES:
+        raise ValueError(f"a Delta column cannot be of type {kind}: use one of {', '.join(map(str, _PRIMITIVES))}, a decimal, a list or a struct")
+    return _PRIMITIVES[kind]
