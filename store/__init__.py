@@ -9,21 +9,33 @@ from store.append import Append, Appended, TableAppended
 from store.backups import backup, restore
 from store.contract import Contract
 from store.correlation import caused_by, correlated
+from store.deciding.aggregate import Aggregate, Loaded
+from store.deciding.boundary import Boundary, Matched
+from store.deciding.decision import Transacted
+from store.deciding.interval import Interval, recommend_interval
+from store.deciding.reconstruction import load_all, load_many
+from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, verify_snapshots
+from store.deciding.scenario import given, given_query
+from store.deciding.snapshot_policy import SnapshotPolicy
+from store.deciding.verbs import load, load_as_of, load_at, load_query, transact, transact_many, transact_query
 from store.delta.copying.backup import Copied
 from store.errors import (
     ClockSkewError,
     ConditionFailedError,
     Conflict,
+    ContentionError,
     DuplicateEventError,
     EventTypesError,
     IncompatibleTypesError,
     InvalidEventError,
+    NestedDecisionError,
     OutcomeUnknownError,
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
     StoreError,
     TableRefusedError,
+    UnknownEventTypeError,
     UnreadableEventError,
     WrongExpectedVersionError,
 )
@@ -36,6 +48,7 @@ from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
 from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
+from store.json_lines import JsonLines
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
 from store.open import open_store, storage_options
@@ -48,15 +61,19 @@ __all__ = [
     "NO_STREAM",
     "SNAPSHOTS",
     "STREAM_EXISTS",
+    "Aggregate",
     "Append",
     "Appended",
     "AsOf",
+    "Boundary",
     "Catalogue",
     "ClockSkewError",
     "ConditionFailedError",
     "Conflict",
+    "ContentionError",
     "Contract",
     "Copied",
+    "Disagreement",
     "DuplicateEventError",
     "Event",
     "EventStore",
@@ -66,9 +83,14 @@ __all__ = [
     "ExpectedVersion",
     "Incompatibility",
     "IncompatibleTypesError",
+    "Interval",
     "InvalidEventError",
+    "JsonLines",
+    "Loaded",
     "LoggingObserver",
+    "Matched",
     "MemoryEventStore",
+    "NestedDecisionError",
     "Observer",
     "OutcomeUnknownError",
     "Query",
@@ -76,6 +98,7 @@ __all__ = [
     "RecordedEvent",
     "Rename",
     "Snapshot",
+    "SnapshotPolicy",
     "Snapshots",
     "Split",
     "StorageError",
@@ -85,6 +108,8 @@ __all__ = [
     "Subscription",
     "TableAppended",
     "TableRefusedError",
+    "Transacted",
+    "UnknownEventTypeError",
     "UnreadableEventError",
     "Upcast",
     "WrongExpectedVersionError",
@@ -92,8 +117,23 @@ __all__ = [
     "caused_by",
     "check_compatible",
     "correlated",
+    "given",
+    "given_query",
     "incompatibilities",
+    "load",
+    "load_all",
+    "load_as_of",
+    "load_at",
+    "load_many",
+    "load_query",
     "open_store",
+    "rebuild_snapshots",
+    "recommend_interval",
     "restore",
+    "snapshot",
     "storage_options",
+    "transact",
+    "transact_many",
+    "transact_query",
+    "verify_snapshots",
 ]

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 
 from store.append import Append, Appended, TableAppended
 from store.contract import Contract
+from store.deciding.aggregate import Aggregate, Loaded
+from store.deciding.boundary import Boundary
+from store.deciding.decider import PATIENCE_S
+from store.deciding.decision import Transacted
+from store.deciding.verbs import load, transact, transact_many, transact_query
 from store.draft import Draft, draft, drafts
 from store.event import Event
 from store.event_store import EventStore
@@ -20,6 +27,12 @@ from store.expected import ANY, ExpectedVersion
 from store.query import Query
 
 Answer = list[Appended] | BaseException
+
+DECIDING: Final = 32
+"""So many tasks load or decide at once, each on a thread; the others wait for one."""
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Submits(EventStore, Protocol):
@@ -35,6 +48,7 @@ class AsyncEventStore:
     def __init__(self, store: Submits, contract: Contract | None = None) -> None:
         self._store, self._contract = store, contract
         self._answers: deque[tuple[asyncio.Future[list[Appended]], Answer]] = deque()
+        self._threads: ThreadPoolExecutor | None = None
         self._woken: asyncio.AbstractEventLoop | None = None
 
     async def append(
@@ -44,6 +58,25 @@ class AsyncEventStore:
 
     async def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
         return await self._submitted(drafts(appends, self._contract), fail_if, after)
+
+    async def load(self, aggregate: Aggregate[S], id: str, *, stale_s: float = 0.0) -> Loaded[S]:
+        return await self._on_a_thread(lambda: load(self._store, aggregate, id, stale_s=stale_s))
+
+    async def transact(
+        self, aggregate: Aggregate[S], id: str, decide: Callable[[S], Any], *, patience_s: float = PATIENCE_S
+    ) -> Transacted[S]:
+        """`decide` is called on another thread. A cancelled decision may still become a fact."""
+        return await self._on_a_thread(lambda: transact(self._store, aggregate, id, decide, patience_s=patience_s))
+
+    async def transact_many(
+        self, targets: Sequence[tuple[Aggregate[Any], str]], decide: Callable[..., Any], *, patience_s: float = PATIENCE_S
+    ) -> Transacted[tuple[Any, ...]]:
+        return await self._on_a_thread(lambda: transact_many(self._store, targets, decide, patience_s=patience_s))
+
+    async def transact_query(
+        self, boundary: Boundary[S], query: Query, decide: Callable[[S], Mapping[str, Any] | None], *, patience_s: float = PATIENCE_S
+    ) -> Transacted[S]:
+        return await self._on_a_thread(lambda: transact_query(self._store, boundary, query, decide, patience_s=patience_s))
 
     async def append_table(self, events: pa.Table) -> TableAppended:
         return await asyncio.to_thread(self._store.append_table, events)
@@ -69,6 +102,17 @@ class AsyncEventStore:
 
     async def stream_version(self, stream_id: str) -> int:
         return await asyncio.to_thread(self._store.stream_version, stream_id)
+
+    def close(self) -> None:
+        """Let the threads go; the store calls it."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+
+    async def _on_a_thread(self, work: Callable[[], T]) -> T:
+        """In the caller's context, so that correlation ids go along."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(DECIDING, "alluvium-deciding")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
 
     async def _submitted(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
         loop = asyncio.get_running_loop()

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.contract import Contract
+from store.correlation import cause
+from store.draft import check_text
 from store.errors import InvalidEventError
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
 from store.schema import EVENTS, GIVEN, INSTANT
@@ -42,6 +44,9 @@ def bulk(events: pa.Table, contract: Contract | None = None) -> Bulk:
         _check_json("metadata", columns["metadata"].drop_null())
     _check_sizes(columns)
     _check_ids(columns)
+    for name, surrounding in cause()._asdict().items():
+        if surrounding is not None and name not in columns:
+            check_text(name, surrounding, MAX_NAME_BYTES)
     rows = len(events)
     complete = {name: columns[name] if name in columns else _default(name, rows) for name in GIVEN}
     table = pa.table(complete)
@@ -179,5 +184,7 @@ def _default(name: str, rows: int) -> pa.Array | pa.ChunkedArray:
             return pa.ListArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows + 1), none, EVENTS.field("tags").type)
         case "occurred_at":
             return pa.nulls(rows, INSTANT)
+        case "correlation_id" | "causation_id":
+            return pa.repeat(pa.scalar(getattr(cause(), name), pa.string()), rows)
         case _:
             return pa.nulls(rows, pa.string())

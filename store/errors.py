@@ -10,17 +10,25 @@ from store.correlation import cause
 
 
 class StoreError(Exception):
-    """Root of every error of the store. `correlation_id` is that of the operation, when it or its events carried one."""
+    """Root of every error of the store. `remedy`: what to do. `correlation_id`: of the operation, when it or its events carried one.
+
+    `stream_id`: the stream that it is about, the first of several. `expected`, `actual`: the versions that did not fit.
+    """
+
+    remedy: str = "read the message, mend the cause, and try again"
+    stream_id: str | None = None
+    expected: object = None
+    actual: int | None = None
 
     def __init__(self, *told: object) -> None:
         super().__init__(*told)
         self.correlation_id = cause().correlation_id
 
-    def told(self, correlation_id: str | None) -> Self:
+    def told(self, correlation_id: str | None, stream_id: str | None = None) -> Self:
         """The same error for one of several operations that it ends."""
         twin = type(self).__new__(type(self))
         twin.args, twin.__cause__ = self.args, self.__cause__
-        twin.__dict__.update(self.__dict__, correlation_id=correlation_id)
+        twin.__dict__.update(self.__dict__, correlation_id=correlation_id, stream_id=self.stream_id or stream_id)
         return twin
 
     def __str__(self) -> str:
@@ -50,6 +58,8 @@ class WrongExpectedVersionError(StoreError):
     `stream_id, expected, actual` are those of the first failed check; `conflicts` has all of them.
     """
 
+    remedy = "load again and decide again"
+
     def __init__(self, conflicts: Sequence[Conflict]) -> None:
         self.conflicts = tuple(conflicts)
         self.stream_id, self.expected, self.actual = self.conflicts[0]
@@ -62,6 +72,8 @@ class ConditionFailedError(StoreError):
 
     `position, stream_id, event_type`: of the first such event that was found; `query`: what was asked.
     """
+
+    remedy = "read on from after and decide again"
 
     def __init__(self, query: object, after: int, position: int, stream_id: str, event_type: str) -> None:
         self.query, self.after, self.position, self.stream_id, self.event_type = query, after, position, stream_id, event_type
@@ -77,6 +89,8 @@ class ContentionError(StoreError):
     `conflict`: the last one. `stream_id, expected, actual`: its own, where it was a stream's version.
     """
 
+    remedy = "try again later, or raise patience_s"
+
     def __init__(self, ground: str, conflict: StoreError, attempts: int, seconds: float) -> None:
         self.ground, self.conflict, self.attempts, self.seconds = ground, conflict, attempts, seconds
         self.stream_id, self.expected, self.actual = (getattr(conflict, name, None) for name in ("stream_id", "expected", "actual"))
@@ -89,6 +103,8 @@ class ContentionError(StoreError):
 class NestedDecisionError(StoreError):
     """A `decide` called `transact` on the ground that it decides on, and would wait for itself. Return the events instead."""
 
+    remedy = "return the events from decide, do not transact in it"
+
     def __init__(self) -> None:
         super().__init__("a decision is being made on this ground by this very thread: return its events from decide, do not transact in it")
 
@@ -98,6 +114,8 @@ class UnknownEventTypeError(StoreError):
 
     Deploy code that knows it, or give the aggregate `unknown=` to say what such events do to the state.
     """
+
+    remedy = "register the type, deploy the code that knows it, or say with unknown= what such events do to the state"
 
     def __init__(self, type: str, schema_version: int) -> None:
         self.type, self.schema_version = type, schema_version
@@ -110,6 +128,8 @@ class UnknownEventTypeError(StoreError):
 class DuplicateEventError(StoreError):
     """Some of these events are in the log already and some are not; nothing was written. Give new events new ids."""
 
+    remedy = "repeat an append unchanged, or give new events new ids"
+
     def __init__(self, stream_id: str, event_id: str) -> None:
         self.stream_id, self.event_id = stream_id, event_id
         super().__init__(
@@ -121,9 +141,13 @@ class DuplicateEventError(StoreError):
 class OutcomeUnknownError(StoreError):
     """The storage did not say whether the commit landed. Append the same events (same ids) again: that is safe."""
 
+    remedy = "append the same events (same ids) again"
+
 
 class ClockSkewError(StoreError):
     """The log's newest time is far ahead of this machine's clock; nothing was written. Set the clocks right."""
+
+    remedy = "set the clocks right"
 
 
 class TableRefusedError(StoreError):
@@ -178,9 +202,13 @@ class UnreadableEventError(StoreError):
 class StoreClosedError(StoreError):
     """This handle can serve no more (closed, forked, or after a failed fsync). Open the store again."""
 
+    remedy = "open the store again"
+
 
 class StorageError(StoreError):
     """Disk or object store failed and nothing was committed. Mend the storage, then try again."""
+
+    remedy = "mend the storage, then try again"
 
 
 class StorageUnavailableError(StorageError):
@@ -188,6 +216,8 @@ class StorageUnavailableError(StorageError):
 
     `failures` calls in a row failed since `since`, the last one because of `reason`.
     """
+
+    remedy = "try again after retry_after_s seconds"
 
     def __init__(self, place: str, failures: int, since: datetime, reason: str, retry_after_s: float) -> None:
         self.place, self.failures, self.since, self.reason, self.retry_after_s = place, failures, since, reason, retry_after_s

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from store.aio import AsyncEventStore
+    from store.deciding.deciding import Deciding
 
 AsOf = int | datetime
 """A position, or an aware datetime, which means the last position recorded by then."""
@@ -109,6 +110,10 @@ class EventStore(Protocol):
     @property
     def aio(self) -> AsyncEventStore:
         """The same verbs for asyncio."""
+
+    @property
+    def deciding(self) -> Deciding:
+        """What `load` and `transact` keep for this store."""
 
     def close(self) -> None:
         """Answer what waits, then free everything. Closing twice is harmless."""

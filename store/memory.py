@@ -17,11 +17,13 @@ from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
 from store.condition import Condition, Match, check_condition
 from store.contract import Contract
+from store.deciding.deciding import Deciding
 from store.draft import Draft, Row, draft, drafts, instant
 from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.observer import LoggingObserver
 from store.query import Query
 from store.reading import check_range
 from store.schema import EVENTS, GIVEN, events_table
@@ -46,6 +48,7 @@ class MemoryEventStore:
         self._sql: SqlSession | None = None
         self._snapshots = MemorySnapshots()
         self._aio = AsyncEventStore(self, contract)
+        self._deciding = Deciding(self, LoggingObserver(), clock, contract)
         self._closed = False
 
     # The contract ---------------------------------------------------------------------------------------------
@@ -137,7 +140,13 @@ class MemoryEventStore:
     def aio(self) -> AsyncEventStore:
         return self._aio
 
+    @property
+    def deciding(self) -> Deciding:
+        return self._deciding
+
     def close(self) -> None:
+        self._aio.close()
+        self._deciding.close()
         self._closed = True
         if self._sql is not None:
             self._sql.close()

@@ -93,7 +93,65 @@ class Circuit:
     reason: str
 
 
-Measurement = Committed | Refused | Compacted | Checkpointed | Cleaned | Vacuumed | Failed | Circuit
+@dataclass(frozen=True, slots=True)
+class Reconstructed:
+    """One state loaded, other than from memory as it was. `events`: folded for it, on a snapshot or, if `remembered`, on a state in memory."""
+
+    aggregate: str
+    stream_id: str
+    version: int
+    events: int
+    remembered: bool
+    seconds: float
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Decisions that became one commit, or that decided on nothing. `attempts`: how often they were made. `ground`: on what."""
+
+    ground: str
+    decisions: int
+    events: int
+    attempts: int
+    seconds: float
+    correlation_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """Decisions that must be made again, as another was first: `reason` tells what was expected and what is there."""
+
+    ground: str
+    reason: str
+    attempt: int
+    correlation_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshotted:
+    """States saved together."""
+
+    snapshots: int
+    data_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotIgnored:
+    """A snapshot that was of no use: the state was folded without it."""
+
+    aggregate: str
+    stream_id: str
+    version: int
+    schema_version: int
+    reason: str
+
+
+Measurement = (
+    Committed | Refused | Compacted | Checkpointed | Cleaned | Vacuumed | Failed | Circuit
+    | Reconstructed | Decided | Retried | Snapshotted | SnapshotIgnored
+)
 
 
 class Observer(Protocol):
@@ -103,13 +161,17 @@ class Observer(Protocol):
 
 
 class LoggingObserver:
-    """Writes each measurement to the logger `alluvium`: failures and what storage does about them as warnings, the rest at debug level."""
+    """Writes each measurement to the logger `alluvium`: what failed and what storage does about it as warnings, the rest at debug level.
+
+    A record's `facts` holds the fields as a dict, for a formatter such as `JsonLines`.
+    """
 
     def __init__(self) -> None:
         self._logger = logging.getLogger("alluvium")
 
     def record(self, measurement: Measurement) -> None:
-        level = logging.WARNING if isinstance(measurement, Failed | Circuit) else logging.DEBUG
+        level = logging.WARNING if isinstance(measurement, Failed | Circuit | SnapshotIgnored) else logging.DEBUG
         if self._logger.isEnabledFor(level):
-            facts = " ".join(f"{name}={value}" for name, value in asdict(measurement).items())
-            self._logger.log(level, "%s %s", type(measurement).__name__.lower(), facts)
+            facts = asdict(measurement)
+            told = " ".join(f"{name}={value}" for name, value in facts.items())
+            self._logger.log(level, "%s %s", type(measurement).__name__.lower(), told, extra={"facts": facts})

@@ -59,6 +59,16 @@ class Request:
             return None
         return next((part.correlation_id for part in self.parts if part.correlation_id is not None), None)
 
+    @property
+    def stream_id(self) -> str | None:
+        return None if isinstance(self.parts, Bulk) or not self.parts else self.parts[0].stream_id
+
+    def correlation_ids(self) -> set[str]:
+        """Of all its events."""
+        if isinstance(self.parts, Bulk):
+            return set()
+        return {correlation_id for part in self.parts for row in part.rows if (correlation_id := row[5]) is not None}
+
 
 @dataclass(slots=True)
 class Plan:
@@ -133,7 +143,7 @@ class Committer:
                 answers = self._commit(group)
             except BaseException as error:         # whatever happened, nobody waits for ever
                 failure = self._failure(error)
-                answers = [failure.told(request.correlation_id) for request in group]
+                answers = [failure.told(request.correlation_id, request.stream_id) for request in group]
             self._answer(group, answers)
 
     def _next(self) -> Request | None:
@@ -301,7 +311,7 @@ class Committer:
         self._observer.record(
             Committed(
                 plan.target, len(group), len(plan.events), plan.written_bytes, attempts, time.monotonic() - group[0].arrived_s,
-                tuple({i for request in group if (i := request.correlation_id) is not None}),
+                tuple(set[str]().union(*(request.correlation_ids() for request in group))),
             )
         )
         self._behind = self._committed(len(plan.events))
@@ -310,8 +320,7 @@ class Committer:
         self._answered = len(group)
         for request, answer in zip(group, answers, strict=True):
             if isinstance(answer, StoreError) and not isinstance(request.parts, Bulk):
-                stream_id = request.parts[0].stream_id if request.parts else ""
-                self._observer.record(Refused(type(answer).__name__, stream_id, request.correlation_id))
+                self._observer.record(Refused(type(answer).__name__, request.stream_id or "", request.correlation_id))
             request.answered(answer)
 
     def _failure(self, error: BaseException) -> StoreError:

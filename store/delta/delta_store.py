@@ -19,6 +19,7 @@ from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
 from store.condition import Condition, Match, check_condition
 from store.contract import Contract
+from store.deciding.deciding import Deciding
 from store.delta import committer, reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
@@ -71,6 +72,7 @@ class DeltaEventStore:
         self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed)
         self._snapshots = DeltaSnapshots(objects_at(f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
+        self._deciding = Deciding(self, observer, clock, contract)
         self._sql: SqlSession | None = None
         self._process = os.getpid()
         self._closed = False
@@ -200,9 +202,15 @@ class DeltaEventStore:
     def aio(self) -> AsyncEventStore:
         return self._aio
 
+    @property
+    def deciding(self) -> Deciding:
+        return self._deciding
+
     def close(self) -> None:
         if self._closed or os.getpid() != self._process:
             return
+        self._aio.close()
+        self._deciding.close()
         self._committer.close()
         self._closed = True
         self._bell.ring()

@@ -96,6 +96,10 @@ class EventTypes:
             decoded += self._decoder.decode(batch)
         return decoded
 
+    def decode_text(self, type: str, schema_version: int, data: str) -> list[Any]:
+        """The same of one event, given by its JSON text."""
+        return self._decoder.decode_text(type, schema_version, data)
+
     def upcast(self, events: pa.Table | pa.RecordBatch) -> pa.Table:
         """The same columns with every row of a known type in its newest shape: type, schema_version and data replaced.
 

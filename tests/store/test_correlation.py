@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from store import Event, EventStore, InvalidEventError, RecordedEvent, WrongExpectedVersionError, caused_by, correlated
-from tests.store.facts import fact
+from tests.store.facts import fact, table
 
 
 def recorded(store: EventStore, stream_id: str = "a") -> list[RecordedEvent]:
@@ -22,6 +22,13 @@ def test_an_events_own_ids_win(store: EventStore) -> None:
     with correlated("order-7", "cause-1"):
         store.append("a", [fact(correlation_id="mine", causation_id="because")])
     assert [(event.correlation_id, event.causation_id) for event in recorded(store)] == [("mine", "because")]
+
+
+def test_tables_take_them_where_they_bring_none(store: EventStore) -> None:
+    with correlated("order-7", "cause-1"):
+        store.append_table(table(1, stream_id=["a"]))
+        store.append_table(table(1, stream_id=["a"], correlation_id=["mine"]))
+    assert [(event.correlation_id, event.causation_id) for event in recorded(store)] == [("order-7", "cause-1"), ("mine", "cause-1")]
 
 
 def test_outside_there_are_none(store: EventStore) -> None:
@@ -74,3 +81,5 @@ def test_errors_carry_the_surrounding_id(store: EventStore) -> None:
 def test_a_bad_surrounding_id_is_refused_like_an_events_own(store: EventStore) -> None:
     with correlated("a\nb"), pytest.raises(InvalidEventError, match="correlation_id"):
         store.append("a", [fact()])
+    with correlated("a\nb"), pytest.raises(InvalidEventError, match="correlation_id"):
+        store.append_table(table(1))

@@ -212,3 +212,12 @@ def test_renamed_fields_and_tags_are_read_back() -> None:
     tagged = EventTypes(EventType("Tagged", Tagged))
     assert tagged.event(Tagged(1)).data == b'{"kind":"t","firstValue":1}'
     assert tagged.decode(log(tagged.event(Tagged(1)))) == [Tagged(1)]
+
+
+def test_one_event_alone_is_decoded_as_in_a_table() -> None:
+    old, group, raw = Event("Departed", OLD), Event("Group", {"flight": "UA1", "seats": [1, 2]}), Event("Unheard", {"a": 1})
+    for event in (old, group, raw, TYPES.event(Departed("UA1", NOON, 5))):
+        [row] = log(event).to_pylist()
+        assert TYPES.decode_text(row["type"], row["schema_version"], row["data"]) == TYPES.decode(log(event))
+    with pytest.raises(UnreadableEventError, match="does not fit its class"):
+        TYPES.decode_text("Departed", 3, "{}")

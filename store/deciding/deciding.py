@@ -1,0 +1,53 @@
+"""What a store keeps for deciding: known states, decisions that wait, states to be saved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from store.aio import Answer, Submits
+from store.append import Appended
+from store.contract import Contract
+from store.deciding.decider import Decider
+from store.deciding.loader import Loader
+from store.deciding.snapshotter import Snapshotter
+from store.deciding.states import CACHED_BYTES, CacheUse, States
+from store.draft import Draft
+from store.observer import Observer
+from store.query import Query
+from store.times import Clock
+
+
+class Deciding:
+    """One for each store: `loader` and `decider` do what `load` and `transact` say, `snapshotter` saves states in the background."""
+
+    def __init__(self, store: Submits, observer: Observer, clock: Clock, contract: Contract | None, cached_bytes: int = CACHED_BYTES) -> None:
+        self._store = store
+        self._states: Final = States(cached_bytes)
+        self.snapshotter: Final = Snapshotter(lambda: store.snapshots, observer, clock)
+        self.loader: Final = Loader(store, self._states, self.snapshotter, observer)
+        self.decider: Final = Decider(self._append, observer, contract)
+
+    def cache_use(self) -> CacheUse:
+        """How many loads found their state remembered, and what the remembered ones take."""
+        return self._states.use()
+
+    def close(self) -> None:
+        """Save the states that wait."""
+        self.snapshotter.close()
+
+    def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> Sequence[Appended]:
+        answers: list[Answer] = []
+        told = threading.Lock()                    # a bare lock as the cheapest one-shot signal between two threads
+        told.acquire()
+
+        def answered(answer: Answer) -> None:
+            answers.append(answer)
+            told.release()
+
+        self._store.submit(parts, answered, fail_if, after)
+        told.acquire()
+        if isinstance(answers[0], BaseException):
+            raise answers[0]
+        return answers[0]

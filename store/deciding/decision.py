@@ -1,0 +1,52 @@
+"""A decision in its two lives: `Decision` is one that waits, `Transacted` one that is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from store.append import Appended
+from store.draft import Draft
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Transacted(Generic[S]):
+    """A decision that is durable. `state`: after its events. `appended`: where they are, by stream; empty if it decided on none.
+
+    `versions`: of each stream that it was made on or wrote to, after it. `attempts`: how often it was decided; 1 without a conflict.
+    `correlation_id`: that of its events.
+    """
+
+    state: S
+    appended: Mapping[str, Appended]
+    versions: Mapping[str, int]
+    attempts: int
+    correlation_id: str
+
+    @property
+    def version(self) -> int:
+        """Of the stream, where there is just one."""
+        [version] = self.versions.values()
+        return version
+
+
+@dataclass(slots=True, eq=False)
+class Decision(Generic[S]):
+    """One call of `transact`: it stands in line until it has its outcome."""
+
+    decide: Callable[[S], Any]
+    context: Context
+    """The caller's: whichever thread serves the line decides in it, so that correlation ids and the like are the caller's."""
+    correlation_id: str
+    outcome: Transacted[S] | BaseException | None = None
+    drafts: Sequence[Draft] = ()
+    refusal: Exception | None = None
+    state: S | None = None
+
+    @property
+    def served(self) -> bool:
+        return self.outcome is not None

@@ -1,0 +1,71 @@
+"""From events to a state: the one loop that every load and every decision runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+from store.draft import Row
+from store.errors import UnknownEventTypeError
+from store.event_types.event_types import EventTypes
+from store.event_types.raw_event import RawEvent
+
+S = TypeVar("S")
+
+Evolve = Callable[[S, Any], S]
+"""(state, event) -> the state after it. Pure: it changes neither, since states are remembered and shared."""
+
+
+class Folding(Protocol[S]):
+    """How events become a state: see `Aggregate`, which says what these are."""
+
+    @property
+    def initial(self) -> S: ...
+
+    @property
+    def evolve(self) -> Evolve[S]: ...
+
+    @property
+    def types(self) -> EventTypes: ...
+
+    @property
+    def unknown(self) -> Evolve[S] | None: ...
+
+
+def fold(folding: Folding[S], state: S, events: pa.Table, told: str) -> S:
+    """The state after these events, in their order. `told`: what they are, for an error."""
+    return fold_decoded(folding, state, decode(folding, events), told)
+
+
+def fold_decoded(folding: Folding[S], state: S, events: Sequence[Any], told: str) -> S:
+    """The same for events decoded already."""
+    try:
+        if not folding.types or RawEvent not in set(map(type, events)):
+            return reduce(folding.evolve, events, state)
+        for event in events:
+            state = _evolve_known(folding, state, event)
+        return state
+    except Exception as error:
+        error.add_note(f"while folding {told}")
+        raise
+
+
+def decode(folding: Folding[S], events: pa.Table | pa.RecordBatch) -> list[Any]:
+    """The objects that `evolve` is given: of the newest shapes, a split event as several."""
+    return folding.types.decode(events)
+
+
+def decode_rows(folding: Folding[S], rows: Sequence[Row]) -> list[Any]:
+    """The same of events that are not in the log yet."""
+    return [event for row in rows for event in folding.types.decode_text(row[2], row[3], row[8])]
+
+
+def _evolve_known(folding: Folding[S], state: S, event: Any) -> S:
+    if event.__class__ is not RawEvent:
+        return folding.evolve(state, event)
+    if folding.unknown is None:
+        raise UnknownEventTypeError(event.type, event.schema_version)
+    return folding.unknown(state, event)

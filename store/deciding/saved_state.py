@@ -1,0 +1,54 @@
+"""A state as a snapshot holds it: JSON text of some shape, lifted to the present one when it is read."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import orjson
+
+from store.deciding.aggregate import Aggregate
+from store.deciding.states import Known
+from store.snapshots.snapshot import Snapshot
+
+S = TypeVar("S")
+
+
+class UnusableSnapshotError(Exception):
+    """A snapshot that must be left alone. `replaceable`: a new one should take its place; not so one that newer code has written."""
+
+    def __init__(self, problem: str, replaceable: bool) -> None:
+        self.replaceable = replaceable
+        super().__init__(problem)
+
+
+def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at: int) -> Snapshot:
+    """UnusableSnapshotError: JSON makes something else of the state, so that a load from it would not be the full fold."""
+    assert aggregate.snapshots is not None
+    text = aggregate.shape.encode(known.state).decode()
+    if (read := aggregate.shape.decode(text)) != known.state:
+        raise UnusableSnapshotError(f"the state {known.state!r} is read back as {read!r}", replaceable=False)
+    return Snapshot(aggregate.name, stream_id, known.version, known.position, aggregate.schema_version, aggregate.snapshots.keep, taken_at, text)
+
+
+def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
+    """UnusableSnapshotError: no chain of steps leads to the present shape, or the text does not fit it."""
+    if snapshot.schema_version > aggregate.schema_version:
+        raise UnusableSnapshotError(f"it has schema_version {snapshot.schema_version}, this code knows {aggregate.schema_version}", replaceable=False)
+    try:
+        return aggregate.shape.decode(_lifted(aggregate, snapshot))
+    except UnusableSnapshotError:
+        raise
+    except Exception as error:                     # whatever a step or a class makes of an old state: the events are there
+        raise UnusableSnapshotError(f"its state cannot be read ({error!r})", replaceable=True) from error
+
+
+def _lifted(aggregate: Aggregate[S], snapshot: Snapshot) -> str:
+    if snapshot.schema_version == aggregate.schema_version:
+        return snapshot.state
+    state: Any = orjson.loads(snapshot.state)
+    for version in range(snapshot.schema_version, aggregate.schema_version):
+        if (step := aggregate.upcasters.get(version)) is None:
+            raise UnusableSnapshotError(f"no step lifts schema_version {version} to {version + 1}", replaceable=True)
+        state = step(state)
+    lifted: str = orjson.dumps(state).decode()
+    return lifted

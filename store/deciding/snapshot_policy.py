@@ -1,0 +1,45 @@
+"""When a state is worth saving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from store.deciding.states import Known
+from store.errors import InvalidEventError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPolicy:
+    """Save a state when any of these holds; looked at after each load and each decision, off the append path.
+
+    `every_events`: so many events since the last snapshot. `slow_load_ms`: the load took longer. `every_bytes`: so many bytes of data
+    since the last one. `when`: a predicate on the state. `keep`: how many of a stream's newest snapshots compaction keeps; older
+    ones serve `load_at` and `load_as_of`. None of the four: only on demand, by `snapshot(store, aggregate, id)`.
+    """
+
+    every_events: int | None = None
+    slow_load_ms: float | None = None
+    every_bytes: int | None = None
+    when: Callable[[Any], bool] | None = None
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        for field in ("every_events", "slow_load_ms", "every_bytes", "keep"):
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                raise InvalidEventError(field, value, "is not above zero", "give a number above zero, or leave it out")
+
+    def asks(self, known: Known, load_s: float) -> bool:
+        """Is it time to save this state? `load_s`: what loading it took."""
+        events = known.version - known.saved_at
+        if not events:
+            return False
+        return (
+            known.saved_at < 0
+            or (self.every_events is not None and events >= self.every_events)
+            or (self.slow_load_ms is not None and load_s * 1000 > self.slow_load_ms)
+            or (self.every_bytes is not None and known.tail_bytes >= self.every_bytes)
+            or (self.when is not None and self.when(known.state))
+        )

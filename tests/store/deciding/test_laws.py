@@ -1,0 +1,193 @@
+"""Law 6: snapshot and tail give the full fold's state, for every shape, upcast or not. Law 9: the past does not change.
+
+And what `transact` adds to law 3: decisions are as if made one after the other.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from store import (
+    Aggregate,
+    Event,
+    EventStore,
+    MemoryEventStore,
+    SnapshotPolicy,
+    load,
+    load_all,
+    load_as_of,
+    load_at,
+    load_many,
+    open_store,
+    rebuild_snapshots,
+    snapshot,
+    transact,
+)
+from tests.store.deciding.account import Account, Deposited, Opened, Withdrawn, evolve, types
+
+IDS = ["1", "2", "ü"]
+
+
+class Purse(msgspec.Struct, frozen=True):
+    """The account as newer code has it."""
+
+    holder: str | None = None
+    balance: int = 0
+    events: int = 0
+
+
+def purse(state: Purse, event: Any) -> Purse:
+    after = evolve(Account(state.holder, state.balance, state.events), event)
+    return Purse(after.owner, after.cents, after.events)
+
+
+def lifted(old: dict[str, Any]) -> dict[str, Any]:
+    return {"holder": old["owner"], "balance": old["cents"], "events": old["events"]}
+
+
+def first_code() -> Aggregate[Any]:
+    return Aggregate(category="account", initial=Account(), evolve=evolve, types=types, snapshots=SnapshotPolicy(every_events=3, keep=3))
+
+
+def newer_code() -> Aggregate[Any]:
+    policy = SnapshotPolicy(every_bytes=40, keep=2)
+    return Aggregate(
+        category="account", initial=Purse(), evolve=purse, types=types, snapshots=policy, schema_version=2, upcasters={1: lifted}
+    )
+
+
+def forgetful_code() -> Aggregate[Any]:
+    """It has no step for older snapshots."""
+    return Aggregate(category="account", initial=Purse(), evolve=purse, types=types, snapshots=SnapshotPolicy(every_events=2), schema_version=3)
+
+
+CODES = {"first": first_code, "newer": newer_code, "forgetful": forgetful_code}
+
+ids = st.sampled_from(IDS)
+codes = st.sampled_from(list(CODES))
+happened = st.one_of(
+    st.builds(lambda owner: types.event(Opened(owner)), st.text(max_size=3)),
+    st.builds(lambda cents: types.event(Deposited(cents)), st.integers(0, 10**6)),
+    st.builds(lambda cents: types.event(Withdrawn(cents)), st.integers(0, 10**6)),
+    st.builds(lambda cents: Event("Deposited", {"amount": cents / 100}), st.integers(0, 10**6)),
+)
+
+
+class Loads(RuleBasedStateMachine):
+    """Every way to a state, beside a list of all events and the plain fold over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[tuple[str, Any]] = []
+        self.store = self.opened()
+        self.run = {name: code() for name, code in CODES.items()}
+
+    def opened(self) -> EventStore:
+        return MemoryEventStore()
+
+    def folded(self, code: str, id: str, position: int | None = None, version: int | None = None) -> Any:
+        events = [event for stream, event in self.log[:position] if stream == id][:version]
+        return reduce(self.run[code].evolve, events, self.run[code].initial)
+
+    @rule(id=ids, events=st.lists(happened, min_size=1, max_size=4))
+    def append(self, id: str, events: list[Event]) -> None:
+        self.store.append(f"account-{id}", events)
+        for event in events:
+            [decoded] = types.decode(MemoryLog.of(event))
+            self.log.append((id, decoded))
+
+    @rule(id=ids, code=codes, cents=st.integers(0, 100))
+    def decide(self, id: str, code: str, cents: int) -> None:
+        before = self.folded(code, id)
+        seen = []
+        done = transact(self.store, self.run[code], id, lambda state: (seen.append(state), [Deposited(cents)])[1])
+        self.log.append((id, Deposited(cents)))
+        assert (seen, done.state) == ([before], self.folded(code, id))
+
+    @rule(id=ids, code=codes)
+    def load(self, id: str, code: str) -> None:
+        assert load(self.store, self.run[code], id).state == self.folded(code, id)
+
+    @rule(id=ids, code=codes)
+    def load_with_an_empty_memory(self, id: str, code: str) -> None:
+        self.run[code] = CODES[code]()
+        assert load(self.store, self.run[code], id).state == self.folded(code, id)
+
+    @rule(id=ids, code=codes)
+    def save(self, id: str, code: str) -> None:
+        snapshot(self.store, self.run[code], id)
+
+    @rule()
+    def save_what_waits(self) -> None:
+        self.store.deciding.snapshotter.flush()
+
+    @rule(code=codes)
+    def save_all(self, code: str) -> None:
+        rebuild_snapshots(self.store, self.run[code])
+
+    @rule(id=ids, code=codes, share=st.floats(0, 1))
+    def look_back(self, id: str, code: str, share: float) -> None:
+        position, version = round(share * len(self.log)), round(share * sum(stream == id for stream, _ in self.log))
+        assert load_as_of(self.store, self.run[code], id, position).state == self.folded(code, id, position=position)
+        assert load_at(self.store, self.run[code], id, version).state == self.folded(code, id, version=version)
+
+    @rule(code=codes, share=st.floats(0, 1))
+    def load_together(self, code: str, share: float) -> None:
+        position = round(share * len(self.log))
+        many = load_many(self.store, self.run[code], IDS, as_of=position)
+        assert {id: one.state for id, one in many.items()} == {id: self.folded(code, id, position=position) for id in IDS}
+        every = {one.stream_id: one.state for one in load_all(self.store, self.run[code], as_of=position)}
+        assert every == {one.stream_id: one.state for one in many.values() if one.version}
+
+    def teardown(self) -> None:
+        self.store.close()
+
+
+class DeltaLoads(Loads):
+    """The same on disk, where upkeep goes on and the process may begin anew."""
+
+    def opened(self) -> EventStore:
+        if not hasattr(self, "folder"):
+            self.folder = TemporaryDirectory()
+            return open_store(self.folder.name, create=True)
+        return open_store(self.folder.name)
+
+    @rule()
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = self.opened()
+
+    @rule()
+    def maintain(self) -> None:
+        self.store.maintain()  # type: ignore[attr-defined]
+        self.store.snapshots.maintain()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.cleanup()
+
+
+class MemoryLog:
+    """Decodes an event as any log would give it back."""
+
+    @staticmethod
+    def of(event: Event) -> Any:
+        with MemoryEventStore() as store:
+            store.append("a", [event])
+            return store.read_stream("a")
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(Loads, 60), (DeltaLoads, 25)])
+def test_every_way_to_a_state_gives_the_full_fold(machine: type[Loads], examples: int) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
+    )

@@ -1,0 +1,180 @@
+"""Decisions over a query: two seats, many bookers, whatever streams their events are in."""
+
+from __future__ import annotations
+
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_any
+from hypothesis import strategies as st
+
+from store import (
+    Boundary,
+    ContentionError,
+    Event,
+    EventStore,
+    EventType,
+    EventTypes,
+    InvalidEventError,
+    MemoryEventStore,
+    Query,
+    given_query,
+    load_query,
+    open_store,
+    transact_query,
+)
+from tests.store.facts import at_once
+
+
+class Offered(msgspec.Struct, frozen=True):
+    flight: str
+    seats: int
+
+
+class Booked(msgspec.Struct, frozen=True):
+    flight: str
+    passenger: str
+
+
+types = EventTypes(
+    EventType("Offered", Offered, tags=lambda event: [f"flight:{event.flight}"]),
+    EventType("Booked", Booked, tags=lambda event: [f"flight:{event.flight}", f"passenger:{event.passenger}"]),
+)
+
+
+class Seats(msgspec.Struct, frozen=True):
+    offered: int = 0
+    passengers: tuple[str, ...] = ()
+
+
+def evolve(seats: Seats, event: Offered | Booked) -> Seats:
+    if isinstance(event, Offered):
+        return Seats(seats.offered + event.seats, seats.passengers)
+    return Seats(seats.offered, (*seats.passengers, event.passenger))
+
+
+class FullError(Exception):
+    pass
+
+
+seats = Boundary(initial=Seats(), evolve=evolve, types=types)
+FLIGHT = Query(["Offered", "Booked"], ["flight:1"])
+
+
+def booking(passenger: str) -> Any:
+    def decide(state: Seats) -> dict[str, Booked] | None:
+        if passenger in state.passengers:
+            return None
+        if len(state.passengers) == state.offered:
+            raise FullError(passenger)
+        return {f"passenger-{passenger}": Booked("1", passenger)}
+
+    return decide
+
+
+def test_the_state_is_that_of_all_matching_events(store: EventStore) -> None:
+    store.append("a", [types.event(Offered("1", 2)), types.event(Offered("2", 9))])
+    store.append("b", [types.event(Booked("1", "Ada"))])
+    matched = load_query(store, seats, FLIGHT)
+    assert (matched.state, matched.position) == (Seats(2, ("Ada",)), 3)
+    store.append("c", [types.event(Booked("1", "Bob")), types.event(Booked("2", "Eve"))])
+    assert load_query(store, seats, FLIGHT).state == Seats(2, ("Ada", "Bob"))
+
+
+def test_nothing_that_matches_is_the_initial_state(store: EventStore) -> None:
+    assert load_query(store, seats, FLIGHT).state == Seats()
+
+
+def test_events_go_where_decide_says(store: EventStore) -> None:
+    store.append("a", [types.event(Offered("1", 2))])
+    done = transact_query(store, seats, FLIGHT, booking("Ada"))
+    assert (done.state, done.versions, done.appended["passenger-Ada"].position) == (Seats(2, ("Ada",)), {"passenger-Ada": 1}, 2)
+    assert transact_query(store, seats, FLIGHT, booking("Ada")).appended == {}
+
+
+def test_two_seats_are_booked_twice_however_many_want_one(store: EventStore) -> None:
+    store.append("a", [types.event(Offered("1", 2))])
+
+    def work(number: int) -> str:
+        try:
+            transact_query(store, seats, FLIGHT, booking(str(number)))
+        except FullError:
+            return "full"
+        return "booked"
+
+    assert sorted(at_once(16, work)) == ["booked"] * 2 + ["full"] * 14
+    assert load_query(store, seats, FLIGHT).state.passengers.__len__() == 2
+
+
+def test_events_that_do_not_match_are_no_conflict(store: EventStore) -> None:
+    store.append("a", [types.event(Offered("1", 2))])
+
+    def decide(state: Seats) -> dict[str, Booked]:
+        store.append("b", [types.event(Booked("2", "Eve"))])
+        return {"c": Booked("1", "Ada")}
+
+    assert transact_query(store, seats, FLIGHT, decide).attempts == 1
+
+
+def test_events_that_match_are_one_and_the_decision_is_made_again(store: EventStore) -> None:
+    store.append("a", [types.event(Offered("1", 2))])
+    seen = []
+
+    def decide(state: Seats) -> dict[str, list[Booked]]:
+        seen.append(len(state.passengers))
+        if len(seen) == 1:
+            store.append("b", [types.event(Booked("1", "Eve"))])
+        return {"c": [Booked("1", "Ada")]}
+
+    done = transact_query(store, seats, FLIGHT, decide)
+    assert (seen, done.attempts, done.state) == ([0, 1], 2, Seats(2, ("Eve", "Ada")))
+
+
+def test_who_is_never_first_is_told_what_came_before(store: EventStore) -> None:
+    def decide(state: Seats) -> dict[str, Booked]:
+        store.append("b", [types.event(Booked("1", "Eve"))])
+        return {"c": Booked("1", "Ada")}
+
+    with pytest.raises(ContentionError, match="'Booked' in stream 'b', at position 1"):
+        transact_query(store, seats, FLIGHT, decide, patience_s=0)
+
+
+def test_events_that_the_query_does_not_find_leave_the_state_alone(store: EventStore) -> None:
+    done = transact_query(store, seats, FLIGHT, lambda state: {"a": [Booked("2", "Eve"), Event("Other", {})]})
+    assert done.state == Seats()
+    assert load_query(store, seats, FLIGHT).state == Seats()
+
+
+def test_a_list_is_no_answer(store: EventStore) -> None:
+    with pytest.raises(InvalidEventError, match="by stream"):
+        transact_query(store, seats, FLIGHT, lambda state: [Booked("1", "Ada")])  # type: ignore[arg-type, return-value]
+
+
+def test_given_when_then_over_a_query() -> None:
+    offered = given_query(seats, FLIGHT, {"a": [Offered("1", 1), Offered("2", 5)]})
+    offered.when(booking("Ada")).then(Booked("1", "Ada")).then_state(Seats(1, ("Ada",)))
+    given_query(seats, FLIGHT, {"a": [Offered("1", 1)], "b": [Booked("1", "Ada")]}).when(booking("Bob")).then_refused(FullError)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given_any(offered=st.integers(0, 4), wishes=st.lists(st.tuples(st.integers(0, 1), st.sampled_from("abcdef")), max_size=14), on_disk=st.booleans())
+def test_never_more_passengers_than_seats_and_never_one_twice(offered: int, wishes: list[tuple[int, str]], on_disk: bool) -> None:
+    """In whatever order, through two handles; and everybody gets a seat as long as there is one."""
+    with TemporaryDirectory() as folder:
+        first: EventStore = open_store(folder, create=True) if on_disk else MemoryEventStore()
+        handles = [first, open_store(folder) if on_disk else first]
+        if offered:
+            first.append("a", [types.event(Offered("1", offered))])
+        for handle, passenger in wishes:
+            try:
+                transact_query(handles[handle], seats, FLIGHT, booking(passenger))
+            except FullError:
+                assert len(load_query(handles[1 - handle], seats, FLIGHT).state.passengers) == offered
+        passengers = load_query(first, seats, FLIGHT).state.passengers
+        wanted = list(dict.fromkeys(passenger for _, passenger in wishes))
+        assert list(passengers) == wanted[:offered]
+        for store in handles:
+            store.close()

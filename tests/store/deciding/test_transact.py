@@ -1,0 +1,267 @@
+"""Decisions become events on the newest state, whoever else decides."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from store import (
+    NO_STREAM,
+    Boundary,
+    ContentionError,
+    Event,
+    EventStore,
+    InvalidEventError,
+    MemoryEventStore,
+    NestedDecisionError,
+    Query,
+    RecordedEvent,
+    correlated,
+    load,
+    transact,
+    transact_many,
+)
+from tests.store.deciding.account import Account, Deposited, Opened, OverdrawnError, Withdrawn, account, deposit, types, withdraw
+from tests.store.facts import at_once
+
+
+@pytest.fixture(autouse=True)
+def funded(store: EventStore) -> None:
+    store.append("account-1", [types.event(Opened("Ada")), types.event(Deposited(100))], expected_version=NO_STREAM)
+    return
+
+
+def recorded(store: EventStore, stream_id: str = "account-1") -> list[RecordedEvent]:
+    return list(RecordedEvent.each(store.read_stream(stream_id)))
+
+
+def test_what_is_decided_is_appended(store: EventStore) -> None:
+    done = transact(store, account, "1", withdraw(30))
+    assert (done.state, done.version, done.attempts) == (Account("Ada", 70, 3), 3, 1)
+    assert done.appended["account-1"] == (3, 3, 3, 3)
+    assert load(store, account, "1").state == Account("Ada", 70, 3)
+
+
+def test_a_new_stream_begins_with_the_initial_state(store: EventStore) -> None:
+    done = transact(store, account, "2", lambda state: [Opened("Bob"), Deposited(5)])
+    assert (done.state, done.version) == (Account("Bob", 5, 2), 2)
+
+
+def test_what_decide_raises_is_raised_and_nothing_is_appended(store: EventStore) -> None:
+    with pytest.raises(OverdrawnError, match="101 of 100"):
+        transact(store, account, "1", withdraw(101))
+    assert store.head() == 2
+
+
+@pytest.mark.parametrize("nothing", [None, [], ()])
+def test_deciding_on_nothing_appends_nothing(store: EventStore, nothing: object) -> None:
+    done = transact(store, account, "1", lambda state: nothing)
+    assert (done.appended, done.version, done.state.cents, store.head()) == ({}, 2, 100, 2)
+
+
+def test_events_may_be_made_or_of_registered_types(store: EventStore) -> None:
+    transact(store, account, "1", lambda state: [Event("Deposited", {"cents": 1}, schema_version=2), Deposited(2)])
+    assert load(store, account, "1").state.cents == 103
+
+
+def test_an_event_that_cannot_be_is_refused_with_its_correlation_id(store: EventStore) -> None:
+    with correlated("order-7"), pytest.raises(InvalidEventError, match=r"correlation_id=order-7"):
+        transact(store, account, "1", lambda state: [Event("", {})])
+    assert store.head() == 2
+
+
+def test_a_conflict_is_decided_again_on_the_newer_state(store: EventStore) -> None:
+    seen = []
+
+    def decide(state: Account) -> list[Withdrawn]:
+        seen.append(state.cents)
+        if len(seen) == 1:
+            store.append("account-1", [types.event(Deposited(11))])
+        return [Withdrawn(state.cents)]
+
+    done = transact(store, account, "1", decide)
+    assert (seen, done.attempts, done.state.cents) == ([100, 111], 2, 0)
+
+
+def test_who_is_never_first_gives_up_and_tells_both_versions(store: EventStore) -> None:
+    def decide(state: Account) -> list[Withdrawn]:
+        store.append("account-1", [types.event(Deposited(1))])
+        return [Withdrawn(1)]
+
+    with correlated("order-7"), pytest.raises(ContentionError, match=r"is at version 3, expected 2.*order-7") as gave_up:
+        transact(store, account, "1", decide, patience_s=0)
+    assert (gave_up.value.stream_id, gave_up.value.expected, gave_up.value.actual, gave_up.value.attempts) == ("account-1", 2, 3, 1)
+
+
+def test_threads_that_withdraw_at_once_lose_no_update_and_never_overdraw(store: EventStore) -> None:
+    outcomes = at_once(16, lambda number: _outcome(store))
+    assert sorted(outcomes) == ["refused"] * 6 + ["withdrawn"] * 10
+    assert load(store, account, "1").state.cents == 0
+
+
+def _outcome(store: EventStore) -> str:
+    try:
+        transact(store, account, "1", withdraw(10))
+    except OverdrawnError:
+        return "refused"
+    return "withdrawn"
+
+
+def test_decisions_that_wait_share_a_commit_and_see_one_another(store: EventStore) -> None:
+    """While the first one decides, the others queue up behind it."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def first(state: Account) -> Deposited:
+        entered.set()
+        go_on.wait(10)
+        return Deposited(1)
+
+    seen = []
+
+    def later(state: Account) -> Deposited:
+        seen.append(state.cents)
+        return Deposited(1)
+
+    with ThreadPoolExecutor(9) as pool:
+        one = pool.submit(transact, store, account, "1", first)
+        entered.wait(10)
+        rest = [pool.submit(transact, store, account, "1", later) for _ in range(8)]
+        line = store.deciding.decider._lines._lines[account, "account-1"]
+        while len(line._waiting) < 8:
+            pass
+        go_on.set()
+        done = [future.result() for future in (one, *rest)]
+    assert seen == list(range(101, 109))
+    assert sorted(transacted.version for transacted in done) == list(range(3, 12))
+    assert sorted(transacted.state.cents for transacted in done) == list(range(101, 110))
+    together = [event.recorded_at for event in recorded(store)][3:]
+    assert len(set(together)) == 1
+
+
+def test_a_refusal_of_one_leaves_its_neighbours_alone(store: EventStore) -> None:
+    outcomes = at_once(8, lambda number: _outcome_of(store, number))
+    assert outcomes.count("broken") == 4
+    assert load(store, account, "1").state.cents == 104
+
+
+def _outcome_of(store: EventStore, number: int) -> str:
+    def decide(state: Account) -> Deposited:
+        if number % 2:
+            raise KeyError(number)
+        return Deposited(1)
+
+    try:
+        transact(store, account, "1", decide)
+    except KeyError:
+        return "broken"
+    return "done"
+
+
+def test_every_decision_has_its_own_correlation_id(store: EventStore) -> None:
+    def work(number: int) -> None:
+        with correlated(f"order-{number}"):
+            transact(store, account, "1", deposit(1))
+
+    at_once(8, work)
+    assert sorted(event.correlation_id or "" for event in recorded(store)[2:]) == [f"order-{number}" for number in range(8)]
+
+
+def test_a_decision_without_a_correlation_begins_one(store: EventStore) -> None:
+    done = transact(store, account, "1", deposit(1))
+    assert recorded(store)[-1].correlation_id == done.correlation_id
+
+
+def test_the_same_command_twice_at_once_is_decided_one_after_the_other(store: EventStore) -> None:
+    """Both make an event with the same id: the second must see the first as a fact."""
+    event = types.event(Deposited(5))
+
+    def once(state: Account) -> list[Event]:
+        return [] if state.cents == 105 else [event]
+
+    done = at_once(8, lambda number: transact(store, account, "1", once))
+    assert sum(bool(transacted.appended) for transacted in done) == 1
+    assert load(store, account, "1").state.cents == 105
+
+
+def test_a_decision_within_a_decision_on_the_same_stream_is_refused(store: EventStore) -> None:
+    with pytest.raises(NestedDecisionError):
+        transact(store, account, "1", lambda state: transact(store, account, "1", deposit(1)) and None)
+    assert store.head() == 2
+
+
+def test_several_streams_are_decided_on_together(store: EventStore) -> None:
+    done = transact_many(store, [(account, "1"), (account, "2")], lambda one, two: ([Withdrawn(40)], [Opened("Bob"), Deposited(40)]))
+    assert done.state == (Account("Ada", 60, 3), Account("Bob", 40, 2))
+    assert done.versions == {"account-1": 3, "account-2": 2}
+    assert [event.stream_id for event in RecordedEvent.each(store.read_all(after=2).read_all())] == ["account-1", "account-2", "account-2"]
+
+
+def test_streams_that_were_only_looked_at_are_guarded_too(store: EventStore) -> None:
+    seen = []
+
+    def decide(one: Account, two: Account) -> tuple[list[Withdrawn], list[Deposited]]:
+        seen.append(one.cents)
+        if len(seen) == 1:
+            store.append("account-1", [types.event(Deposited(1))])
+        return [], [Deposited(one.cents)]
+
+    done = transact_many(store, [(account, "1"), (account, "2")], decide)
+    assert (seen, done.attempts, done.state[1].cents) == ([100, 101], 2, 101)
+    assert done.versions == {"account-1": 3, "account-2": 1}
+
+
+def test_transfers_at_once_lose_no_cent(store: EventStore) -> None:
+    def transfer(number: int) -> None:
+        there, back = ("1", "2") if number % 2 else ("2", "1")
+        transact_many(store, [(account, there), (account, back)], lambda one, two: ([Withdrawn(1)], [Deposited(1)]))
+
+    at_once(8, transfer)
+    assert load(store, account, "1").state.cents + load(store, account, "2").state.cents == 100
+    assert store.head() == 2 + 16
+
+
+@pytest.mark.parametrize("wrong", [[[]], {"account-1": []}, [[], [], []]])
+def test_a_wrong_number_of_lists_is_refused(store: EventStore, wrong: object) -> None:
+    with pytest.raises(InvalidEventError, match="one list of events for each"):
+        transact_many(store, [(account, "1"), (account, "2")], lambda one, two: wrong)
+
+
+@pytest.mark.parametrize("targets", [[], [(account, "1"), (account, "1")]])
+def test_targets_are_distinct_streams(store: EventStore, targets: list[object]) -> None:
+    with pytest.raises(InvalidEventError, match="distinct"):
+        transact_many(store, targets, lambda *states: None)  # type: ignore[arg-type]
+
+
+def test_asyncio_decides_too(store: EventStore) -> None:
+    """Many tasks on one stream, each with its own correlation id."""
+
+    async def work(number: int) -> int:
+        with correlated(f"order-{number}"):
+            return (await store.aio.transact(account, "1", deposit(1))).version
+
+    async def everyone() -> list[int]:
+        versions = await asyncio.gather(*(work(number) for number in range(50)))
+        assert (await store.aio.load(account, "1")).version == 52
+        return versions
+
+    assert sorted(asyncio.run(everyone())) == list(range(3, 53))
+    assert {event.correlation_id for event in recorded(store)[2:]} == {f"order-{number}" for number in range(50)}
+
+
+def test_asyncio_decides_on_several_streams_and_over_queries(store: EventStore) -> None:
+    counted = Boundary(initial=0, evolve=lambda count, event: count + 1)
+
+    async def both() -> tuple[int, int]:
+        many = await store.aio.transact_many([(account, "1"), (account, "2")], lambda one, two: ([Withdrawn(1)], [Deposited(1)]))
+        query = await store.aio.transact_query(counted, Query(["Deposited"]), lambda count: {"log": [Event("Counted", {"count": count})]})
+        return many.versions["account-2"], query.state
+
+    assert asyncio.run(both()) == (1, 2)
+
+
+def test_the_contract_of_a_store_holds_for_decisions() -> None:
+    with MemoryEventStore(contract=types.contract()) as store, pytest.raises(InvalidEventError, match="Unheard"):
+        transact(store, account, "1", lambda state: [Event("Unheard", {})])
