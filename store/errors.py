@@ -101,12 +101,12 @@ class ContentionError(StoreError):
 
 
 class NestedDecisionError(StoreError):
-    """A `decide` called `transact` on the ground that it decides on, and would wait for itself. Return the events instead."""
+    """A `decide` called `transact`, and might wait for itself. Return the events, or decide on several streams by `transact_many`."""
 
-    remedy = "return the events from decide, do not transact in it"
+    remedy = "return the events from decide, or decide on several streams by transact_many"
 
     def __init__(self) -> None:
-        super().__init__("a decision is being made on this ground by this very thread: return its events from decide, do not transact in it")
+        super().__init__(f"a decision cannot be made within a decision: {self.remedy}")
 
 
 class UnknownEventTypeError(StoreError):

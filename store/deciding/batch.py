@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from store.append import Appended
 from store.contract import Contract
@@ -14,6 +15,9 @@ from store.draft import Draft, draft
 from store.expected import ANY
 
 S = TypeVar("S")
+
+DECIDING: Final[ContextVar[bool]] = ContextVar("alluvium_deciding")
+"""Set in the context of a decision: who decides there again would wait for itself, or for one that waits for it."""
 
 
 @dataclass(slots=True)
@@ -47,11 +51,8 @@ class Batch(Generic[S]):
                 own[part.stream_id] = Appended(first_version, first_version + count - 1, first_position, first_position + count - 1)
                 versions[part.stream_id] = first_version + count - 1
                 done[part.stream_id] += count
-            if decision.refusal is not None:
-                decision.outcome = decision.refusal
-            else:
-                assert decision.state is not None or self.before.state is None
-                decision.outcome = Transacted(decision.state, own, dict(versions), attempts, decision.correlation_id)  # type: ignore[arg-type]
+            transacted = Transacted(decision.state, own, dict(versions), attempts, decision.correlation_id)
+            decision.outcome = decision.refusal or transacted
 
     def _drafts(self) -> Iterator[Draft]:
         return (part for decision in self.taken for part in decision.drafts)
@@ -79,5 +80,6 @@ def decide(ground: Ground[S], before: Standing[S], decisions: Sequence[Decision[
 
 def _drafted(ground: Ground[S], before: Standing[S], decide: Callable[[S], Any], state: S, contract: Contract | None) -> list[Draft]:
     """What was decided, checked and encoded, in the caller's context."""
+    DECIDING.set(True)
     streams = ground.decided(decide(state))
     return [draft(stream_id, events, before.expected.get(stream_id, ANY), contract) for stream_id, events in streams.items() if events]

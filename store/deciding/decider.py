@@ -12,12 +12,20 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from store.append import Appended
 from store.contract import Contract
 from store.correlation import correlated
+from store.deciding.batch import DECIDING
 from store.deciding.batch import decide as decide_all
 from store.deciding.decision import Decision, Transacted
-from store.deciding.ground import Ground, Written
+from store.deciding.ground import Ground, Standing, Written
 from store.deciding.line import Lines
 from store.draft import Draft
-from store.errors import ConditionFailedError, ContentionError, OutcomeUnknownError, StoreError, WrongExpectedVersionError
+from store.errors import (
+    ConditionFailedError,
+    ContentionError,
+    NestedDecisionError,
+    OutcomeUnknownError,
+    StoreError,
+    WrongExpectedVersionError,
+)
 from store.observer import Decided, Observer, Retried
 from store.query import Query
 
@@ -44,61 +52,82 @@ class Decider:
 
     def transact(self, ground: Ground[S], decide: Callable[[S], Any], patience_s: float) -> Transacted[S]:
         """Raises what `decide` raises, once the state that it was raised on is durable."""
+        if DECIDING.get(False):
+            raise NestedDecisionError
         with correlated() as correlation_id:
-            decision = Decision(decide, copy_context(), correlation_id)
+            decision = Decision(decide, copy_context(), correlation_id, time.monotonic() + patience_s)
         with self._lines.at(ground.key) as line:
-            line.join(decision, lambda decisions: self._serve(ground, decisions, patience_s))
+            line.join(decision, lambda decisions: self._serve(ground, decisions))
         if isinstance(decision.outcome, BaseException):
             raise decision.outcome
         assert decision.outcome is not None
         return decision.outcome
 
-    def _serve(self, ground: Ground[S], decisions: Sequence[Decision[S]], patience_s: float) -> None:
+    def _serve(self, ground: Ground[S], decisions: Sequence[Decision[S]]) -> None:
         try:
             while decisions:
-                decisions = self._commit(ground, decisions, patience_s)
+                decisions = self._commit(ground, decisions)
         except StoreError as error:
             for decision in decisions:
-                decision.outcome = error.told(decision.correlation_id)
+                decision.outcome = decision.outcome or error.told(decision.correlation_id)
 
-    def _commit(self, ground: Ground[S], decisions: Sequence[Decision[S]], patience_s: float) -> Sequence[Decision[S]]:
+    def _commit(self, ground: Ground[S], decisions: Sequence[Decision[S]]) -> Sequence[Decision[S]]:
         """Make one commit of them, however often they must be decided; those that could not come along are returned."""
-        began_s, ids, attempts = time.monotonic(), tuple(decision.correlation_id for decision in decisions), 0
-        try:
-            for attempt in _patient(patience_s, WrongExpectedVersionError, ConditionFailedError):
-                with attempt:
-                    attempts += 1
-                    held = self._attempt(ground, decisions, attempts, patience_s)
-                if (conflict := attempt.retry_state.outcome) is not None and conflict.failed:
-                    self._observer.record(Retried(ground.told, str(conflict.exception()), attempts, ids))
-        except (WrongExpectedVersionError, ConditionFailedError) as conflict:
-            raise ContentionError(ground.told, conflict, attempts, time.monotonic() - began_s) from conflict
-        events = sum(len(part.rows) for decision in decisions for part in decision.drafts)
-        self._observer.record(Decided(ground.told, len(decisions) - len(held), events, attempts, time.monotonic() - began_s, ids))
-        return held
+        began_s, ids = time.monotonic(), tuple(decision.correlation_id for decision in decisions)
+        for attempt in _again_after(WrongExpectedVersionError, ConditionFailedError):
+            with attempt:
+                number = attempt.retry_state.attempt_number
+                try:
+                    held = self._attempt(ground, decisions, number)
+                except (WrongExpectedVersionError, ConditionFailedError) as conflict:
+                    self._observer.record(Retried(ground.told, str(conflict), number, ids))
+                    decisions = _patient(ground, decisions, conflict, number, time.monotonic() - began_s)
+                    if decisions:
+                        raise
+                    return []
+                events = sum(len(part.rows) for decision in decisions for part in decision.drafts)
+                self._observer.record(Decided(ground.told, len(decisions) - len(held), events, number, time.monotonic() - began_s, ids))
+                return held
+        raise AssertionError("unreachable")
 
-    def _attempt(self, ground: Ground[S], decisions: Sequence[Decision[S]], attempts: int, patience_s: float) -> Sequence[Decision[S]]:
+    def _attempt(self, ground: Ground[S], decisions: Sequence[Decision[S]], number: int) -> Sequence[Decision[S]]:
         before, written = ground.stand(), list[Written]()
         batch = decide_all(ground, before, decisions, self._contract)
         if parts := batch.parts():
-            answers = self._append_surely(parts, before.fail_if, before.after, patience_s)
+            answers = self._append_surely(parts, before, batch.taken)
             written = [Written(part, answer) for part, answer in zip(parts, answers, strict=True) if part.rows]
+        batch.answer(written, number)
+        if written:
             ground.settle(before, batch.state, written)
-        batch.answer(written, attempts)
         return batch.held
 
-    def _append_surely(self, parts: Sequence[Draft], fail_if: Query | None, after: int, patience_s: float) -> Sequence[Appended]:
-        """Of an unknown outcome the same append is repeated, by its event ids. To decide anew could make the decision a fact twice."""
+    def _append_surely(self, parts: Sequence[Draft], before: Standing[S], decisions: Sequence[Decision[S]]) -> Sequence[Appended]:
+        """Of an unknown outcome the same append is repeated, by its event ids: to decide anew could make a decision a fact twice."""
+        until_s = max(decision.until_s for decision in decisions)
+        stop = stop_after_delay(max(0.0, until_s - time.monotonic()))
         try:
-            return self._append(parts, fail_if, after)
-        except OutcomeUnknownError:
-            return _patient(patience_s, OutcomeUnknownError)(self._append, parts, fail_if, after)
+            return _again_after(OutcomeUnknownError).copy(stop=stop)(self._append, parts, before.fail_if, before.after)
+        except StoreError:
+            raise
+        except BaseException:                      # Ctrl-C: the append goes on without us
+            for decision in decisions:
+                decision.outcome = OutcomeUnknownError("the thread that committed was interrupted: load, and see whether the events are there")
+            raise
 
 
-def _patient(patience_s: float, *errors: type[StoreError]) -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type(errors),
-        stop=stop_after_delay(patience_s),
-        wait=wait_random_exponential(multiplier=_SHORTEST_WAIT_S, max=_LONGEST_WAIT_S),
-        reraise=True,
-    )
+def _again_after(*errors: type[StoreError]) -> Retrying:
+    wait = wait_random_exponential(multiplier=_SHORTEST_WAIT_S, max=_LONGEST_WAIT_S)
+    return Retrying(retry=retry_if_exception_type(errors), wait=wait, reraise=True)
+
+
+def _patient(
+    ground: Ground[S], decisions: Sequence[Decision[S]], conflict: StoreError, attempts: int, seconds: float
+) -> Sequence[Decision[S]]:
+    """Those that will be decided again. The others get their error now."""
+    now_s = time.monotonic()
+    for decision in decisions:
+        if decision.until_s <= now_s:
+            error = ContentionError(ground.told, conflict, attempts, seconds)
+            error.__cause__ = conflict
+            decision.outcome = error.told(decision.correlation_id)
+    return [decision for decision in decisions if not decision.served]

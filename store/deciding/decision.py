@@ -42,10 +42,12 @@ class Decision(Generic[S]):
     context: Context
     """The caller's: whichever thread serves the line decides in it, so that correlation ids and the like are the caller's."""
     correlation_id: str
+    until_s: float
+    """By the monotonic clock: so long others may be first."""
     outcome: Transacted[S] | BaseException | None = None
     drafts: Sequence[Draft] = ()
     refusal: Exception | None = None
-    state: S | None = None
+    state: Any = None
 
     @property
     def served(self) -> bool:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
-from store.errors import NestedDecisionError
-
 BATCH: Final = 1_000
 """So many are served together at most."""
 LINGER_S: Final = 0.0002
@@ -45,14 +43,11 @@ class Line(Generic[W]):
         self.users = 0
         self._lock = threading.Lock()
         self._waiting: deque[Place[W]] = deque()
-        self._leader: int | None = None
         self._led = False
         self._together = 0
 
     def join(self, one: W, serve: Callable[[Sequence[W]], None]) -> None:
         """Wait until `one` is served, by this thread or another. `serve` serves all that it is given."""
-        if self._leader == threading.get_ident():
-            raise NestedDecisionError
         place = Place(one)
         with self._lock:
             self._waiting.append(place)
@@ -63,12 +58,10 @@ class Line(Generic[W]):
             self._lead(one, serve)
 
     def _lead(self, one: W, serve: Callable[[Sequence[W]], None]) -> None:
-        self._leader = threading.get_ident()
         try:
             while not one.served:
                 self._serve(one, serve)
         finally:
-            self._leader = None
             with self._lock:
                 self._led = bool(self._waiting)
                 if self._led:

@@ -20,7 +20,7 @@ from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import Known, States
 from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
-from store.observer import Observer, Reconstructed, SnapshotIgnored
+from store.observer import Failed, Observer, Reconstructed, SnapshotIgnored
 from store.query import Query
 from store.snapshots.snapshot import Snapshot
 
@@ -62,10 +62,17 @@ class Loader:
 
     def remember(self, aggregate: Aggregate[S], stream_id: str, known: Known, load_s: float = 0.0) -> None:
         """After a load or a decision. A snapshot is taken if it is time for one."""
-        if aggregate.snapshots is not None and aggregate.snapshots.asks(known, load_s):
+        if self._is_due(aggregate, known, load_s):
             self._snapshotter.take(aggregate, stream_id, known)
             known = replace(known, saved_at=known.version, tail_bytes=0)
         self._states.put((aggregate, stream_id), known)
+
+    def _is_due(self, aggregate: Aggregate[S], known: Known, load_s: float) -> bool:
+        try:
+            return aggregate.snapshots is not None and aggregate.snapshots.asks(known, load_s)
+        except Exception as error:                 # the application's predicate: what was decided is a fact all the same
+            self._observer.record(Failed("snapshots", f"the policy of {aggregate.name!r} failed ({error!r})"))
+            return False
 
     def load_at(self, aggregate: Aggregate[S], stream_id: str, version: int) -> Loaded[S]:
         """The state that the stream had at that version."""

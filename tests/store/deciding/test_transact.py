@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from store import (
     NO_STREAM,
+    Aggregate,
+    Appended,
     Boundary,
     ContentionError,
     Event,
@@ -17,13 +20,16 @@ from store import (
     InvalidEventError,
     MemoryEventStore,
     NestedDecisionError,
+    OutcomeUnknownError,
     Query,
     RecordedEvent,
+    SnapshotPolicy,
     correlated,
     load,
     transact,
     transact_many,
 )
+from store.draft import Draft
 from tests.store.deciding.account import Account, Deposited, Opened, OverdrawnError, Withdrawn, account, deposit, types, withdraw
 from tests.store.facts import at_once
 
@@ -186,10 +192,89 @@ def test_the_same_command_twice_at_once_is_decided_one_after_the_other(store: Ev
     assert load(store, account, "1").state.cents == 105
 
 
-def test_a_decision_within_a_decision_on_the_same_stream_is_refused(store: EventStore) -> None:
-    with pytest.raises(NestedDecisionError):
-        transact(store, account, "1", lambda state: transact(store, account, "1", deposit(1)) and None)
+@pytest.mark.parametrize("id", ["1", "2"])
+def test_a_decision_within_a_decision_is_refused(store: EventStore, id: str) -> None:
+    """It would wait for itself, or two such for each other."""
+    with pytest.raises(NestedDecisionError, match="transact_many"):
+        transact(store, account, "1", lambda state: transact(store, account, id, deposit(1)) and None)
     assert store.head() == 2
+
+
+def test_everyone_in_line_has_patience_of_their_own(store: EventStore) -> None:
+    """The one that leads is impatient; the one that waits behind it is not, and goes on alone."""
+    entered, go_on, conflicts = threading.Event(), threading.Event(), iter([True, False])
+
+    def decide(state: Account) -> Withdrawn:
+        entered.set()
+        go_on.wait(10)
+        if next(conflicts, False):
+            store.append("account-1", [types.event(Deposited(1))])
+        return Withdrawn(1)
+
+    def both() -> list[object]:
+        with ThreadPoolExecutor(2) as pool:
+            blocked = pool.submit(transact, store, account, "1", decide, patience_s=0)
+            entered.wait(10)
+            patient = pool.submit(transact, store, account, "1", withdraw(2), patience_s=60)
+            while not store.deciding.decider._lines._lines[account, "account-1"]._waiting:
+                pass
+            go_on.set()
+            return [blocked.exception(), patient.exception()]
+
+    impatient, patient = both()
+    assert isinstance(impatient, ContentionError)
+    assert patient is None
+    assert load(store, account, "1").state.cents == 99
+
+
+def test_a_policy_that_fails_does_not_undo_a_decision(store: EventStore) -> None:
+    aggregate = Aggregate(
+        category="account", initial=Account(), evolve=account.evolve, types=types, snapshots=SnapshotPolicy(when=lambda state: 1 / 0 > 1)
+    )
+    assert transact(store, aggregate, "1", deposit(1)).version == 3
+    assert store.head() == 3
+
+
+def test_an_unknown_outcome_is_met_by_the_same_events_again(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first append landed, but its reply was lost."""
+    submit, lost = store.submit, iter([True])  # type: ignore[attr-defined]
+
+    def lossy(parts: object, answered: Callable[[object], None], *condition: object) -> None:
+        told = (lambda answer: answered(OutcomeUnknownError("lost"))) if next(lost, False) else answered
+        submit(parts, told, *condition)
+
+    monkeypatch.setattr(store, "submit", lossy)
+    done = transact(store, account, "1", deposit(1))
+    assert (done.version, done.attempts, store.head()) == (3, 1, 3)
+
+
+def test_an_interrupted_leader_leaves_no_decision_to_be_made_twice(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a commit is under way: who waits for it is told that the outcome is unknown, and does not decide anew."""
+    entered, go_on = threading.Event(), threading.Event()
+    append = store.deciding.decider._append
+
+    def interrupted(parts: Sequence[Draft], fail_if: Query | None, after: int) -> Sequence[Appended]:
+        answers = append(parts, fail_if, after)
+        if len(parts[0].rows) == 2:
+            raise KeyboardInterrupt
+        return answers
+
+    def first(state: Account) -> Deposited:
+        entered.set()
+        go_on.wait(10)
+        return Deposited(1)
+
+    monkeypatch.setattr(store.deciding.decider, "_append", interrupted)
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(transact, store, account, "1", first)
+        entered.wait(10)
+        two = [pool.submit(transact, store, account, "1", deposit(1)) for _ in range(2)]
+        while len(store.deciding.decider._lines._lines[account, "account-1"]._waiting) < 2:
+            pass
+        go_on.set()
+        outcomes = {type(future.exception()) for future in two}
+    assert outcomes == {KeyboardInterrupt, OutcomeUnknownError}
+    assert load(store, account, "1").version == 5
 
 
 def test_several_streams_are_decided_on_together(store: EventStore) -> None:
