@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tests.bench import amplification, appends, growth, log, opening, push, reads, sustained, writers
+from tests.bench import amplification, appends, deciding, growth, log, opening, push, reads, sustained, writers
 from tests.bench.run import Run, Sizes
 
 SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
@@ -26,6 +26,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "log": log.section,
     "reads": reads.section,
     "opening": opening.section,                    # after the reads: it appends to the streams that they read
+    "deciding": deciding.section,
     "sustained": sustained.section,
 }
 UNASKED: Final = [name for name in SECTIONS if name != "sustained"]

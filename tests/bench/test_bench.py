@@ -30,6 +30,10 @@ LINES = {
     "log": ("live files", "with both (UUIDs, one correlation id an order)"),
     "reads": ("footers cached, compacted", "same stream again, 20 commits later", "SQL, of columns", "rate, Arrow batches", "out of JSON text"),
     "opening": ("open", "first append to a cold stream", "one table that touches 500 cold streams"),
+    "deciding": (
+        "encode: an Event each, with an id", "transact", "plain", "10 events", "typed objects", "1,000 in one commit", "state cached", "load_many",
+        "rebuild_snapshots",
+    ),
     "sustained": ("0.4", "0.8", "1.2"),
 }
 
