@@ -23,10 +23,14 @@ LEFT_S: Final = 3600.0
 """No put takes so long, so a temporary file of this age belongs to one that was killed."""
 
 
-def expire(objects: Objects, log: TableLog, retention_s: float, now_ms: int) -> Vacuumed:
-    """Remove the files that were replaced longer ago than that. Cheap: nothing is listed, and nothing committed if there are none."""
+def expire(objects: Objects, log: TableLog, retention_s: float, kept_files: int, now_ms: int) -> Vacuumed:
+    """Remove the files that were replaced longer ago than that, and the oldest of more than `kept_files`.
+
+    Cheap: nothing is listed, and nothing committed if there are none.
+    """
     began = time.monotonic()
-    until_ms = now_ms - int(retention_s * 1000)
+    times = sorted(retired.retired_ms for retired in log.retired())
+    until_ms = max(now_ms - int(retention_s * 1000), times[-kept_files - 1] if len(times) > kept_files else 0)
     gone = [Entry(r.path, r.size_bytes, r.retired_ms) for r in log.retired() if r.retired_ms <= until_ms]
     return _remove(objects, log, gone, until_ms, began) if gone else Vacuumed(0, 0, 0.0)
 
