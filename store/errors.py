@@ -80,6 +80,10 @@ class TableRefusedError(StoreError):
         super().__init__(f"{uri}: {problem}; {remedy}")
 
 
+class NewerTableError(TableRefusedError):
+    """The table at `uri` is of a newer format: a newer store writes it. Leave it alone, and update this process."""
+
+
 class StoreClosedError(StoreError):
     """This handle can serve no more (closed, forked, or after a failed fsync). Open the store again."""
 

@@ -11,6 +11,7 @@ from store.errors import StoreError
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.snapshots import compaction
 from store.snapshots.compaction import Merge
+from store.snapshots.snapshot import LAYOUT
 from store.snapshots.snapshot_table import SnapshotTable
 from store.tables import cleanup, vacuum
 from store.tables.checkpoint_file import hinted
@@ -60,17 +61,18 @@ class SnapshotUpkeep:
     def checkpoint(self, dry_run: bool = False) -> Checkpointed:
         began, log = time.monotonic(), self._log(dry_run)
         if log is None or log.version < 0:
-            return Checkpointed(-1, 0, 0, 0, 0.0)
-        return self._told(Checkpointed(log.version, 0 if dry_run else log.checkpoint(), 0, 0, time.monotonic() - began), dry_run)
+            return Checkpointed(-1, 0, 0, 0, 0.0, LAYOUT.name)
+        size_bytes = 0 if dry_run else log.checkpoint()
+        return self._told(Checkpointed(log.version, size_bytes, 0, 0, time.monotonic() - began, LAYOUT.name), dry_run)
 
     def clean_log(self, dry_run: bool = False) -> Cleaned:
         log = self._log(dry_run)
-        return Cleaned(0, 0, 0.0) if log is None else self._told(cleanup.clean(self._objects, log, _now_ms(), dry_run), dry_run)
+        return Cleaned(0, 0, 0.0, LAYOUT.name) if log is None else self._told(cleanup.clean(self._objects, log, _now_ms(), dry_run), dry_run)
 
     def vacuum(self, retention_s: float = RETENTION_S, unnamed_s: float = UNNAMED_S, dry_run: bool = False) -> Vacuumed:
         log = self._log(dry_run)
         if log is None:
-            return Vacuumed(0, 0, 0.0)
+            return Vacuumed(0, 0, 0.0, LAYOUT.name)
         return self._told(vacuum.vacuum(self._objects, log, retention_s, unnamed_s, _now_ms(), dry_run), dry_run)
 
     def maintain(self, dry_run: bool = False) -> Maintained:

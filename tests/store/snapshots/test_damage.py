@@ -11,7 +11,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from store import NewerTableError
 from store.snapshots.delta_snapshots import DeltaSnapshots
+from store.storage.local_objects import LocalObjects
 from tests.store.snapshots.conftest import Seen
 from tests.store.snapshots.states import snap, versions
 
@@ -157,9 +159,25 @@ def test_torn_checkpoint_with_its_commits_costs_nothing(opened: Open, table: Pat
     assert seen.failures() == []
 
 
-def test_reading_makes_no_table(tmp_path: Path, seen: Seen) -> None:
-    from store.storage.local_objects import LocalObjects
+def test_a_table_of_a_newer_format_is_left_alone(opened: Open, table: Path, seen: Seen) -> None:
+    """The processes that were updated read and write it; one that was not goes on without."""
+    for file in (table / "_delta_log").glob("*checkpoint*"):
+        file.unlink()
+    commit(table, 0).write_bytes(commit(table, 0).read_bytes().replace(b'"alluvium.format":"1"', b'"alluvium.format":"2"'))
+    before = {file: file.read_bytes() for file in table.rglob("*") if file.is_file()}
+    snapshots = opened()
+    assert snapshots.newest("Account", "a-1") == []
+    snapshots.save([snap(9)])
+    with pytest.raises(NewerTableError, match="update this process"):
+        snapshots.forget("Account")
+    with pytest.raises(NewerTableError):
+        snapshots.maintain()
+    assert len(seen.failures()) == 2
+    assert {file: file.read_bytes() for file in before} == before
+    assert set(before) == {file for file in table.rglob("*") if file.is_file()}
 
+
+def test_reading_makes_no_table(tmp_path: Path, seen: Seen) -> None:
     snapshots = DeltaSnapshots(LocalObjects(tmp_path / "none"), seen, fresh_s=0.0)
     assert snapshots.newest("Account", "a-1") == []
     assert snapshots.forget() == 0
