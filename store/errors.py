@@ -199,6 +199,10 @@ class UnreadableEventError(StoreError):
         super().__init__(f"{type} {schema_version}{f' ({place})' if place else ''} cannot be read, {reason}: {remedy}")
 
 
+class NewerTableError(TableRefusedError):
+    """The table at `uri` is of a newer format: a newer store writes it. Leave it alone, and update this process."""
+
+
 class StoreClosedError(StoreError):
     """This handle can serve no more (closed, forked, or after a failed fsync). Open the store again."""
 

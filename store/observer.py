@@ -44,6 +44,7 @@ class Compacted:
     data_bytes: int
     seconds: float
     bytes_before: int = 0
+    table: str = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Checkpointed:
     head_streams: int
     head_bytes: int
     seconds: float
+    table: str = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Cleaned:
     files: int
     data_bytes: int
     seconds: float
+    table: str = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Vacuumed:
     files: int
     data_bytes: int
     seconds: float
+    table: str = "events"
 
 
 @dataclass(frozen=True, slots=True)

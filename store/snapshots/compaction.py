@@ -19,6 +19,7 @@ from store.observer import Compacted
 from store.shard import ROOT, depth_for
 from store.snapshots import writing
 from store.snapshots.arrangement import arranged, frame_of
+from store.snapshots.snapshot import LAYOUT
 from store.storage.objects import Objects
 from store.tables.files import File
 from store.tables.replacement import Replacement, replace
@@ -83,6 +84,7 @@ def _told(version: int, chosen: Merge, written: Sequence[File], seconds: float) 
         data_bytes=sum(file.size_bytes for file in written),
         seconds=seconds,
         bytes_before=sum(file.size_bytes for file in chosen.files),
+        table=LAYOUT.name,
     )
 
 

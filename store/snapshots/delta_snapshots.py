@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from store.delta.upkeep import Maintained
-from store.errors import OutcomeUnknownError, StorageError, StoreError, TableRefusedError
+from store.errors import NewerTableError, OutcomeUnknownError, StorageError, StoreClosedError, StoreError, TableRefusedError
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.shard import ROOT, depth_for
 from store.snapshots import compaction, forgetting, reading, writing
@@ -129,8 +129,12 @@ class DeltaSnapshots:
                 self._table.files.keep(files[0], rows_of(frame))
             return True
 
-        self._changed(saved)
-        self._upkeep.saved()
+        try:
+            self._changed(saved)
+        except NewerTableError as error:           # the processes that can read it also write it
+            self._table.tell(error)
+        else:
+            self._upkeep.saved()
 
     def _place(self, log: TableLog, frame: pl.DataFrame) -> writing.Place:
         """Very many go to leaves at once."""
@@ -147,6 +151,8 @@ class DeltaSnapshots:
                         return done
                 except DamagedFileError as error:
                     self._table.met(error)
+                except NewerTableError:
+                    raise
                 except TableRefusedError as error:  # it was damaged just now: the next look mends it
                     self._table.tell(error)
         raise StorageError(f"{self._objects.uri} is changed by others all the time: try again")
@@ -159,3 +165,5 @@ def _refusals() -> Iterator[None]:
         yield
     except OutcomeUnknownError as error:
         raise StorageError(f"{error}: snapshots may be saved twice, so save them again or go on without") from error
+    except StoreClosedError as error:
+        raise StorageError(f"{error}; until then this process saves no snapshots") from error

@@ -24,7 +24,7 @@ def newest(files: SortedFiles, index: Index, stream_id: str, wanted: Wanted) -> 
     found: dict[tuple[int, int], Snapshot] = {}
     for file in index.of_stream(stream_id, wanted):
         for rows in files.read(file, stream_id, stream_id):
-            for snapshot in snapshots_of(rows.filter(_matching(rows, stream_id, wanted))):
+            for snapshot in snapshots_of(rows.filter(pc.and_(pc.equal(rows["stream_id"], stream_id), _matching(rows, wanted)))):
                 shape = (snapshot.version, snapshot.schema_version)
                 if shape not in found or found[shape].taken_at <= snapshot.taken_at:
                     found[shape] = snapshot
@@ -36,27 +36,24 @@ def newest_many(files: SortedFiles, index: Index, stream_ids: Sequence[str] | No
     """See `Snapshots.newest_many`."""
     pending = [frame_of(SNAPSHOTS.empty_table())]
     for rows in _all(files, index, wanted) if stream_ids is None else _some(files, index, stream_ids, wanted):
-        matching = pl.col("aggregate") == wanted.aggregate
-        if wanted.position is not None:
-            matching &= pl.col("position") <= wanted.position
-        pending.append(rows.filter(matching))
+        pending.append(frame_of(rows.filter(_matching(rows, wanted))))     # by Arrow, which copies: polars would hold on to all that was read
         if sum(map(len, pending[1:])) > REDUCED_ROWS:
             pending = [newest_each(pl.concat(pending))]
     return rows_of(newest_each(pl.concat(pending)))
 
 
-def _all(files: SortedFiles, index: Index, wanted: Wanted) -> Iterator[pl.DataFrame]:
+def _all(files: SortedFiles, index: Index, wanted: Wanted) -> Iterator[pa.Table]:
     for file in index.files():
         if wanted.may_be_in(file):
-            yield from map(frame_of, files.read(file, None, None))
+            yield from files.read(file, None, None)
 
 
-def _some(files: SortedFiles, index: Index, stream_ids: Sequence[str], wanted: Wanted) -> Iterator[pl.DataFrame]:
+def _some(files: SortedFiles, index: Index, stream_ids: Sequence[str], wanted: Wanted) -> Iterator[pa.Table]:
     for file, streams in index.of_streams(stream_ids):
         if wanted.may_be_in(file):
-            ids = pl.Series(streams).implode()
+            ids = pa.array(streams)
             for rows in files.read(file, streams[0], streams[-1], any_of(streams)):
-                yield frame_of(rows).filter(pl.col("stream_id").is_in(ids))
+                yield rows.filter(pc.is_in(rows["stream_id"], ids))
 
 
 def any_of(streams: Sequence[str]) -> Between:
@@ -69,8 +66,8 @@ def any_of(streams: Sequence[str]) -> Between:
     return wanted
 
 
-def _matching(rows: pa.Table, stream_id: str, wanted: Wanted) -> pa.ChunkedArray:
-    mask = pc.and_(pc.equal(rows["stream_id"], stream_id), pc.equal(rows["aggregate"], wanted.aggregate))
+def _matching(rows: pa.Table, wanted: Wanted) -> pa.ChunkedArray:
+    mask = pc.equal(rows["aggregate"], wanted.aggregate)
     for name, limit in (("version", wanted.version), ("position", wanted.position)):
         if limit is not None:
             mask = pc.and_(mask, pc.less_equal(rows[name], limit))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from store.errors import StorageError, StoreError, TableRefusedError
+from store.errors import NewerTableError, StorageError, StoreError, TableRefusedError
 from store.observer import Failed, Observer
 from store.snapshots.index import Index
 from store.snapshots.snapshot import LAYOUT
@@ -77,11 +77,13 @@ class SnapshotTable:
     def writable(self) -> TableLog:
         """The log in its newest state, of version -1 where there is none. What is damaged is out of the way: nothing is destroyed.
 
-        StorageError: storage refuses.
+        StorageError: storage refuses. NewerTableError: the table is whole, but not for us.
         """
         for _ in range(MENDINGS):
             try:
                 return self._mended()
+            except NewerTableError:
+                raise
             except TableRefusedError as error:
                 self.tell(error)
                 folder = restart(self.objects, LAYOUT)

@@ -32,7 +32,7 @@ class Snapshots(Protocol):
         """Keep all of them, or none. Durable when it returns.
 
         InvalidEventError: mend the input. StorageError: storage refuses, or did not say whether they are kept; save
-        again, or go on without.
+        again, or go on without. Where a newer store keeps them in another format nothing is saved, and the observer is told.
         """
 
     def save_table(self, snapshots: pa.Table) -> None:
@@ -41,7 +41,8 @@ class Snapshots(Protocol):
     def forget(self, aggregate: str | None = None, stream_ids: Sequence[str] | None = None) -> int:
         """Drop the snapshots of that aggregate, and of those streams; None: of any. How many rows were dropped.
 
-        StorageError as for `save`. Bytes of dropped ones are gone once the table has been vacuumed.
+        Their bytes are gone once the table has been vacuumed. StorageError as for `save`. NewerTableError: nothing was
+        dropped, a newer store must do it.
         """
 
     def compact(self, dry_run: bool = False) -> list[Compacted]:

@@ -11,6 +11,7 @@ from store.errors import StoreError
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.snapshots import compaction
 from store.snapshots.compaction import Merge
+from store.snapshots.snapshot import LAYOUT
 from store.snapshots.snapshot_table import SnapshotTable
 from store.tables import cleanup, vacuum
 from store.tables.checkpoint_file import hinted
@@ -20,9 +21,13 @@ from store.tables.table_log import TableLog
 
 CHECKPOINT_EVERY: Final = 16
 """Commits between two checkpoints. A commit lists streams, so that opening would otherwise take milliseconds."""
-CLEAN_EVERY_S: Final = 60.0
-RETENTION_S: Final = 3600.0
-"""So long a replaced file stays for readers of an older state."""
+CLEAN_EVERY_S: Final = 30.0
+RETENTION_S: Final = 600.0
+"""So long a replaced file stays for readers of an older state. Ours look again when one is gone."""
+KEPT_FILES: Final = 256
+"""So many replaced files stay at most: they are entries of every checkpoint, which the first load of a process reads."""
+MERGES: Final = 2
+"""By one save, at most: a shard moves down by many, and a saver should not wait for all of them."""
 UNNAMED_S: Final = 7 * 86_400.0
 """So long a file stays that no commit names: those of a table that could not be read any more are among them."""
 
@@ -48,7 +53,7 @@ class SnapshotUpkeep:
 
     def compact(self, dry_run: bool = False) -> list[Compacted]:
         if not dry_run:
-            return self._merge(compaction.mergeable)
+            return self._merge(compaction.mergeable, None)
         log = self._table.known()
         chosen = compaction.mergeable(log.files()) if log is not None else None
         return [compaction.planned(log.version, chosen)] if log is not None and chosen is not None else []
@@ -56,24 +61,25 @@ class SnapshotUpkeep:
     def checkpoint(self, dry_run: bool = False) -> Checkpointed:
         began, log = time.monotonic(), self._log(dry_run)
         if log is None or log.version < 0:
-            return Checkpointed(-1, 0, 0, 0, 0.0)
-        return self._told(Checkpointed(log.version, 0 if dry_run else log.checkpoint(), 0, 0, time.monotonic() - began), dry_run)
+            return Checkpointed(-1, 0, 0, 0, 0.0, LAYOUT.name)
+        size_bytes = 0 if dry_run else log.checkpoint()
+        return self._told(Checkpointed(log.version, size_bytes, 0, 0, time.monotonic() - began, LAYOUT.name), dry_run)
 
     def clean_log(self, dry_run: bool = False) -> Cleaned:
         log = self._log(dry_run)
-        return Cleaned(0, 0, 0.0) if log is None else self._told(cleanup.clean(self._objects, log, _now_ms(), dry_run), dry_run)
+        return Cleaned(0, 0, 0.0, LAYOUT.name) if log is None else self._told(cleanup.clean(self._objects, log, _now_ms(), dry_run), dry_run)
 
     def vacuum(self, retention_s: float = RETENTION_S, unnamed_s: float = UNNAMED_S, dry_run: bool = False) -> Vacuumed:
         log = self._log(dry_run)
         if log is None:
-            return Vacuumed(0, 0, 0.0)
+            return Vacuumed(0, 0, 0.0, LAYOUT.name)
         return self._told(vacuum.vacuum(self._objects, log, retention_s, unnamed_s, _now_ms(), dry_run), dry_run)
 
     def maintain(self, dry_run: bool = False) -> Maintained:
         return Maintained(self.compact(dry_run), self.checkpoint(dry_run), self.clean_log(dry_run), self.vacuum(dry_run=dry_run))
 
     def _look(self) -> None:
-        self._merge(compaction.due)
+        self._merge(compaction.due, MERGES)
         log = self._table.writable()
         if log.version - log.checkpointed >= CHECKPOINT_EVERY:
             log.checkpointed = max(log.checkpointed, hinted(self._objects) or -1)      # another's will do
@@ -82,11 +88,11 @@ class SnapshotUpkeep:
         if time.monotonic() - self._cleaned_s > CLEAN_EVERY_S:
             self._cleaned_s = time.monotonic()
             self.clean_log()
-            self._observer.record(vacuum.expire(self._objects, log, RETENTION_S, _now_ms()))
+            self._observer.record(vacuum.expire(self._objects, log, RETENTION_S, KEPT_FILES, _now_ms()))
 
-    def _merge(self, choose: Callable[[Sequence[File]], Merge | None]) -> list[Compacted]:
+    def _merge(self, choose: Callable[[Sequence[File]], Merge | None], limit: int | None) -> list[Compacted]:
         merged: list[Compacted] = []
-        while (chosen := choose((log := self._table.writable()).files())) is not None:
+        while len(merged) != limit and (chosen := choose((log := self._table.writable()).files())) is not None:
             try:
                 done = compaction.merge(self._objects, log, self._table.files, chosen)
             except DamagedFileError as error:      # or it was merged and vacuumed by others: choose anew

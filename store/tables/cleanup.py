@@ -22,4 +22,4 @@ def clean(objects: Objects, log: TableLog, now_ms: int, dry_run: bool) -> Cleane
     needless = summed_up(objects, newest, int(OLD_S * 1000), now_ms) if newest is not None and readable else []
     if not dry_run:
         objects.delete([entry.path for entry in needless])
-    return Cleaned(len(needless), sum(entry.size_bytes for entry in needless), time.monotonic() - began)
+    return Cleaned(len(needless), sum(entry.size_bytes for entry in needless), time.monotonic() - began, log.layout.name)

@@ -76,7 +76,7 @@ def checked_path(layout: Layout, path: str) -> str:
 def add_of(layout: Layout, file: File, data_change: bool) -> dict[str, Any]:
     """The `add` that names a file."""
     said = {
-        "path": quote(file.path),
+        "path": quote(file.path, safe="/="),
         "partitionValues": _partition_values(layout, file.path),
         "size": file.size_bytes,
         "modificationTime": file.modified_ms,
@@ -111,7 +111,7 @@ def file_of(layout: Layout, add: Mapping[str, Any]) -> File:
 def remove_of(layout: Layout, retired: Retired, data_change: bool) -> dict[str, Any]:
     """The `remove` that names a file."""
     return {
-        "path": quote(retired.path),
+        "path": quote(retired.path, safe="/="),
         "deletionTimestamp": retired.retired_ms,
         "dataChange": data_change,
         "extendedFileMetadata": True,

@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 
 from store.tables.publishing import FEATURE
-from store.tables.shape import NotOursError, text, whole
+from store.tables.shape import NewerFormatError, NotOursError, text, whole
 
 _PRIMITIVES: Final = {
     pa.bool_(): "boolean", pa.int32(): "integer", pa.int64(): "long", pa.float64(): "double", pa.string(): "string", pa.date32(): "date",
@@ -76,8 +76,10 @@ class Layout:
         """The table that this metadata is of; NotOursError unless it is of this layout."""
         configuration = dict(metadata.get("configuration") or {})
         for name, value in self.configuration.items():
-            if name.startswith(f"{FEATURE}.") and configuration.get(name) != value:
-                raise NotOursError(f"its {name} is {configuration.get(name)!r}, this store writes {value!r}")
+            found = str(configuration.get(name))
+            if name.startswith(f"{FEATURE}.") and found != value:
+                newer = found.isdecimal() and value.isdecimal() and int(found) > int(value)
+                raise (NewerFormatError if newer else NotOursError)(f"its {name} is {found!r}, this store writes {value!r}")
         partitions = [] if self.partition is None else [self.partition]
         if orjson.loads(metadata["schemaString"]) != self._delta_schema() or list(metadata["partitionColumns"]) != partitions:
             raise NotOursError(f"its columns are not those of {self.name}")

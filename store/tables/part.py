@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
@@ -14,6 +15,14 @@ import pyarrow.parquet as pq
 from store.storage.objects import Objects
 from store.tables.files import File, new_path
 from store.tables.layout import Layout
+
+FOOTER_TAG: Final = "alluvium.footer"
+
+
+def checksum(body: pa.Buffer) -> str:
+    """Of a Parquet file's footer. A page has its own; but from a footer with a wrong bit Arrow may abort the process."""
+    length = int.from_bytes(body[-8:-4].to_pybytes(), "little") + 8
+    return f"{zlib.crc32(body[max(0, body.size - length) :]):08x}"
 
 
 class Part:
@@ -60,5 +69,5 @@ class Part:
             high=self._high,
             stats=orjson.dumps(stats).decode(),
             modified_ms=time.time_ns() // 1_000_000,
-            tags=tags or {},
+            tags={FOOTER_TAG: checksum(body)} | dict(tags or {}),
         )

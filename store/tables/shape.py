@@ -11,6 +11,10 @@ class NotOursError(Exception):
     """A commit or checkpoint that this store did not write, or that is torn. The message says what is wrong."""
 
 
+class NewerFormatError(NotOursError):
+    """A table of a format to come."""
+
+
 @contextmanager
 def understood(what: str) -> Iterator[None]:
     """Refuse what a log from elsewhere may hold in a place where we expect something else, instead of stumbling over it."""

@@ -16,6 +16,7 @@ from store.errors import StorageError
 from store.storage.objects import Objects
 from store.tables.files import File
 from store.tables.layout import Layout
+from store.tables.part import FOOTER_TAG, checksum
 
 REMEMBERED_FOOTER_BYTES: Final = 2 << 20
 """As they lie on disk; in memory they take several times as much."""
@@ -23,6 +24,9 @@ KEPT_BYTES: Final = 4 << 20
 """Of the files just written whose rows stay in memory: they are the ones that are read and merged next."""
 
 READ_BYTES: Final = 8 << 20
+
+_GARBAGE: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError)
+"""What reading a file of other bytes ends in. Not for want of memory: then the file is as it was."""
 
 Between = Callable[[Any, Any], bool]
 """Can rows from this key to that one be wanted?"""
@@ -119,10 +123,12 @@ class SortedFiles:
                 footer = self._footers.get(file.path)
             source = self._objects.open(file.path)
             known = footer.metadata if footer else None
+            if known is None:
+                _check_footer(file, source)
             apart = not isinstance(source, pa.BufferReader)      # what is mapped is in memory already
             with pq.ParquetFile(source, metadata=known, pre_buffer=apart, page_checksum_verification=True) as parquet:
                 yield footer or self._remembered(file, parquet.metadata), parquet
-        except (pa.ArrowException, OSError) as error:
+        except _GARBAGE as error:
             raise DamagedFileError(file, f"is damaged ({error})") from error
         except StorageError as error:
             if self._objects.get(file.path) is not None:
@@ -140,6 +146,18 @@ class SortedFiles:
             while self._footer_bytes > REMEMBERED_FOOTER_BYTES:
                 self._footer_bytes -= self._footers.popitem(last=False)[1].size_bytes
         return footer
+
+
+def _check_footer(file: File, source: pa.NativeFile) -> None:
+    """Files of other writers, which have no checksum, are believed."""
+    expected = file.tags.get(FOOTER_TAG)
+    if expected is None:
+        return
+    size = source.size()
+    tail = source.read_at(min(size, 8), max(0, size - 8))
+    length = min(size, int.from_bytes(tail[:4], "little") + 8)
+    if checksum(pa.py_buffer(source.read_at(length, size - length))) != expected:
+        raise pa.ArrowInvalid("its footer is not the one that was written")
 
 
 def _batches(groups: Sequence[int], metadata: pq.FileMetaData) -> Iterator[list[int]]:

@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from store.errors import OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
+from store.errors import NewerTableError, OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
 from store.storage.objects import Objects
 from store.tables import checkpoint_file, publishing
 from store.tables.commit import VACUUM_START, Change, Commit, decode, encode
 from store.tables.files import File, Retired, add_of, file_of, remove_of, retired_of
 from store.tables.layout import Identity, Layout
 from store.tables.publishing import Outcome, log_path
-from store.tables.shape import NotOursError, understood
+from store.tables.shape import NewerFormatError, NotOursError, understood
 
 SETTLE_S: Final = 10.0
 """How long a commit of unknown outcome is asked after before its caller is told that it is unknown."""
@@ -43,7 +43,7 @@ class TableLog:
     """Everything below is one state: change and read it under `lock`. Readers of files take a copy by `files()`.
 
     A place without a log has version -1, and the first commit makes the table. TableRefusedError, from every method
-    that looks: the log is torn, or another writer's.
+    that looks: the log is torn, or another writer's; NewerTableError: a newer store's.
     """
 
     version: int
@@ -240,6 +240,8 @@ class TableLog:
     def _understood(self, read: Callable[[], Any]) -> Any:
         try:
             return read()
+        except NewerFormatError as error:
+            raise NewerTableError(self._objects.uri, str(error), "update this process") from error
         except NotOursError as error:
             raise self._refusal(str(error)) from error
 

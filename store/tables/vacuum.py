@@ -23,12 +23,16 @@ LEFT_S: Final = 3600.0
 """No put takes so long, so a temporary file of this age belongs to one that was killed."""
 
 
-def expire(objects: Objects, log: TableLog, retention_s: float, now_ms: int) -> Vacuumed:
-    """Remove the files that were replaced longer ago than that. Cheap: nothing is listed, and nothing committed if there are none."""
+def expire(objects: Objects, log: TableLog, retention_s: float, kept_files: int, now_ms: int) -> Vacuumed:
+    """Remove the files that were replaced longer ago than that, and the oldest of more than `kept_files`.
+
+    Cheap: nothing is listed, and nothing committed if there are none.
+    """
     began = time.monotonic()
-    until_ms = now_ms - int(retention_s * 1000)
+    times = sorted(retired.retired_ms for retired in log.retired())
+    until_ms = max(now_ms - int(retention_s * 1000), times[-kept_files - 1] if len(times) > kept_files else 0)
     gone = [Entry(r.path, r.size_bytes, r.retired_ms) for r in log.retired() if r.retired_ms <= until_ms]
-    return _remove(objects, log, gone, until_ms, began) if gone else Vacuumed(0, 0, 0.0)
+    return _remove(objects, log, gone, until_ms, began) if gone else _told(log, gone, began)
 
 
 def vacuum(objects: Objects, log: TableLog, retention_s: float, unnamed_s: float, now_ms: int, dry_run: bool) -> Vacuumed:
@@ -43,7 +47,7 @@ def vacuum(objects: Objects, log: TableLog, retention_s: float, unnamed_s: float
         live, retired = {file.path for file in log.files()}, {r.path: r.retired_ms for r in log.retired()}
     needless = [e for e in listed if e.path not in live and (retired[e.path] <= until_ms if e.path in retired else e.modified_ms <= old_ms)]
     if dry_run or log.version < 0:
-        return _told(needless + left, began)
+        return _told(log, needless + left, began)
     return _remove(objects, log, needless + left, until_ms, began)
 
 
@@ -51,11 +55,11 @@ def _remove(objects: Objects, log: TableLog, needless: Sequence[Entry], until_ms
     """First the files, then the commit that forgets them: after a crash between the two they are removed once more."""
     objects.delete([entry.path for entry in needless])
     log.amend(lambda: Change(operation=VACUUM_END, data_change=False, vacuumed_ms=until_ms))
-    return _told(needless, began)
+    return _told(log, needless, began)
 
 
-def _told(needless: Sequence[Entry], began: float) -> Vacuumed:
-    return Vacuumed(len(needless), sum(entry.size_bytes for entry in needless), time.monotonic() - began)
+def _told(log: TableLog, needless: Sequence[Entry], began: float) -> Vacuumed:
+    return Vacuumed(len(needless), sum(entry.size_bytes for entry in needless), time.monotonic() - began, log.layout.name)
 
 
 def _is_ours(layout: Layout, path: str) -> bool:

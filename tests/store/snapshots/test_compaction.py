@@ -28,7 +28,10 @@ def rows(snapshots: DeltaSnapshots) -> int:
 
 def some(rng: random.Random, count: int) -> list[Snapshot]:
     return [
-        snap(rng.randint(1, 30), f"s-{rng.randint(0, 40)}", aggregate=rng.choice(["Account", "Audit"]), keep=2, taken_at=rng.randint(1, 10**9))
+        snap(
+            rng.randint(1, 30), f"s-{rng.randint(0, 40)}", aggregate=rng.choice(["Account", "Audit"]), schema_version=rng.randint(1, 2),
+            keep=2, taken_at=rng.randint(1, 10**9),
+        )
         for _ in range(count)
     ]
 
@@ -70,6 +73,16 @@ def test_only_what_is_kept_stays(snapshots: DeltaSnapshots) -> None:
     snapshots.compact()
     assert live(snapshots) == [("h", 10)]
     assert versions(snapshots.newest("Account", "s-0")) == [10, 9]
+
+
+def test_the_newest_says_how_many_stay(snapshots: DeltaSnapshots) -> None:
+    """A policy that changes counts from its first snapshot on."""
+    for version, keep in ((1, 9), (2, 9), (3, 9), (4, 2)):
+        snapshots.save([snap(version, "fewer", keep=keep), snap(version, "more", keep=11 - keep)])
+    snapshots.compact()
+    assert live(snapshots) == [("h", 6)]
+    assert versions(snapshots.newest("Account", "fewer")) == [4, 3]
+    assert versions(snapshots.newest("Account", "more")) == [4, 3, 2, 1]
 
 
 def test_compacting_what_is_compacted_does_nothing(snapshots: DeltaSnapshots) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from store import NewerTableError
 from store.snapshots.delta_snapshots import DeltaSnapshots
+from store.storage.local_objects import LocalObjects
 from tests.store.snapshots.conftest import Seen
 from tests.store.snapshots.states import snap, versions
 
@@ -150,6 +153,26 @@ def test_garbage_is_told_once_not_at_every_call(opened: Open, seen: Seen, table:
     assert len(seen.failures()) == 1
 
 
+@pytest.mark.parametrize("files", ["shard=h/*", "_delta_log/*.json", "_delta_log/*.parquet", "_delta_log/_last_checkpoint"])
+def test_whatever_byte_is_wrong_a_load_gets_the_truth_or_nothing(opened: Open, table: Path, files: str) -> None:
+    """And the next save mends it. Of the JSON a wrong byte may name another file, or say other statistics: then rows are missing."""
+    rng, truth = random.Random(7), opened().newest("Account", "a-1")
+    spare = table.with_name("spare")
+    shutil.copytree(table, spare)
+    for _ in range(60):
+        victim = rng.choice(sorted(table.glob(files)))
+        body = bytearray(victim.read_bytes())
+        body[rng.randrange(len(body))] ^= 1 << rng.randrange(8)
+        victim.write_bytes(body)
+        snapshots = opened()
+        assert set(snapshots.newest("Account", "a-1")) <= set(truth)
+        assert len(snapshots.newest_many("Account")) <= 2
+        snapshots.save([snap(9)])
+        assert opened().newest("Account", "a-1")[0] == snap(9)
+        shutil.rmtree(table)
+        shutil.copytree(spare, table)
+
+
 @pytest.mark.parametrize("body", [b"", b"PAR1", b"garbage" * 50])
 def test_torn_checkpoint_with_its_commits_costs_nothing(opened: Open, table: Path, seen: Seen, body: bytes) -> None:
     checkpoint(table).write_bytes(body)
@@ -157,9 +180,25 @@ def test_torn_checkpoint_with_its_commits_costs_nothing(opened: Open, table: Pat
     assert seen.failures() == []
 
 
-def test_reading_makes_no_table(tmp_path: Path, seen: Seen) -> None:
-    from store.storage.local_objects import LocalObjects
+def test_a_table_of_a_newer_format_is_left_alone(opened: Open, table: Path, seen: Seen) -> None:
+    """The processes that were updated read and write it; one that was not goes on without."""
+    for file in (table / "_delta_log").glob("*checkpoint*"):
+        file.unlink()
+    commit(table, 0).write_bytes(commit(table, 0).read_bytes().replace(b'"alluvium.format":"1"', b'"alluvium.format":"2"'))
+    before = {file: file.read_bytes() for file in table.rglob("*") if file.is_file()}
+    snapshots = opened()
+    assert snapshots.newest("Account", "a-1") == []
+    snapshots.save([snap(9)])
+    with pytest.raises(NewerTableError, match="update this process"):
+        snapshots.forget("Account")
+    with pytest.raises(NewerTableError):
+        snapshots.maintain()
+    assert len(seen.failures()) == 2
+    assert {file: file.read_bytes() for file in before} == before
+    assert set(before) == {file for file in table.rglob("*") if file.is_file()}
 
+
+def test_reading_makes_no_table(tmp_path: Path, seen: Seen) -> None:
     snapshots = DeltaSnapshots(LocalObjects(tmp_path / "none"), seen, fresh_s=0.0)
     assert snapshots.newest("Account", "a-1") == []
     assert snapshots.forget() == 0

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 
 import store
-from store import SNAPSHOTS, StorageError, open_store
+from store import SNAPSHOTS, StorageError, StoreClosedError, open_store
 from store.observer import Checkpointed, Vacuumed
 from store.snapshots.delta_snapshots import DeltaSnapshots
 from store.storage.local_objects import LocalObjects
@@ -197,6 +197,19 @@ def test_refused_writes_are_a_storage_error_and_reading_goes_on(faulty: DeltaSna
     faulty.save([snap(1)])
     objects.faults = [full]
     with pytest.raises(StorageError, match="the disk is full"):
+        faulty.save([snap(2)])
+    assert versions(faulty.newest("Account", "a-1")) == [1]
+
+
+def test_after_a_failed_fsync_nothing_is_saved_and_reading_goes_on(
+    faulty: DeltaSnapshots, objects: FaultyObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: str, data: object) -> None:
+        raise StoreClosedError("an fsync failed: open the store again")
+
+    faulty.save([snap(1)])
+    monkeypatch.setattr(objects, "put", closed, raising=False)
+    with pytest.raises(StorageError, match="open the store again"):
         faulty.save([snap(2)])
     assert versions(faulty.newest("Account", "a-1")) == [1]
 

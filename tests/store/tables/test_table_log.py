@@ -268,13 +268,21 @@ def test_vacuum_removes_replaced_files_that_are_old_enough(objects: FaultyObject
     added(objects, log, 1)
     replace(objects, log, Replacement(log.files(), [put(objects, 1)], "OPTIMIZE", False), log.vacuumed)
     now_ms = log.retired()[0].retired_ms + 1_000
-    for remove in (lambda s: expire(objects, log, s, now_ms), lambda s: vacuum(objects, log, s, s, now_ms, dry_run=False)):
+    for remove in (lambda s: expire(objects, log, s, 100, now_ms), lambda s: vacuum(objects, log, s, s, now_ms, dry_run=False)):
         assert remove(2.0).files == 0
         assert len(on_disk(tmp_path)) == 2
     assert vacuum(objects, log, 0.5, 1e9, now_ms, dry_run=True).files == 1
-    assert expire(objects, log, 0.5, now_ms).files == 1
+    assert expire(objects, log, 0.5, 100, now_ms).files == 1
     assert on_disk(tmp_path) == live(log)
     assert log.retired() == TableLog(objects, OURS).retired() == []
+
+
+def test_replaced_files_of_an_hour_are_bounded_in_number(objects: FaultyObjects, log: TableLog, tmp_path: Path) -> None:
+    for number in range(6):
+        added(objects, log, number)
+        replace(objects, log, Replacement(log.files(), [], "DELETE", True), log.vacuumed)
+    expire(objects, log, 1e9, 2, LONG_MS)
+    assert len(on_disk(tmp_path)) == len(log.retired()) <= 2
 
 
 def test_vacuum_removes_old_files_that_no_commit_names_and_no_others(objects: FaultyObjects, log: TableLog, tmp_path: Path) -> None:
