@@ -199,7 +199,9 @@ def _shape(shape: ShapeName, codec: Codec, *, current: bool = False, reads_as: t
     return Shape(*shape, current, reads_as, tuple(fields_of(codec.schema)), closed)
 
 
-def _united(own: Iterable[str], given: Iterable[str]) -> list[str]:
+def _united(own: Iterable[str], given: Sequence[str]) -> Sequence[str]:
+    if own == () and given == ():                  # most have none, and this is asked of every event
+        return ()
     for tags in (own, given):
         if isinstance(tags, str) or not isinstance(tags, Iterable):     # the letters of a str would be taken for tags
             raise InvalidEventError("tags", tags, "are not a list", "give a list of str")
