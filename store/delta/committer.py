@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -102,10 +102,10 @@ class Committer:
         observer: Observer,
         clock: Clock,
         committed: Callable[[int], bool],
+        trail: RecentTrail,
     ) -> None:
-        self._objects, self._log, self._files, self._heads, self._find = objects, log, files, heads, find
+        self._objects, self._log, self._files, self._heads, self._find, self._trail = objects, log, files, heads, find, trail
         self._observer, self._clock, self._committed = observer, clock, committed
-        self._trail = RecentTrail(self._read)
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._held: Request | None = None
         self._door = threading.Lock()
@@ -302,9 +302,6 @@ class Committer:
             if self._log.apply(commit, ours=True):
                 self._heads.committed(commit, pending.recent.stretches)
                 self._trail.committed(commit.head - len(pending.rows), pending.rows)
-
-    def _read(self, after: int, until: int) -> Iterator[pa.RecordBatch]:
-        return read_all(self._files, self._log.segments(), Selection(after, until), None, backward=False)
 
     def _measure(self, group: list[Request], plan: Plan, attempts: int) -> None:
         assert plan.events is not None

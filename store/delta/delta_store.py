@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,6 +28,7 @@ from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.segment_files import SegmentFiles
 from store.delta.stream_cache import StreamCache
+from store.delta.trail import RecentTrail
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, draft, drafts, instant
 from store.errors import StoreClosedError
@@ -69,7 +71,8 @@ class DeltaEventStore:
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
         self._streams = StreamCache()
         self._bell = Bell()
-        self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed)
+        self._trail = RecentTrail(lambda after, until: self._read(Selection(after, until)))
+        self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail)
         self._snapshots = DeltaSnapshots(objects_at(f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
@@ -122,7 +125,7 @@ class DeltaEventStore:
         check_range(after, limit)
         head = self._refresh()
         selection = Selection(after, head if until is None else min(until, head), types, categories, tags, query)
-        return pa.RecordBatchReader.from_batches(EVENTS, reader.read_all(self._files, self._log.segments(), selection, limit, backward, self._live))
+        return pa.RecordBatchReader.from_batches(EVENTS, self._read(self._narrowed(selection, head), limit, backward))
 
     def subscribe(
         self,
@@ -242,7 +245,7 @@ class DeltaEventStore:
         assert fail_if is not None
         if head - after <= NEAR:
             return Condition(fail_if, after, after)
-        for batch in reader.read_all(self._files, self._log.segments(), Selection(after, head, query=fail_if), 1, False, self._live):
+        for batch in self._read(Selection(after, head, query=fail_if), limit=1):
             return Condition(fail_if, after, head, Match(*(batch[name][0].as_py() for name in Match._fields)))
         return Condition(fail_if, after, head)
 
@@ -277,6 +280,17 @@ class DeltaEventStore:
         with self._log.lock:
             self._refresh()
             return self._log.segments()
+
+    def _read(self, selection: Selection, limit: int | None = None, backward: bool = False) -> Iterator[pa.RecordBatch]:
+        return reader.read_all(self._files, self._log.segments(), selection, limit, backward, self._live)
+
+    def _narrowed(self, selection: Selection, head: int) -> Selection:
+        """To begin with the first match, where the last events are asked for: a decision over a query asks for these, over and over."""
+        if selection.query is None or head - selection.after > NEAR:
+            return selection
+        with self._log.lock:
+            match = self._trail.find(selection.query, selection.after, head)
+        return replace(selection, after=max(selection.after, head if match is None else match.position - 1))
 
     def _read_known(self, stream_id: str, after: int, limit: int | None) -> pa.Table:
         """From memory as far as the stream was read before: who follows it reads what is new, not all of it again."""

@@ -95,7 +95,7 @@ def test_memory_is_bounded_and_forgets_nothing_that_counts(store: DeltaEventStor
     store.append("a", [booked()])
     for _ in range(10):
         store.append("a", [fact()], fail_if=Query(["Never"]), after=store.head() - 1)
-    recent = store._committer._trail._trail
+    recent = store._trail._trail
     assert recent is not None
     assert len(recent) <= max(2 * kept, 10)
     with pytest.raises(ConditionFailedError) as refused:
