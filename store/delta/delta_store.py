@@ -123,7 +123,7 @@ class DeltaEventStore:
         query: Query | None = None,
     ) -> pa.RecordBatchReader:
         check_range(after, limit)
-        head = self._refresh()
+        head = self._reaching(until)
         selection = Selection(after, head if until is None else min(until, head), types, categories, tags, query)
         return pa.RecordBatchReader.from_batches(EVENTS, self._read(self._narrowed(selection, head), limit, backward))
 
@@ -240,7 +240,7 @@ class DeltaEventStore:
         """A search of the log that takes long is done here, in the caller's thread; the committer looks at the last events only."""
         if fail_if is None and after == 0:
             return None
-        head = self._refresh()
+        head = self._reaching(after)
         check_condition(fail_if, after, head)
         assert fail_if is not None
         if head - after <= NEAR:
@@ -275,6 +275,12 @@ class DeltaEventStore:
         with self._log.lock:
             self._log.refresh()
             return self._log.head
+
+    def _reaching(self, position: int | None) -> int:
+        """A head that is at that position or beyond, if there is one: what is known of the log need not be asked again. None: the newest."""
+        self._check_open()
+        known = self._log.head
+        return known if isinstance(position, int) and 0 <= position <= known else self._refresh()
 
     def _live(self) -> Sequence[Segment]:
         with self._log.lock:
