@@ -40,15 +40,14 @@ def read_stream(
     fresh: Fresh | None = None,
 ) -> pa.Table:
     """The stream's events with versions in (after, until], by version. `spans`: positions outside of which it surely has none."""
-    names = list(columns) if "version" in columns else [*columns, "version"]
-    wanted = _holding(segments, stream_id, spans)
+    names = [*columns, *(name for name in ("version", "position") if name not in columns)]
     versions = None if after == 0 and until is None else (after + 1, _LAST if until is None else until)
+    wanted = _holding(segments, stream_id, spans)
     try:
-        parts = [files.read_stream(s, stream_id, names, spans, versions) for s in wanted]
+        parts = _newest_first(files, wanted, stream_id, names, spans, versions)
     except (StorageError, TableRefusedError) as error:
         live = others(wanted, fresh, error)
-        parts = [files.read_stream(s, stream_id, names, spans, versions) for s in _holding(live, stream_id, spans)]
-    parts = [part for part in parts if len(part)]
+        parts = _newest_first(files, _holding(live, stream_id, spans), stream_id, names, spans, versions)
     if not parts:
         return EVENTS.empty_table().select(columns)
     # Files and sections with rows of one stream do not overlap in versions: sorting the files' first versions sorts the
@@ -58,6 +57,21 @@ def read_stream(
         there = events["version"]
         events = events.filter(pc.and_(pc.greater_equal(there, versions[0]), pc.less_equal(there, versions[1])))
     return events.select(columns)
+
+
+def _newest_first(
+    files: SegmentFiles, segments: Sequence[Segment], stream_id: str, names: Sequence[str], spans: Sequence[Span] | None, versions: Span | None
+) -> list[pa.Table]:
+    """What each file has of these versions. Versions rise with positions, so files older than the first wanted event stay closed."""
+    parts, oldest, first = [], 0, versions[0] if versions else 1
+    for newest in sorted(segments, key=lambda s: s.last, reverse=True):
+        if newest.last < oldest:
+            break
+        if len(part := files.read_stream(newest, stream_id, names, spans, versions)):
+            parts.append(part)
+            if part["version"][0].as_py() <= first:
+                oldest = part["position"][0].as_py()
+    return parts
 
 
 def _holding(segments: Iterable[Segment], stream_id: str, spans: Sequence[Span] | None) -> list[Segment]:

@@ -89,8 +89,8 @@ class SegmentFiles:
                 groups = footer.where("type", selection.meets_types, footer.where("stream_id", selection.meets_streams, groups))
                 groups = [group for group in groups if len(selection.filter(_group(file, group, selection.columns)))]
             events = _groups(file, groups, EVENTS.names)
-            covered = selection.covers_positions(segment.first, segment.last) or (
-                footer.bounds("position") is not None and len(footer.where("position", selection.covers_positions, groups)) == len(groups)
+            covered = selection.covers_positions(segment.first, segment.last) or all(
+                (bounds := footer.bounds("position", group)) and selection.covers_positions(*bounds) for group in groups
             )
             return events if covered and not selection.narrow else selection.filter(events)
 
@@ -113,8 +113,8 @@ class SegmentFiles:
             return _last_by(kept[0], moment)
         with self._opened(segment) as (footer, file):
             begun = footer.where("recorded_at", lambda low, _: microseconds(low) <= moment)
-            places = footer.bounds("position")
-            if places is None:                     # a landing file
+            places = [bounds for group in range(footer.groups) if (bounds := footer.bounds("position", group))]
+            if len(places) < footer.groups:        # a landing file
                 return _last_by(_groups(file, begun, _TIMED), moment)
             over = footer.where("recorded_at", lambda _, high: microseconds(high) <= moment)
             newest = max((places[group][1] for group in over), default=0)

@@ -82,6 +82,15 @@ def test_files_outside_of_the_spans_stay_closed(store: DeltaEventStore, opened: 
     assert {segment.run for segment in live(store) if segment.path in opened} == {(RUN_ROWS + 1, 2 * RUN_ROWS)}
 
 
+def test_end_of_a_stream_is_read_newest_first_and_older_files_stay_closed(store: DeltaEventStore, opened: list[str]) -> None:
+    last = store.stream_version("s-3")
+    opened.clear()
+    last_two = reader.read_stream(store._files, live(store), "s-3", last - 2, None)
+    holding = [s for s in live(store) if s.lowest_stream <= "s-3" <= s.highest_stream]
+    assert last_two["version"].to_pylist() == [last - 1, last]
+    assert set(opened) == {s.path for s in holding if s.last >= last_two["position"][0].as_py()} < {s.path for s in holding}
+
+
 def test_row_groups_outside_of_the_spans_stay_closed(store: DeltaEventStore) -> None:
     places = store.read_stream("s-3")["position"].to_pylist()
     events = reader.read_stream(store._files, live(store), "s-3", 0, None, spans=[(1, 16)])
