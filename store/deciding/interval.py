@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import linear_regression, quantiles
+from statistics import linear_regression
 
 from store.deciding.aggregate import Aggregate
 from store.errors import InvalidEventError
@@ -13,16 +13,15 @@ from store.observer import Reconstructed
 
 FEWEST_LOADS = 10
 
-_LENGTHS = """
-    select max(version) from events where stream_id >= $category || '-' and stream_id < $category || '.' group by stream_id
-"""
+_LONGEST = "select coalesce(max(version), 0) from events where stream_id >= $category || '-' and stream_id < $category || '.'"
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """`every_events`: for `SnapshotPolicy`; None: no snapshots are needed, since folding the longest streams takes less than the target.
+    """`every_events`: for `SnapshotPolicy`; None: no snapshots are needed, since folding even the longest stream takes less than the target.
 
-    `base_ms`, `event_us`: a load takes about so long, and so long more for each event. `longest`: events of the stream that 99 % are not longer than.
+    `base_ms`, `event_us`: a load takes about so long, and so long more for each event. `longest`: events of the longest stream: short ones
+    get no snapshots, so that they need not be asked.
     """
 
     every_events: int | None
@@ -41,12 +40,12 @@ def recommend_interval(store: EventStore, aggregate: Aggregate[object], target_m
     From the loads that this handle has seen. InvalidEventError: they are too few, or all of one length; load some aggregates, short and long ones.
     """
     loads = [load for load in store.deciding.loader.loads() if load.aggregate == aggregate.name]
-    lengths = [length for (length,) in store.sql(_LENGTHS, {"category": aggregate.category}).fetchall()]
-    return interval(loads, lengths, target_ms)
+    ((longest,),) = store.sql(_LONGEST, {"category": aggregate.category}).fetchall()
+    return interval(loads, longest, target_ms)
 
 
-def interval(loads: Sequence[Reconstructed], lengths: Sequence[int], target_ms: float) -> Interval:
-    """`lengths`: of the streams, in events."""
+def interval(loads: Sequence[Reconstructed], longest: int, target_ms: float) -> Interval:
+    """`longest`: events of the longest stream."""
     cold = [load for load in loads if not load.remembered]
     if len(cold) < FEWEST_LOADS or len({load.events for load in cold}) < 2:
         seen = f"({len(cold)} of them, {len({load.events for load in cold})} lengths)"
@@ -54,7 +53,6 @@ def interval(loads: Sequence[Reconstructed], lengths: Sequence[int], target_ms: 
     slope, intercept = linear_regression([load.events for load in cold], [load.seconds for load in cold])
     event_us = max(slope * 1e6, 0.05)
     base_ms = max(intercept * 1e3, min(load.seconds for load in cold) * 1e3)
-    longest = int(quantiles(lengths, n=100)[-1]) if len(lengths) > 1 else max(lengths, default=0)
     if base_ms + longest * event_us / 1000 <= target_ms:
         return Interval(None, base_ms, event_us, longest)
     if base_ms >= target_ms:

@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tests.bench import amplification, appends, deciding, growth, log, opening, push, reads, sustained, writers
+from tests.bench import amplification, appends, deciding, growth, loading, log, opening, push, reads, snapshots, sustained, writers
 from tests.bench.run import Run, Sizes
 
 SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
@@ -27,6 +27,8 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "reads": reads.section,
     "opening": opening.section,                    # after the reads: it appends to the streams that they read
     "deciding": deciding.section,
+    "loading": loading.section,
+    "snapshots": snapshots.section,                # after the loads: it appends to the long stream
     "sustained": sustained.section,
 }
 UNASKED: Final = [name for name in SECTIONS if name != "sustained"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from store import open_store
 from tests.bench import upkeep
-from tests.bench.workload import history, long_stream
+from tests.bench.workload import history, long_stream, order_name
 
 CHUNK = 1_000_000
 """Rows of one append_table."""
@@ -24,6 +25,11 @@ class BigLog(NamedTuple):
     names: str
     append_s: float
     compact_s: float
+
+    def picked(self, count: int) -> list[str]:
+        """The same orders in every run, by their ids."""
+        numbers = random.Random(11).sample(range(self.orders), min(count, self.orders))
+        return [order_name(number, self.names).removeprefix("order-") for number in numbers]
 
 
 def build(folder: Path, events: int, names: str) -> BigLog:

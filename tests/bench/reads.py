@@ -17,7 +17,7 @@ from tests.bench import upkeep
 from tests.bench.big_log import BigLog
 from tests.bench.children import alone
 from tests.bench.memory import peak_mb, resident_mb
-from tests.bench.run import Run, ms, percentile
+from tests.bench.run import Run, ms, percentile, seconds
 from tests.bench.table_files import live_files
 from tests.bench.workload import LONG_STREAM, history, order, order_name
 
@@ -95,7 +95,7 @@ def _folds(run: Run, big: BigLog) -> None:
         for way, fold in ways.items():
             if fold() != big.long_stream:          # it also opens the footers, as a store at work has
                 raise AssertionError(f"{way}: not all events of the long stream were folded")
-            run.row(way, ms(statistics.median(_spent(fold) for _ in range(run.sizes.repeats))))
+            run.row(way, ms(run.median(fold)))
 
 
 def fold_objects(store: EventStore) -> tuple[int, int]:
@@ -187,14 +187,8 @@ def _reports(run: Run) -> None:
                 if store.sql(ours).fetchall() != plain.sql(theirs).fetchall():
                     raise AssertionError(f"the report {what} differs from plain DuckDB's")
                 rounds = [
-                    (_spent(lambda q=ours: store.sql(q).fetchall()), _spent(lambda q=theirs: plain.sql(q).fetchall()))  # type: ignore[misc]
+                    (seconds(lambda q=ours: store.sql(q).fetchall()), seconds(lambda q=theirs: plain.sql(q).fetchall()))  # type: ignore[misc]
                     for _ in range(2 * run.sizes.repeats + 1)
                 ]
                 mine, floor = (statistics.median(column) for column in zip(*rounds, strict=True))
                 run.row(what, ms(mine), ms(floor), f"{mine / floor:.2f}")
-
-
-def _spent(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began

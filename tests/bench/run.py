@@ -67,6 +67,10 @@ class Run:
         rounds = [[measure(self.folder()) if measure else 0.0 for measure in measures] for _ in range(self.sizes.repeats)]
         return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
+    def median(self, work: Callable[[], object]) -> float:
+        """Seconds that it takes."""
+        return statistics.median(seconds(work) for _ in range(self.sizes.repeats))
+
     def section(self, name: str, measure: Callable[[Run], None]) -> None:
         """Runs one section, and says how long it took and how busy the machine was."""
         print(f"\n## {name}", flush=True)
@@ -84,6 +88,13 @@ class Run:
     def rows(self, rows: Iterable[Sequence[str]]) -> None:
         for cells in rows:
             self.row(*cells)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """What one run of it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def beside(value: float, floor: float) -> tuple[str, str]:

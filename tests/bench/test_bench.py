@@ -30,10 +30,9 @@ LINES = {
     "log": ("live files", "with both (UUIDs, one correlation id an order)"),
     "reads": ("footers cached, compacted", "same stream again, 20 commits later", "SQL, of columns", "rate, Arrow batches", "out of JSON text"),
     "opening": ("open", "first append to a cold stream", "one table that touches 500 cold streams"),
-    "deciding": (
-        "encode: an Event each, with an id", "transact", "plain", "10 events", "typed objects", "1,000 in one commit", "state cached", "load_many",
-        "rebuild_snapshots",
-    ),
+    "deciding": ("encode: an Event each, with an id", "transact", "plain", "transact_query on a tag of its own"),
+    "loading": ("10 events", "typed objects", "load_many"),
+    "snapshots": ("1,000 in one commit", "handle just opened", "state cached", "100", "target 50 ms", "rebuild_snapshots"),
     "sustained": ("0.4", "0.8", "1.2"),
 }
 
