@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -15,7 +14,7 @@ import pyarrow as pa
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
-from store.condition import Condition, Match, check_condition
+from store.condition import Condition, check_condition
 from store.contract import Contract
 from store.deciding.deciding import Deciding
 from store.draft import Draft, Row, draft, drafts, instant
@@ -23,27 +22,26 @@ from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.memory_log import MemoryLog
 from store.observer import LoggingObserver
 from store.query import Query
 from store.reading import check_range
-from store.schema import EVENTS, GIVEN, events_table
+from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
 from store.sql import SqlSession, asks_for_snapshots, until
 from store.subscription import Bell, LogSubscription
 from store.times import Clock, now
-from store.verdict import Place, judge, judge_bulk
+from store.verdict import judge, judge_bulk
 
 
 class MemoryEventStore:
-    """One list of rows in log order, one list of places per stream, one lock."""
+    """A list of rows, and one lock."""
 
     def __init__(self, clock: Clock = now, contract: Contract | None = None) -> None:
         self._clock, self._contract = clock, contract
         self._lock = threading.RLock()
-        self._rows: list[tuple[Any, ...]] = []
-        self._recorded: list[int] = []
-        self._streams: dict[str, list[tuple[str, Place]]] = {}
+        self._log = MemoryLog()
         self._bell = Bell()
         self._sql: SqlSession | None = None
         self._snapshots = MemorySnapshots()
@@ -65,11 +63,12 @@ class MemoryEventStore:
         given = bulk(events, self._contract)
         with self._lock:
             self._check_open()
-            if (repeat := judge_bulk(self._find, given)) is not None:
+            if (repeat := judge_bulk(self._log.find_events, given)) is not None:
                 return repeat
-            first = len(self._rows) + 1
-            self._record(_rows(given))
-            return TableAppended(first, len(self._rows))
+            first = self._log.head + 1
+            self._log.add(_rows(given), self._clock())
+            self._bell.ring()
+            return TableAppended(first, self._log.head)
 
     def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
         try:
@@ -81,8 +80,8 @@ class MemoryEventStore:
         check_range(after, limit)
         with self._lock:
             self._check_open()
-            events = self._streams.get(stream_id, [])[after:]
-            return self._table([place.position for _, place in (events[::-1] if backward else events)][:limit])
+            positions = self._log.positions(stream_id)[after:]
+            return self._log.events((positions[::-1] if backward else positions)[:limit])
 
     def read_all(
         self,
@@ -114,15 +113,15 @@ class MemoryEventStore:
 
     def head(self) -> int:
         self._check_open()
-        return len(self._rows)
+        return self._log.head
 
     def position_at(self, time: datetime) -> int:
         self._check_open()
-        return bisect_right(self._recorded, instant("time", time))
+        return self._log.recorded_by(instant("time", time))
 
     def stream_version(self, stream_id: str) -> int:
         self._check_open()
-        return self.version(stream_id)
+        return self._log.version(stream_id)
 
     def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
         events = self._events()
@@ -157,62 +156,23 @@ class MemoryEventStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    # What a judge asks ----------------------------------------------------------------------------------------
-
-    def version(self, stream_id: str) -> int:
-        return len(self._streams.get(stream_id, ()))
-
-    def recall(self, stream_id: str, event_ids: Sequence[str]) -> list[Place | None]:
-        places = dict(self._streams.get(stream_id, []))
-        return [places.get(event_id) for event_id in event_ids]
-
-    def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
-        return self._streams.get(stream_id, [])[after : after + limit]
-
-    def find(self, condition: Condition) -> Match | None:
-        past = (row for row in self._rows[condition.after :] if condition.query.matches(row[4], row[10]))
-        return next((Match(row[0], row[1], row[4]) for row in past), None)
-
-    def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
-        places = {(stream, event_id): place.position for stream, events in self._streams.items() for event_id, place in events}
-        return pa.array([places.get(key) for key in zip(stream_ids.to_pylist(), event_ids.to_pylist(), strict=True)], pa.int64())
-
-    # Keeping --------------------------------------------------------------------------------------------------
+    # Below ----------------------------------------------------------------------------------------------------
 
     def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
         with self._lock:
             self._check_open()
-            check_condition(fail_if, after, len(self._rows))
+            check_condition(fail_if, after, self._log.head)
             condition = None if fail_if is None else Condition(fail_if, after, after)
-            if (repeat := judge(self, parts, condition)) is not None:
+            if (repeat := judge(self._log, parts, condition)) is not None:
                 return repeat
-            answers, head = [], len(self._rows)
-            for part in parts:
-                version, count = self.version(part.stream_id), len(part.rows)
-                answers.append(Appended(version + 1, version + count, head + 1, head + count))
-                head += count
-            self._record([row for part in parts for row in part.rows])
+            answers = self._log.add_all(parts, self._clock())
+            self._bell.ring()
             return answers
-
-    def _record(self, rows: Sequence[Row]) -> None:
-        recorded = max(self._clock(), self._recorded[-1] if self._recorded else 0)
-        for stream_id, event_id, type, schema_version, occurred, *rest in rows:
-            stream = self._streams.setdefault(stream_id, [])
-            place = Place(len(stream) + 1, len(self._rows) + 1)
-            stream.append((event_id, place))
-            occurred = recorded if occurred is None else occurred
-            self._rows.append((place.position, stream_id, place.version, event_id, type, schema_version, occurred, recorded, *rest))
-            self._recorded.append(recorded)
-        self._bell.ring()
 
     def _events(self) -> pa.Table:
         with self._lock:
             self._check_open()
-            return self._table(range(1, len(self._rows) + 1))
-
-    def _table(self, positions: Sequence[int]) -> pa.Table:
-        rows = [self._rows[position - 1] for position in positions]
-        return events_table(zip(*rows, strict=True)) if rows else EVENTS.empty_table()
+            return self._log.events(range(1, self._log.head + 1))
 
     def _check_open(self) -> None:
         if self._closed:

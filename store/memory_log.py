@@ -1,0 +1,83 @@
+"""The rows of a log in memory: in log order, and by stream."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from store.append import Appended
+from store.condition import Condition, Match
+from store.draft import Draft, Row
+from store.schema import EVENTS, events_table
+from store.verdict import Place
+
+
+class MemoryLog:
+    """One list of rows in log order, one list of places per stream. A judge asks it what is there."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self._recorded: list[int] = []
+        self._streams: dict[str, list[tuple[str, Place]]] = {}
+
+    @property
+    def head(self) -> int:
+        return len(self._rows)
+
+    # What a judge asks ----------------------------------------------------------------------------------------
+
+    def version(self, stream_id: str) -> int:
+        return len(self._streams.get(stream_id, ()))
+
+    def recall(self, stream_id: str, event_ids: Sequence[str]) -> list[Place | None]:
+        places = dict(self._streams.get(stream_id, []))
+        return [places.get(event_id) for event_id in event_ids]
+
+    def placed(self, stream_id: str, after: int, limit: int) -> Sequence[tuple[str, Place]]:
+        return self._streams.get(stream_id, [])[after : after + limit]
+
+    def find(self, condition: Condition) -> Match | None:
+        past = (row for row in self._rows[condition.after :] if condition.query.matches(row[4], row[10]))
+        return next((Match(row[0], row[1], row[4]) for row in past), None)
+
+    def find_events(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
+        """Positions, null where there is no such event."""
+        places = {(stream, event_id): place.position for stream, events in self._streams.items() for event_id, place in events}
+        return pa.array([places.get(key) for key in zip(stream_ids.to_pylist(), event_ids.to_pylist(), strict=True)], pa.int64())
+
+    # Reading --------------------------------------------------------------------------------------------------
+
+    def recorded_by(self, moment: int) -> int:
+        """The last position recorded by that microsecond; 0: none."""
+        return bisect_right(self._recorded, moment)
+
+    def positions(self, stream_id: str) -> list[int]:
+        return [place.position for _, place in self._streams.get(stream_id, ())]
+
+    def events(self, positions: Iterable[int]) -> pa.Table:
+        rows = [self._rows[position - 1] for position in positions]
+        return events_table(zip(*rows, strict=True)) if rows else EVENTS.empty_table()
+
+    # Writing --------------------------------------------------------------------------------------------------
+
+    def add_all(self, parts: Sequence[Draft], moment: int) -> list[Appended]:
+        answers = []
+        for part in parts:
+            version, head = self.version(part.stream_id), self.head
+            self.add(part.rows, moment)
+            answers.append(Appended(version + 1, self.version(part.stream_id), head + 1, self.head))
+        return answers
+
+    def add(self, rows: Iterable[Row], moment: int) -> None:
+        """At the end of the log. The clock of the log never goes back."""
+        recorded = max(moment, self._recorded[-1] if self._recorded else 0)
+        for stream_id, event_id, type, schema_version, occurred, *rest in rows:
+            stream = self._streams.setdefault(stream_id, [])
+            place = Place(len(stream) + 1, self.head + 1)
+            stream.append((event_id, place))
+            occurred = recorded if occurred is None else occurred
+            self._rows.append((place.position, stream_id, place.version, event_id, type, schema_version, occurred, recorded, *rest))
+            self._recorded.append(recorded)
