@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, Final, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from store.draft import Draft
 from store.errors import (
     ConditionFailedError,
     ContentionError,
+    DuplicateEventError,
     NestedDecisionError,
     OutcomeUnknownError,
     StoreError,
@@ -56,8 +58,8 @@ class Decider:
             raise NestedDecisionError
         with correlated() as correlation_id:
             decision = Decision(decide, copy_context(), correlation_id, time.monotonic() + patience_s)
-        with self._lines.at(ground.key) as line:
-            line.join(decision, lambda decisions: self._serve(ground, decisions))
+            with self._lines.at(ground.key) as line:
+                line.join(decision, lambda decisions: self._serve(ground, decisions))
         if isinstance(decision.outcome, BaseException):
             raise decision.outcome
         assert decision.outcome is not None
@@ -67,9 +69,16 @@ class Decider:
         try:
             while decisions:
                 decisions = self._commit(ground, decisions)
+        except DuplicateEventError as error:
+            if len(decisions) == 1:
+                decisions[0].outcome = error.told(decisions[0].correlation_id)
+            else:                                  # one of them is at fault, and the others have nothing to do with it
+                for decision in decisions:
+                    self._serve(ground, [decision])
         except StoreError as error:
             for decision in decisions:
-                decision.outcome = decision.outcome or error.told(decision.correlation_id)
+                if not decision.served:
+                    decision.outcome = error.told(decision.correlation_id)
 
     def _commit(self, ground: Ground[S], decisions: Sequence[Decision[S]]) -> Sequence[Decision[S]]:
         """Make one commit of them, however often they must be decided; those that could not come along are returned."""
@@ -93,11 +102,13 @@ class Decider:
     def _attempt(self, ground: Ground[S], decisions: Sequence[Decision[S]], number: int) -> Sequence[Decision[S]]:
         before, written = ground.stand(), list[Written]()
         batch = decide_all(ground, before, decisions, self._contract)
-        if parts := batch.parts():
-            answers = self._append_surely(parts, before, batch.taken)
-            written = [Written(part, answer) for part, answer in zip(parts, answers, strict=True) if part.rows]
-        batch.answer(written, number)
-        if written:
+        parts = batch.parts()
+        with _all_told(batch.taken):
+            if parts:
+                answers = self._append_surely(parts, before, batch.taken)
+                written = [Written(part, answer) for part, answer in zip(parts, answers, strict=True) if part.rows]
+            batch.answer(written, number)
+        if written and batch.is_new(written):
             ground.settle(before, batch.state, written)
         return batch.held
 
@@ -105,14 +116,22 @@ class Decider:
         """Of an unknown outcome the same append is repeated, by its event ids: to decide anew could make a decision a fact twice."""
         until_s = max(decision.until_s for decision in decisions)
         stop = stop_after_delay(max(0.0, until_s - time.monotonic()))
-        try:
-            return _again_after(OutcomeUnknownError).copy(stop=stop)(self._append, parts, before.fail_if, before.after)
-        except StoreError:
-            raise
-        except BaseException:                      # Ctrl-C: the append goes on without us
-            for decision in decisions:
-                decision.outcome = OutcomeUnknownError("the thread that committed was interrupted: load, and see whether the events are there")
-            raise
+        return _again_after(OutcomeUnknownError).copy(stop=stop)(self._append, parts, before.fail_if, before.after)
+
+
+@contextmanager
+def _all_told(decisions: Sequence[Decision[Any]]) -> Iterator[None]:
+    """From the append to the answers: an interrupted thread must not leave a decision to be made again that may be a fact."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except BaseException:                          # Ctrl-C: the append goes on without us
+        unknown = OutcomeUnknownError("the thread that committed was interrupted: load, and see whether the events are there")
+        for decision in decisions:
+            if not decision.served:
+                decision.outcome = unknown.told(decision.correlation_id)
+        raise
 
 
 def _again_after(*errors: type[StoreError]) -> Retrying:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from store.append import Appended
 from store.draft import Draft
+from store.errors import InvalidEventError
 
 S = TypeVar("S")
 
@@ -29,7 +30,9 @@ class Transacted(Generic[S]):
 
     @property
     def version(self) -> int:
-        """Of the stream, where there is just one."""
+        """Of the stream that was decided on. InvalidEventError: there are several, or none; `versions` tells of each."""
+        if len(self.versions) != 1:
+            raise InvalidEventError("version", list(self.versions), "are not one stream", "ask `versions`, which tells of each")
         [version] = self.versions.values()
         return version
 
@@ -46,7 +49,7 @@ class Decision(Generic[S]):
     """By the monotonic clock: so long others may be first."""
     outcome: Transacted[S] | BaseException | None = None
     drafts: Sequence[Draft] = ()
-    refusal: Exception | None = None
+    refusal: BaseException | None = None
     state: Any = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -135,6 +136,12 @@ def _events(types: EventTypes, outcome: Any) -> list[Event]:
         return []
     if isinstance(outcome, Event) or type(outcome) in types:
         outcome = [outcome]
+    if not isinstance(outcome, list | tuple):
+        remedy = "return objects of registered types or Events: one, a list of them, or None"
+        if inspect.iscoroutine(outcome):
+            outcome.close()                        # it is told here, and once
+            remedy = "decide must not be async: load what it needs before, and let it only decide"
+        raise InvalidEventError("decide", outcome, f"is of the class {type(outcome).__name__}, which is no event", remedy)
     return [value if isinstance(value, Event) else types.event(value) for value in outcome]
 
 

@@ -78,7 +78,7 @@ def test_a_line_in_which_nobody_stands_is_let_go() -> None:
     assert not lines._lines
 
 
-class Interrupt(Exception):
+class SignalledError(Exception):
     """What a signal's handler raises."""
 
 
@@ -86,7 +86,7 @@ class Gate:
     """In place of a lock: whoever waits at it is interrupted."""
 
     def acquire(self) -> None:
-        raise Interrupt
+        raise SignalledError
 
     def release(self) -> None:
         pass
@@ -103,9 +103,10 @@ def test_who_is_interrupted_in_line_holds_up_nobody() -> None:
     leads = threading.Thread(target=lambda: queue.join(Waiter(0), slow))
     leads.start()
     busy.wait(10)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Place, "__post_init__", lambda place: setattr(place, "called", Gate()))
-        queue.join(Waiter(1), serve)
+        with pytest.raises(SignalledError):
+            queue.join(Waiter(1), serve)
     go.set()
     leads.join(10)
     last = Waiter(2)
@@ -135,11 +136,11 @@ def test_a_leader_that_is_interrupted_before_it_serves_hands_the_lead_on(monkeyp
     queue._waiting.append(other := Place(Waiter(1)))
 
     def interrupted() -> None:
-        raise Interrupt
+        raise SignalledError
 
     monkeypatch.setattr(queue, "_linger", interrupted)
     queue._leader = leader = Place(Waiter(0))
-    with pytest.raises(Interrupt):
+    with pytest.raises(SignalledError):
         queue._serve(leader, serve)
     queue._leave(leader)
     assert queue._leader is other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,6 +27,7 @@ from store import (
     open_store,
     transact_query,
 )
+from tests.store.deciding.together import together
 from tests.store.facts import at_once
 
 
@@ -146,6 +148,38 @@ def test_events_that_the_query_does_not_find_leave_the_state_alone(store: EventS
     done = transact_query(store, seats, FLIGHT, lambda state: {"a": [Booked("2", "Eve"), Event("Other", {})]})
     assert done.state == Seats()
     assert load_query(store, seats, FLIGHT).state == Seats()
+
+
+def test_the_log_holds_the_events_in_the_order_in_which_they_were_decided(store: EventStore) -> None:
+    """Of decisions that share a commit, too, and whatever streams they write to: else the state decided on would be of no log."""
+    store.append("a", [types.event(Offered("1", 9))])
+    decisions = [lambda state: {"a": Booked("1", "Ada"), "b": Booked("1", "Bob")}, lambda state: {"a": Booked("1", "Cy")}]
+    outcomes = together(store, (seats, FLIGHT), partial(transact_query, store, seats, FLIGHT), decisions)
+    states = [outcome.result().state.passengers for outcome in outcomes]
+    assert states == [("Ada", "Bob"), ("Ada", "Bob", "Cy")]
+    assert outcomes[1].result().appended["a"] == (3, 3, 4, 4)
+    logged = [event["passenger"] for batch in store.read_all(after=1) for event in map(msgspec.json.decode, batch["data"].to_pylist())]
+    assert logged == ["Ada", "Bob", "Cy"]
+    assert load_query(store, seats, FLIGHT).state.passengers == ("Ada", "Bob", "Cy")
+
+
+def test_an_event_that_is_there_already_counts_once(store: EventStore) -> None:
+    """As when a command is sent again with the events that it made."""
+    store.append("a", [types.event(Offered("1", 9))])
+    event = types.event(Booked("1", "Ada"))
+    first, again = (transact_query(store, seats, FLIGHT, lambda state: {"b": [event]}) for _ in range(2))
+    assert (first.state, first.appended) == (again.state, again.appended) == (Seats(9, ("Ada",)), {"b": (1, 1, 2, 2)})
+    assert load_query(store, seats, FLIGHT).state == Seats(9, ("Ada",))
+    assert store.head() == 2
+
+
+def test_an_event_that_is_there_already_does_not_stop_its_neighbours(store: EventStore) -> None:
+    event = types.event(Booked("1", "Ada"))
+    transact_query(store, seats, FLIGHT, lambda state: {"a": [event]})
+    decisions = [lambda state: {"a": [event]}, lambda state: {"b": Booked("1", "Bob")}]
+    outcomes = together(store, (seats, FLIGHT), partial(transact_query, store, seats, FLIGHT), decisions)
+    assert [outcome.result().appended for outcome in outcomes] == [{"a": (1, 1, 1, 1)}, {"b": (1, 1, 2, 2)}]
+    assert load_query(store, seats, FLIGHT).state.passengers == ("Ada", "Bob")
 
 
 def test_a_list_is_no_answer(store: EventStore) -> None:

@@ -6,12 +6,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 
 from store import (
     NO_STREAM,
     Aggregate,
+    Append,
     Appended,
     Boundary,
     ContentionError,
@@ -29,8 +32,11 @@ from store import (
     transact,
     transact_many,
 )
+from store.deciding.batch import Batch
+from store.deciding.states import Known
 from store.draft import Draft
 from tests.store.deciding.account import Account, Deposited, Opened, OverdrawnError, Withdrawn, account, deposit, types, withdraw
+from tests.store.deciding.together import together
 from tests.store.facts import at_once
 
 
@@ -166,6 +172,46 @@ def _outcome_of(store: EventStore, number: int) -> str:
     return "done"
 
 
+def test_who_exits_exits_alone(store: EventStore) -> None:
+    """SystemExit is no Exception, and it is decided on whichever thread leads."""
+
+    def leave(state: Account) -> None:
+        raise SystemExit(3)
+
+    outcomes = together(store, (account, "account-1"), partial(transact, store, account, "1"), [deposit(1), leave, deposit(2)])
+    assert [type(outcome.exception()) for outcome in outcomes] == [type(None), SystemExit, type(None)]
+    assert load(store, account, "1").state.cents == 103
+
+
+def test_a_refusal_that_counts_as_false_is_raised_too(store: EventStore) -> None:
+    class EmptyError(Exception):
+        def __len__(self) -> int:
+            return 0
+
+    def refuse(state: Account) -> None:
+        raise EmptyError
+
+    with pytest.raises(EmptyError):
+        transact(store, account, "1", refuse)
+
+
+async def deposit_later(state: Account) -> Deposited:
+    return Deposited(1)
+
+
+@pytest.mark.parametrize(("decide", "told"), [
+    (lambda state: 5, "class int, which is no event"),
+    (lambda state: {"account-1": [Deposited(1)]}, "class dict, which is no event"),
+    (lambda state: object(), "registered types"),
+    (lambda state: (Deposited(cents) for cents in (1, 2)), "a list of them"),
+    (deposit_later, "must not be async"),
+])  # fmt: skip
+def test_what_is_no_event_is_refused_with_the_remedy(store: EventStore, decide: Callable[[Account], object], told: str) -> None:
+    with pytest.raises(InvalidEventError, match=told):
+        transact(store, account, "1", decide)
+    assert store.head() == 2
+
+
 def test_every_decision_has_its_own_correlation_id(store: EventStore) -> None:
     def work(number: int) -> None:
         with correlated(f"order-{number}"):
@@ -275,6 +321,47 @@ def test_an_interrupted_leader_leaves_no_decision_to_be_made_twice(store: EventS
         outcomes = {type(future.exception()) for future in two}
     assert outcomes == {KeyboardInterrupt, OutcomeUnknownError}
     assert load(store, account, "1").version == 5
+
+
+def test_an_interrupt_after_the_commit_makes_no_decision_a_fact_twice(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Batch.answer
+
+    def interrupted(batch: Batch[Account], *arguments: Any) -> None:
+        if len(batch.taken) == 2:
+            raise KeyboardInterrupt
+        answer(batch, *arguments)
+
+    monkeypatch.setattr(Batch, "answer", interrupted)
+    outcomes = together(store, (account, "account-1"), partial(transact, store, account, "1"), [deposit(1), deposit(2)])
+    assert {type(outcome.exception()) for outcome in outcomes} == {KeyboardInterrupt, OutcomeUnknownError}
+    assert load(store, account, "1").state.cents == 103
+
+
+@pytest.mark.parametrize("refuse", [True, False])
+def test_nothing_rests_on_states_that_were_never_there_together(store: EventStore, refuse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the loads of the two, 50 cents move from one to the other: a refusal, or to do nothing, must be decided again."""
+    loaded, moved = store.deciding.loader.load, iter([True])
+
+    def load_slowly(aggregate: Aggregate[Account], stream_id: str, stale_s: float) -> Known:
+        known = loaded(aggregate, stream_id, stale_s)
+        if next(moved, False):
+            store.append_many([Append("account-1", [types.event(Withdrawn(50))]), Append("account-2", [types.event(Deposited(50))])])
+        return known
+
+    def decide(one: Account, two: Account) -> None:
+        if refuse and one.cents + two.cents != 100:
+            raise AssertionError(f"there are {one.cents + two.cents} cents")
+
+    monkeypatch.setattr(store.deciding.loader, "load", load_slowly)
+    done = transact_many(store, [(account, "1"), (account, "2")], decide)
+    assert [state.cents for state in done.state] == [50, 50]
+    assert (done.attempts, done.appended) == (2, {})
+
+
+def test_several_streams_have_no_one_version(store: EventStore) -> None:
+    done = transact_many(store, [(account, "1"), (account, "2")], lambda one, two: ([Withdrawn(40)], [Deposited(40)]))
+    with pytest.raises(InvalidEventError, match="ask `versions`"):
+        _ = done.version
 
 
 def test_several_streams_are_decided_on_together(store: EventStore) -> None:
