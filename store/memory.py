@@ -141,6 +141,7 @@ class MemoryEventStore:
 
     @property
     def deciding(self) -> Deciding:
+        self._check_open()
         return self._deciding
 
     def close(self) -> None:

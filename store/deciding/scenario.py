@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import pyarrow as pa
+
 from store.deciding.aggregate import Aggregate
 from store.deciding.boundary import Boundary
 from store.deciding.fold import Folding, decode
-from store.deciding.verbs import load, load_query, transact, transact_query
+from store.deciding.verbs import load, load_query, transact, transact_many, transact_query
 from store.event import Event
 from store.event_store import EventStore
 from store.event_types.raw_event import RawEvent
@@ -27,23 +29,24 @@ _STREAM = "given"
 class Scenario(Generic[S]):
     """Events that have happened. Each `when` begins from them anew."""
 
-    folding: Folding[S]
-    happened: Mapping[str, Sequence[Any]]
+    happened: Mapping[str, Sequence[Event]]
     _load: Callable[[EventStore], S]
-    _transact: Callable[[EventStore, Callable[[S], Any]], S]
+    _transact: Callable[[EventStore, Callable[..., Any]], S]
+    _decided: Callable[[EventStore, int], Sequence[Any]]
 
-    def when(self, decide: Callable[[S], Any]) -> Outcome[S]:
+    def when(self, decide: Callable[..., Any]) -> Outcome[S]:
         """Decide on them. AssertionError: `decide` or `evolve` changed a state instead of making a new one."""
         with self._store() as store:
             head = store.head()
             untouched = deepcopy(state := self._load(store))
+            comparable = state == untouched            # else its class has no __eq__, and nothing can be told
             try:
                 state_after, refusal = self._transact(store, decide), None
             except Exception as error:
                 state_after, refusal = state, error
-            assert state == untouched, f"a state was changed, from {untouched!r} to {state!r}: decide and evolve must return new ones"
-            events = [event for batch in store.read_all(after=head) for event in decode(self.folding, batch)]
-        return Outcome(events, state_after, refusal)
+            changed = f"a state was changed, from {untouched!r} to {state!r}: decide and evolve must return new ones"
+            assert state == untouched or not comparable, changed
+            return Outcome(self._decided(store, head), state_after, refusal)
 
     def state(self) -> S:
         """What they add up to."""
@@ -53,7 +56,7 @@ class Scenario(Generic[S]):
     def _store(self) -> MemoryEventStore:
         store = MemoryEventStore()
         for stream_id, events in self.happened.items():
-            store.append(stream_id, [_event(self.folding, event) for event in events])
+            store.append(stream_id, events)
         return store
 
 
@@ -98,21 +101,47 @@ def given(aggregate: Aggregate[S], *events: Any) -> Scenario[S]:
         given(aircraft, Departed("BOS", "JFK")).when(partial(depart, to="LGA")).then_refused(Airborne)
     """
     return Scenario(
-        aggregate,
-        {aggregate.stream_id(_STREAM): events},
+        {aggregate.stream_id(_STREAM): _events(aggregate, events)},
         lambda store: load(store, aggregate, _STREAM).state,
         lambda store, decide: transact(store, aggregate, _STREAM, decide).state,
+        lambda store, head: _read(aggregate, store.read_all(after=head)),
+    )
+
+
+def given_many(*histories: tuple[Aggregate[Any], Sequence[Any]]) -> Scenario[tuple[Any, ...]]:
+    """The same for a decision on several aggregates, each with its history; `then` is given a list of events for each.
+
+        given_many((aircraft, []), (airport, [AirportClosed("snow")])).when(depart).then_refused(AirportClosedError)
+    """
+    targets = [(aggregate, str(number)) for number, (aggregate, _) in enumerate(histories, 1)]
+    streams = {aggregate.stream_id(id): aggregate for aggregate, id in targets}
+    happened = {stream_id: _events(*history) for stream_id, history in zip(streams, histories, strict=True)}
+    return Scenario(
+        happened,
+        lambda store: tuple(load(store, aggregate, id).state for aggregate, id in targets),
+        lambda store, decide: transact_many(store, targets, decide).state,
+        lambda store, head: [
+            _read(aggregate, store.read_stream(stream_id, after=len(happened[stream_id])).to_batches()) for stream_id, aggregate in streams.items()
+        ],
     )
 
 
 def given_query(boundary: Boundary[S], query: Query, happened: Mapping[str, Sequence[Any]]) -> Scenario[S]:
     """The same for a decision over a query: the history by stream."""
     return Scenario(
-        boundary,
-        happened,
+        {stream_id: _events(boundary, events) for stream_id, events in happened.items()},
         lambda store: load_query(store, boundary, query).state,
         lambda store, decide: transact_query(store, boundary, query, decide).state,
+        lambda store, head: _read(boundary, store.read_all(after=head)),
     )
+
+
+def _read(folding: Folding[Any], batches: Iterable[pa.RecordBatch]) -> list[Any]:
+    return [event for batch in batches for event in decode(folding, batch)]
+
+
+def _events(folding: Folding[Any], events: Sequence[Any]) -> list[Event]:
+    return [_event(folding, event) for event in events]
 
 
 def _event(folding: Folding[S], event: Any) -> Event:

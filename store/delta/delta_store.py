@@ -207,6 +207,7 @@ class DeltaEventStore:
 
     @property
     def deciding(self) -> Deciding:
+        self._check_open()
         return self._deciding
 
     def close(self) -> None:

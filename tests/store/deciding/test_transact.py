@@ -27,6 +27,7 @@ from store import (
     Query,
     RecordedEvent,
     SnapshotPolicy,
+    StoreClosedError,
     correlated,
     load,
     transact,
@@ -421,6 +422,35 @@ def test_asyncio_decides_too(store: EventStore) -> None:
 
     assert sorted(asyncio.run(everyone())) == list(range(3, 53))
     assert {event.correlation_id for event in recorded(store)[2:]} == {f"order-{number}" for number in range(50)}
+
+
+def test_asyncio_loads_while_many_wait_for_one_stream(store: EventStore) -> None:
+    go_on = threading.Event()
+
+    def slow(state: Account) -> Deposited:
+        go_on.wait(10)
+        return Deposited(1)
+
+    async def everyone() -> int:
+        waiting = [asyncio.ensure_future(store.aio.transact(account, "1", slow)) for _ in range(100)]
+        loaded = await asyncio.wait_for(store.aio.load(account, "2"), 10)
+        go_on.set()
+        await asyncio.gather(*waiting)
+        return loaded.version
+
+    assert asyncio.run(everyone()) == 0
+
+
+def test_a_closed_store_decides_and_loads_nothing(store: EventStore) -> None:
+    """Not from memory either, and not by asyncio, whether it was used before or not."""
+    asyncio.run(store.aio.transact(account, "1", deposit(1)))
+    store.close()
+    for work in (lambda: load(store, account, "1", stale_s=60), lambda: transact(store, account, "1", deposit(1))):
+        with pytest.raises(StoreClosedError):
+            work()
+    for task in (store.aio.load(account, "1"), store.aio.transact(account, "1", deposit(1))):
+        with pytest.raises(StoreClosedError):
+            asyncio.run(task)
 
 
 def test_asyncio_decides_on_several_streams_and_over_queries(store: EventStore) -> None:
