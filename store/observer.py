@@ -81,7 +81,7 @@ class Vacuumed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Work off the append path that did not succeed; it will be tried again."""
+    """Work off the append path that did not succeed. It is tried again, unless `error` says what must be mended first."""
 
     work: str
     error: str
