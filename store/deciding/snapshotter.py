@@ -124,7 +124,7 @@ class Snapshotter:
         try:
             check(snapshot := encode_state(one.aggregate, one.stream_id, one.known, self._clock()))
         except Exception as error:                 # JSON cannot hold it, or it is too large: the others are saved all the same
-            problem = f"the state of {one.stream_id!r} cannot be saved ({error!r}): mend its class, or set no policy"
+            problem = f"the state of {one.stream_id!r} cannot be saved ({error!r:.300}): mend its class, or set no policy"
             self._observer.record(Failed("snapshots", problem))
             return None
         return snapshot

@@ -113,6 +113,16 @@ def test_what_cannot_be_saved_is_not_tried_again(seen: Seen) -> None:
 
 
 @pytest.mark.usefixtures("later")
+def test_of_a_large_state_little_is_told(seen: Seen) -> None:
+    pairs = Aggregate(category="pair", initial={}, evolve=lambda state, event: state, snapshots=SnapshotPolicy())
+    with closing(Snapshotter(Storage(), seen, now)) as snapshotter:
+        snapshotter.take(pairs, "pair-1", Known({"pair": ("x" * 10_000,)}, 1, 1, 0.0))
+        snapshotter.flush()
+    [failure] = seen.failures()
+    assert len(failure) < 500
+
+
+@pytest.mark.usefixtures("later")
 def test_no_more_wait_than_there_may(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 2)
     storage = Storage(StorageError("full"))
