@@ -23,7 +23,7 @@ from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
 from store.memory_log import MemoryLog
-from store.observer import LoggingObserver
+from store.observer import Guarded, LoggingObserver
 from store.query import Query
 from store.reading import check_range
 from store.schema import GIVEN
@@ -46,7 +46,7 @@ class MemoryEventStore:
         self._sql: SqlSession | None = None
         self._snapshots = MemorySnapshots()
         self._aio = AsyncEventStore(self, contract)
-        self._deciding = Deciding(self, LoggingObserver(), clock, contract)
+        self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, contract)
         self._closed = False
 
     # The contract ---------------------------------------------------------------------------------------------

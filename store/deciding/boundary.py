@@ -30,8 +30,13 @@ class Boundary(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Matched(Generic[S]):
-    """The state folded from every event that matches `query` up to `position`, the head of the log when it was read."""
+    """The state folded from every event that matches `query` up to `position`, the head of the log when it was read.
+
+    `events`: how many these are. `data_bytes`: of their data.
+    """
 
     query: Query
     state: S
     position: int
+    events: int = 0
+    data_bytes: int = 0

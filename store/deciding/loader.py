@@ -62,10 +62,10 @@ class Loader:
 
     def remember(self, aggregate: Aggregate[S], stream_id: str, known: Known, load_s: float = 0.0) -> None:
         """After a load or a decision. A snapshot is taken if it is time for one."""
+        self._states.put((aggregate, stream_id), known)
         if self._is_due(aggregate, known, load_s):
             self._snapshotter.take(aggregate, stream_id, known)
-            known = replace(known, saved_at=known.version, tail_bytes=0)
-        self._states.put((aggregate, stream_id), known)
+            self._states.put((aggregate, stream_id), replace(known, saved_at=known.version, tail_bytes=0))
 
     def _is_due(self, aggregate: Aggregate[S], known: Known, load_s: float) -> bool:
         try:
@@ -94,16 +94,18 @@ class Loader:
         began_s, head = time.monotonic(), self._store.head()
         known = self._states.get((boundary, query)) or Known(boundary.initial, 0, 0, began_s)
         if known.position < head:
-            state, count = known.state, known.version
+            state, count, data_bytes = known.state, known.version, known.tail_bytes
             for batch in self._store.read_all(known.position, head, query=query):
-                state, count = fold(boundary, state, batch, f"events that match {query}"), count + len(batch)
-            known = Known(state, count, head, began_s)
+                state = fold(boundary, state, batch, f"events that match {query}")
+                count, data_bytes = count + len(batch), data_bytes + _data_bytes(batch)
+            known = Known(state, count, head, began_s, tail_bytes=data_bytes)
             self._states.put((boundary, query), known)
-        return Matched(query, known.state, known.position)
+        return Matched(query, known.state, known.position, known.version, known.tail_bytes)
 
     def matched(self, boundary: Boundary[S], matched: Matched[S]) -> None:
         """Remember the state after a decision."""
-        self._states.put((boundary, matched.query), Known(matched.state, 0, matched.position, time.monotonic()))
+        known = Known(matched.state, matched.events, matched.position, time.monotonic(), tail_bytes=matched.data_bytes)
+        self._states.put((boundary, matched.query), known)
 
     def position(self, as_of: AsOf) -> int:
         """The place in the log that is meant."""
@@ -159,6 +161,6 @@ def _until(events: pa.Table, version: int | None, position: int | None) -> pa.Ta
     return events if position is None else events.filter(pc.less_equal(events["position"], position))
 
 
-def _data_bytes(events: pa.Table) -> int:
+def _data_bytes(events: pa.Table | pa.RecordBatch) -> int:
     total: Any = pc.sum(pc.binary_length(events["data"]))
-    return int(total.as_py())
+    return int(total.as_py() or 0)                 # None of no events

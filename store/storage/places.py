@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from store.errors import TableRefusedError
-from store.observer import LoggingObserver, Observer
+from store.observer import Guarded, LoggingObserver, Observer
 from store.storage.objects import Objects
 
 _NAME: Final = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.=-]+").fullmatch
@@ -27,7 +27,7 @@ def objects_at(uri: str, observer: Observer | None = None) -> Objects:
     """
     scheme, separator, rest = uri.partition("://")
     if scheme.lower() in _REMOTE and separator:
-        return _remote(scheme.lower(), rest, LoggingObserver() if observer is None else observer)
+        return _remote(scheme.lower(), rest, Guarded(LoggingObserver()) if observer is None else observer)
     if uri.lower().startswith("file:/"):
         return _directory(_path(uri))
     if not separator:

@@ -242,12 +242,6 @@ def test_a_type_that_json_cannot_hold_is_refused_when_declared() -> None:
         Aggregate(category="a", initial=[(1, 2)], evolve=lambda state, event: state, snapshots=SnapshotPolicy())
 
 
-@pytest.mark.parametrize("field", ["every_events", "slow_load_ms", "every_bytes", "keep"])
-def test_a_policy_of_nothing_is_refused(field: str) -> None:
-    with pytest.raises(InvalidEventError, match=field):
-        SnapshotPolicy(**{field: 0})
-
-
 def test_the_past_is_loaded_from_snapshots_too(store: EventStore) -> None:
     policy = SnapshotPolicy(keep=10)
     for _ in range(3):
