@@ -127,7 +127,10 @@ class Queried(Generic[S]):
 
     def settle(self, before: Standing[S], state: S, written: Sequence[Written]) -> None:
         # Nothing that matches came in between: that is what the append was guarded by.
-        self.loader.matched(self.boundary, Matched(self.query, state, max(one.appended.position for one in written)))
+        rows = [row for one in written for row in one.part.rows if self.query.matches(row[2], row[7])]
+        events, data_bytes = before.basis.events + len(rows), before.basis.data_bytes + sum(len(row[8]) for row in rows)
+        position = max(one.appended.position for one in written)
+        self.loader.matched(self.boundary, Matched(self.query, state, position, events, data_bytes))
 
 
 def _events(types: EventTypes, outcome: Any) -> list[Event]:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from store import Aggregate, Boundary, Event, MemoryEventStore, Query, SnapshotPolicy, load, load_query, transact
+from store import Aggregate, Boundary, Event, MemoryEventStore, Query, SnapshotPolicy, load, load_query, transact, transact_query
 from store.deciding import states as module
 from store.deciding.boundary import Matched
 from store.deciding.states import ENTRY_BYTES, CacheUse, Known, States, weigh
@@ -158,3 +158,13 @@ def test_all_that_a_state_holds_has_weight(state: object) -> None:
 def test_what_a_state_holds_twice_is_weighed_once() -> None:
     shared = "x" * 10_000
     assert weigh([shared, shared]) < 12_000
+
+
+def test_decisions_on_a_boundary_are_counted() -> None:
+    store, boundary, query = MemoryEventStore(), Boundary(initial=(), evolve=gathered), Query(types=["X"])
+    store.append("a", [Event("X", {"v": 1}) for _ in range(10)])
+    load_query(store, boundary, query)
+    for _ in range(5):
+        transact_query(store, boundary, query, lambda state: {"b": [Event("X", {"v": "x" * 900_000})]})
+    assert store.deciding.cache_use().size_bytes > 4 * 900_000
+    assert load_query(store, boundary, query).events == 15
