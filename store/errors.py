@@ -120,12 +120,12 @@ class ContentionError(StoreError):
 
 
 class NestedDecisionError(StoreError):
-    """A `decide` called `transact`, and might wait for itself. Return the events, or decide on several streams by `transact_many`."""
+    """A `decide` called `transact` or `append`: it may be called often, and must do nothing but decide. Return the events instead."""
 
     remedy = "return the events from decide, or decide on several streams by transact_many"
 
     def __init__(self) -> None:
-        super().__init__(f"a decision cannot be made within a decision: {self.remedy}")
+        super().__init__(f"nothing can be decided or appended within a decision: {self.remedy}")
 
 
 class UnknownEventTypeError(StoreError):

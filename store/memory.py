@@ -17,6 +17,7 @@ from store.bulk import Bulk, bulk
 from store.condition import Condition, check_condition
 from store.contract import Contract
 from store.deciding.deciding import Deciding
+from store.deciding.decision import refuse_in_decision
 from store.draft import Draft, Row, draft, drafts, instant
 from store.errors import StoreClosedError, StoreError
 from store.event import Event
@@ -60,6 +61,7 @@ class MemoryEventStore:
         return self._append(drafts(appends, self._contract), fail_if, after)
 
     def append_table(self, events: pa.Table) -> TableAppended:
+        refuse_in_decision()
         given = bulk(events, self._contract)
         with self._lock:
             self._check_open()
@@ -160,6 +162,7 @@ class MemoryEventStore:
     # Below ----------------------------------------------------------------------------------------------------
 
     def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
+        refuse_in_decision()
         with self._lock:
             self._check_open()
             check_condition(fail_if, after, self._log.head)

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from store.append import Appended
 from store.contract import Contract
-from store.deciding.decision import Decision, Transacted
+from store.deciding.decision import DECIDING, Decision, Transacted
 from store.deciding.ground import Ground, Standing, Written
 from store.draft import Draft, draft
 from store.expected import ANY
 
 S = TypeVar("S")
-
-DECIDING: Final[ContextVar[bool]] = ContextVar("alluvium_deciding")
-"""Set in the context of a decision: who decides there again would wait for itself, or for one that waits for it."""
-
 
 @dataclass(slots=True)
 class Batch(Generic[S]):

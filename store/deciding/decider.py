@@ -13,9 +13,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from store.append import Appended
 from store.contract import Contract
 from store.correlation import correlated
-from store.deciding.batch import DECIDING
 from store.deciding.batch import decide as decide_all
-from store.deciding.decision import Decision, Transacted
+from store.deciding.decision import Decision, Transacted, refuse_in_decision
 from store.deciding.ground import Ground, Standing, Written
 from store.deciding.line import Lines
 from store.draft import Draft
@@ -23,7 +22,6 @@ from store.errors import (
     ConditionFailedError,
     ContentionError,
     DuplicateEventError,
-    NestedDecisionError,
     OutcomeUnknownError,
     StoreError,
     WrongExpectedVersionError,
@@ -54,8 +52,7 @@ class Decider:
 
     def transact(self, ground: Ground[S], decide: Callable[[S], Any], patience_s: float) -> Transacted[S]:
         """Raises what `decide` raises, once the state that it was raised on is durable."""
-        if DECIDING.get(False):
-            raise NestedDecisionError
+        refuse_in_decision()
         with correlated() as correlation_id:
             decision = Decision(decide, copy_context(), correlation_id, time.monotonic() + patience_s)
             with self._lines.at(ground.key) as line:

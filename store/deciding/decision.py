@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Context
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from store.append import Appended
 from store.draft import Draft
-from store.errors import InvalidEventError
+from store.errors import InvalidEventError, NestedDecisionError
 
 S = TypeVar("S")
+
+DECIDING: Final[ContextVar[bool]] = ContextVar("alluvium_deciding")
+"""Set in the context in which `decide` runs."""
+
+
+def refuse_in_decision() -> None:
+    """NestedDecisionError: in `decide`. To decide there would be to wait for oneself, or for one that waits for oneself; what is appended there
+    is appended again each time that it is called."""
+    if DECIDING.get(False):
+        raise NestedDecisionError
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from store.bulk import Bulk, bulk
 from store.condition import Condition, Match, check_condition
 from store.contract import Contract
 from store.deciding.deciding import Deciding
+from store.deciding.decision import refuse_in_decision
 from store.delta import committer, reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
@@ -98,6 +99,7 @@ class DeltaEventStore:
 
     def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
         self._check_open()
+        refuse_in_decision()
         condition = self._condition(fail_if, after)
         self._committer.submit(Request(parts, answered, time.monotonic(), condition))  # type: ignore[arg-type]
 
@@ -252,6 +254,7 @@ class DeltaEventStore:
 
     def _answered(self, parts: Sequence[Draft] | Bulk, condition: Condition | None = None) -> list[Appended] | TableAppended:
         self._check_open()
+        refuse_in_decision()
         answers: list[committer.Answer] = []
         told = threading.Lock()                    # a bare lock as the cheapest one-shot signal between two threads
         told.acquire()

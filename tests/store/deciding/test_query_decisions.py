@@ -22,12 +22,14 @@ from store import (
     InvalidEventError,
     MemoryEventStore,
     Query,
+    Rename,
+    Split,
     given_query,
     load_query,
     open_store,
     transact_query,
 )
-from tests.store.deciding.together import together
+from tests.store.deciding.together import append_elsewhere, together
 from tests.store.facts import at_once
 
 
@@ -79,7 +81,7 @@ def booking(passenger: str) -> Any:
 
 def test_the_state_is_that_of_all_matching_events(store: EventStore) -> None:
     store.append("a", [types.event(Offered("1", 2)), types.event(Offered("2", 9))])
-    store.append("b", [types.event(Booked("1", "Ada"))])
+    append_elsewhere(store, "b", [types.event(Booked("1", "Ada"))])
     matched = load_query(store, seats, FLIGHT)
     assert (matched.state, matched.position) == (Seats(2, ("Ada",)), 3)
     store.append("c", [types.event(Booked("1", "Bob")), types.event(Booked("2", "Eve"))])
@@ -115,7 +117,7 @@ def test_events_that_do_not_match_are_no_conflict(store: EventStore) -> None:
     store.append("a", [types.event(Offered("1", 2))])
 
     def decide(state: Seats) -> dict[str, Booked]:
-        store.append("b", [types.event(Booked("2", "Eve"))])
+        append_elsewhere(store, "b", [types.event(Booked("2", "Eve"))])
         return {"c": Booked("1", "Ada")}
 
     assert transact_query(store, seats, FLIGHT, decide).attempts == 1
@@ -128,7 +130,7 @@ def test_events_that_match_are_one_and_the_decision_is_made_again(store: EventSt
     def decide(state: Seats) -> dict[str, list[Booked]]:
         seen.append(len(state.passengers))
         if len(seen) == 1:
-            store.append("b", [types.event(Booked("1", "Eve"))])
+            append_elsewhere(store, "b", [types.event(Booked("1", "Eve"))])
         return {"c": [Booked("1", "Ada")]}
 
     done = transact_query(store, seats, FLIGHT, decide)
@@ -137,7 +139,7 @@ def test_events_that_match_are_one_and_the_decision_is_made_again(store: EventSt
 
 def test_who_is_never_first_is_told_what_came_before(store: EventStore) -> None:
     def decide(state: Seats) -> dict[str, Booked]:
-        store.append("b", [types.event(Booked("1", "Eve"))])
+        append_elsewhere(store, "b", [types.event(Booked("1", "Eve"))])
         return {"c": Booked("1", "Ada")}
 
     with pytest.raises(ContentionError, match="'Booked' in stream 'b', at position 1"):
@@ -182,6 +184,46 @@ def test_an_event_that_is_there_already_does_not_stop_its_neighbours(store: Even
     assert load_query(store, seats, FLIGHT).state.passengers == ("Ada", "Bob")
 
 
+class Taken(msgspec.Struct, frozen=True):
+    name: str
+
+
+NAME = Query(["Claimed"], ["name:ada"])
+
+
+def claiming(types: EventTypes) -> Boundary[bool]:
+    return Boundary(initial=False, evolve=lambda taken, event: True, types=types)
+
+
+@pytest.mark.parametrize("step", [
+    Rename("Taken", 1, to="Claimed"),
+    Split("Taken", 1, lambda data: [("Claimed", 1, data), ("Greeted", 1, data)], into=(("Claimed", 1), ("Greeted", 1))),
+])  # fmt: skip
+def test_what_was_renamed_or_split_guards_on(store: EventStore, step: Rename | Split) -> None:
+    """The events of before are in the log under their old name."""
+    store.append("a", [Event("Taken", {"name": "ada"}, tags=["name:ada"])])
+    greeted = msgspec.defstruct("Greeted", [("name", str)], frozen=True)
+    names = claiming(EventTypes(EventType("Claimed", Taken), EventType("Greeted", greeted), steps=[step]))
+    assert load_query(store, names, NAME).state is True
+    seen = []
+
+    def decide(taken: bool) -> dict[str, Event]:
+        seen.append(taken)
+        if len(seen) == 1:
+            append_elsewhere(store, "b", [Event("Taken", {"name": "ada"}, tags=["name:ada"])])
+        return {"c": Event("Claimed", {"name": "ada"}, tags=["name:ada"])}
+
+    assert (transact_query(store, names, NAME, decide).attempts, seen) == (2, [True, True])
+
+
+def test_a_type_that_the_boundary_does_not_know_is_refused(store: EventStore) -> None:
+    """A misspelt one would find nothing, and guard nothing."""
+    with pytest.raises(InvalidEventError, match="'Claimd' is no type that the boundary knows: take one of Claimed"):
+        load_query(store, claiming(EventTypes(EventType("Claimed", Taken))), Query(["Claimd"]))
+    anything = Boundary(initial=0, evolve=lambda count, event: count + 1)
+    assert load_query(store, anything, Query(["Claimd"])).state == 0
+
+
 def test_a_list_is_no_answer(store: EventStore) -> None:
     with pytest.raises(InvalidEventError, match="by stream"):
         transact_query(store, seats, FLIGHT, lambda state: [Booked("1", "Ada")])  # type: ignore[arg-type, return-value]
@@ -190,6 +232,9 @@ def test_a_list_is_no_answer(store: EventStore) -> None:
 def test_given_when_then_over_a_query() -> None:
     offered = given_query(seats, FLIGHT, {"a": [Offered("1", 1), Offered("2", 5)]})
     offered.when(booking("Ada")).then(Booked("1", "Ada")).then_state(Seats(1, ("Ada",)))
+    offered.when(booking("Ada")).then_in("passenger-Ada", Booked("1", "Ada")).then_in("passenger-Bob")
+    with pytest.raises(AssertionError, match="expected in 'passenger-Bob'"):
+        offered.when(booking("Ada")).then_in("passenger-Bob", Booked("1", "Ada"))
     given_query(seats, FLIGHT, {"a": [Offered("1", 1)], "b": [Booked("1", "Ada")]}).when(booking("Bob")).then_refused(FullError)
 
 

@@ -111,3 +111,9 @@ def test_states_that_cannot_be_compared_are_no_changed_states() -> None:
 
     counted = Aggregate(category="account", initial=Count(), evolve=lambda count, event: Count(count.events + 1), types=types)
     given(counted, Deposited(1)).when(deposit(1)).then(Deposited(1))
+
+
+def test_an_evolve_that_forgets_to_return_is_told() -> None:
+    forgetful = Aggregate(category="account", initial=Account(), evolve=lambda state, event: None, types=types)
+    with pytest.raises(InvalidEventError, match=r"gave None as the state after Deposited\(cents=1\)"):
+        given(forgetful, Deposited(1)).state()

@@ -37,8 +37,8 @@ from store.deciding.batch import Batch
 from store.deciding.states import Known
 from store.draft import Draft
 from tests.store.deciding.account import Account, Deposited, Opened, OverdrawnError, Withdrawn, account, deposit, types, withdraw
-from tests.store.deciding.together import together
-from tests.store.facts import at_once
+from tests.store.deciding.together import append_elsewhere, together
+from tests.store.facts import at_once, table
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_a_conflict_is_decided_again_on_the_newer_state(store: EventStore) -> No
     def decide(state: Account) -> list[Withdrawn]:
         seen.append(state.cents)
         if len(seen) == 1:
-            store.append("account-1", [types.event(Deposited(11))])
+            append_elsewhere(store, "account-1", [types.event(Deposited(11))])
         return [Withdrawn(state.cents)]
 
     done = transact(store, account, "1", decide)
@@ -101,7 +101,7 @@ def test_a_conflict_is_decided_again_on_the_newer_state(store: EventStore) -> No
 
 def test_who_is_never_first_gives_up_and_tells_both_versions(store: EventStore) -> None:
     def decide(state: Account) -> list[Withdrawn]:
-        store.append("account-1", [types.event(Deposited(1))])
+        append_elsewhere(store, "account-1", [types.event(Deposited(1))])
         return [Withdrawn(1)]
 
     with correlated("order-7"), pytest.raises(ContentionError, match=r"is at version 3, expected 2.*order-7") as gave_up:
@@ -247,6 +247,20 @@ def test_a_decision_within_a_decision_is_refused(store: EventStore, id: str) -> 
     assert store.head() == 2
 
 
+def test_an_append_within_a_decision_is_refused(store: EventStore) -> None:
+    """It would be made again each time that it is decided."""
+    inside = [
+        lambda: store.append("log", [Event("Seen", {})]),
+        lambda: store.append_many([Append("log", [Event("Seen", {})])]),
+        lambda: store.append_table(table()),
+        lambda: asyncio.run(store.aio.append("log", [Event("Seen", {})])),
+    ]
+    for append in inside:
+        with pytest.raises(NestedDecisionError, match="return the events"):
+            transact(store, account, "1", lambda state: append() and None)  # noqa: B023
+    assert store.head() == 2
+
+
 def test_everyone_in_line_has_patience_of_their_own(store: EventStore) -> None:
     """The one that leads is impatient; the one that waits behind it is not, and goes on alone."""
     entered, go_on, conflicts = threading.Event(), threading.Event(), iter([True, False])
@@ -255,7 +269,7 @@ def test_everyone_in_line_has_patience_of_their_own(store: EventStore) -> None:
         entered.set()
         go_on.wait(10)
         if next(conflicts, False):
-            store.append("account-1", [types.event(Deposited(1))])
+            append_elsewhere(store, "account-1", [types.event(Deposited(1))])
         return Withdrawn(1)
 
     def both() -> list[object]:
@@ -378,7 +392,7 @@ def test_streams_that_were_only_looked_at_are_guarded_too(store: EventStore) -> 
     def decide(one: Account, two: Account) -> tuple[list[Withdrawn], list[Deposited]]:
         seen.append(one.cents)
         if len(seen) == 1:
-            store.append("account-1", [types.event(Deposited(1))])
+            append_elsewhere(store, "account-1", [types.event(Deposited(1))])
         return [], [Deposited(one.cents)]
 
     done = transact_many(store, [(account, "1"), (account, "2")], decide)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context
 from typing import Any
 
-from store import EventStore
+from store import Event, EventStore
+
+
+def append_elsewhere(store: EventStore, stream_id: str, events: Sequence[Event]) -> None:
+    """In the midst of a decision, as another thread or process would."""
+    Context().run(store.append, stream_id, events)
 
 
 def together(
