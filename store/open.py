@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from os import PathLike, fspath
+
 from store.contract import Contract
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import create as create_log
@@ -11,7 +13,7 @@ from store.times import Clock, now
 
 
 def open_store(
-    uri: str, create: bool = False, observer: Observer | None = None, *, clock: Clock = now, contract: Contract | None = None
+    uri: str | PathLike[str], create: bool = False, observer: Observer | None = None, *, clock: Clock = now, contract: Contract | None = None
 ) -> DeltaEventStore:
     """The event store of the warehouse at a path or an object-store URI (s3://, gs://, az://). Close it after use.
 
@@ -22,7 +24,7 @@ def open_store(
     TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer.
     """
     guarded = Guarded(LoggingObserver() if observer is None else observer)
-    objects = objects_at(join(uri, "events"), guarded)
+    objects = objects_at(join(fspath(uri), "events"), guarded)
     if create:
         create_log(objects, clock() // 1000)
     return DeltaEventStore(objects, guarded, clock, contract)

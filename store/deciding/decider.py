@@ -22,6 +22,7 @@ from store.errors import (
     ConditionFailedError,
     ContentionError,
     DuplicateEventError,
+    InvalidEventError,
     OutcomeUnknownError,
     StoreError,
     WrongExpectedVersionError,
@@ -53,6 +54,10 @@ class Decider:
     def transact(self, ground: Ground[S], decide: Callable[[S], Any], patience_s: float) -> Transacted[S]:
         """Raises what `decide` raises, once the state that it was raised on is durable."""
         refuse_in_decision()
+        if not isinstance(patience_s, int | float) or not patience_s >= 0:
+            raise InvalidEventError("patience_s", patience_s, "is no time span", "give seconds from 0 on; 0 decides once")
+        if not callable(decide):
+            raise InvalidEventError("decide", decide, "is no function", "give one of the state that returns events")
         with correlated() as correlation_id:
             decision = Decision(decide, copy_context(), correlation_id, time.monotonic() + patience_s)
             with self._lines.at(ground.key) as line:

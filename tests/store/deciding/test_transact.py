@@ -196,6 +196,12 @@ def test_a_refusal_that_counts_as_false_is_raised_too(store: EventStore) -> None
         transact(store, account, "1", refuse)
 
 
+@pytest.mark.parametrize("patience_s", [-1, None, "1", float("nan")])
+def test_patience_is_a_time_span(store: EventStore, patience_s: Any) -> None:
+    with pytest.raises(InvalidEventError, match="no time span"):
+        transact(store, account, "1", deposit(1), patience_s=patience_s)
+
+
 async def deposit_later(state: Account) -> Deposited:
     return Deposited(1)
 
