@@ -44,11 +44,17 @@ class Append(Protocol):
     def __call__(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> Sequence[Appended]: ...
 
 
+class Find(Protocol):
+    """Where the events of an append are, past a position; empty if they are not all in the log."""
+
+    def __call__(self, parts: Sequence[Draft], after: int) -> Sequence[Appended]: ...
+
+
 class Decider:
     """All decisions of one store. Many threads decide at once; decisions on equal grounds share commits."""
 
-    def __init__(self, append: Append, observer: Observer, contract: Contract | None) -> None:
-        self._append, self._observer, self._contract = append, observer, contract
+    def __init__(self, append: Append, find: Find, observer: Observer, contract: Contract | None) -> None:
+        self._append, self._find, self._observer, self._contract = append, find, observer, contract
         self._lines: Lines[Decision[Any]] = Lines()
 
     def transact(self, ground: Ground[S], decide: Callable[[S], Any], patience_s: float) -> Transacted[S]:
@@ -117,8 +123,28 @@ class Decider:
     def _append_surely(self, parts: Sequence[Draft], before: Standing[S], decisions: Sequence[Decision[S]]) -> Sequence[Appended]:
         """Of an unknown outcome the same append is repeated, by its event ids: to decide anew could make a decision a fact twice."""
         until_s = max(decision.until_s for decision in decisions)
-        stop = stop_after_delay(max(0.0, until_s - time.monotonic()))
-        return _again_after(OutcomeUnknownError).copy(stop=stop)(self._append, parts, before.fail_if, before.after)
+        stop, unsure = stop_after_delay(max(0.0, until_s - time.monotonic())), False
+        for attempt in _again_after(OutcomeUnknownError).copy(stop=stop):
+            with attempt:
+                if unsure and (landed := self._landed(parts, before)):
+                    return landed
+                try:
+                    return self._append(parts, before.fail_if, before.after)
+                except OutcomeUnknownError:
+                    unsure = True
+                    raise
+                except ConditionFailedError:       # perhaps by our own event, which has arrived at last
+                    if unsure and (landed := self._landed(parts, before)):
+                        return landed
+                    raise
+        raise AssertionError("unreachable")
+
+    def _landed(self, parts: Sequence[Draft], before: Standing[S]) -> Sequence[Appended]:
+        """Where these events are; empty if they are not in the log.
+
+        An exact version tells a repeat by itself. Without one the store looks only at a stream's last events, and there may be many since.
+        """
+        return [] if before.fail_if is None else self._find(parts, before.after)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from store import (
     EventTypes,
     InvalidEventError,
     MemoryEventStore,
+    OutcomeUnknownError,
     Query,
     Rename,
     Split,
@@ -222,6 +223,24 @@ def test_a_type_that_the_boundary_does_not_know_is_refused(store: EventStore) ->
         load_query(store, claiming(EventTypes(EventType("Claimed", Taken))), Query(["Claimd"]))
     anything = Boundary(initial=0, evolve=lambda count, event: count + 1)
     assert load_query(store, anything, Query(["Claimd"])).state == 0
+
+
+@pytest.mark.parametrize("matches", [True, False])
+def test_a_lost_reply_makes_no_decision_a_fact_twice(store: EventStore, matches: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when thousands of others come into its stream before it is sent again, and whether its own event matches the query or not."""
+    submit, lost = store.submit, iter([True])  # type: ignore[attr-defined]
+
+    def lossy(parts: object, answered: Any, *condition: object) -> None:
+        if not next(lost, False):
+            return submit(parts, answered, *condition)
+        submit(parts, lambda answer: None, *condition)
+        store.append("b", [types.event(Offered("9", 1)) for _ in range(1_500)])
+        return answered(OutcomeUnknownError("lost"))
+
+    monkeypatch.setattr(store, "submit", lossy)
+    done = transact_query(store, seats, FLIGHT, lambda state: {"b": Booked("1" if matches else "2", "Ada")})
+    assert (done.appended, done.attempts) == ({"b": (1, 1, 1, 1)}, 1)
+    assert store.head() == 1_501
 
 
 def test_a_list_is_no_answer(store: EventStore) -> None:
