@@ -8,7 +8,9 @@ from typing import NamedTuple, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.draft import check_text
 from store.errors import InvalidEventError
+from store.limits import MAX_NAME_BYTES
 
 
 class Item(NamedTuple):
@@ -106,6 +108,5 @@ def _names(field: str, names: Sequence[str]) -> frozenset[str]:
     if isinstance(names, str) or not isinstance(names, Collection):     # the letters of a str would be taken for names
         raise InvalidEventError(field, names, "are not a list", "give a list of str")
     for name in names:
-        if not isinstance(name, str) or not name:
-            raise InvalidEventError(field, name, "is no name", "give a list of str, none of them empty")
+        check_text(field, name, MAX_NAME_BYTES)
     return frozenset(names)

@@ -90,7 +90,7 @@ class DeltaEventStore:
 
     def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
         parts = drafts(appends, self._contract)
-        return self._append(parts, fail_if, after) if parts or fail_if is not None else []
+        return self._append(parts, fail_if, after) if parts or fail_if is not None or after else []
 
     def append_table(self, events: pa.Table) -> TableAppended:
         answer = self._answered(bulk(events, self._contract))
@@ -241,11 +241,11 @@ class DeltaEventStore:
 
     def _condition(self, fail_if: Query | None, after: int) -> Condition | None:
         """A search of the log that takes long is done here, in the caller's thread; the committer looks at the last events only."""
-        if fail_if is None and after == 0:
+        if fail_if is None and after.__class__ is int and after == 0:
             return None
         head = self._reaching(after)
         check_condition(fail_if, after, head)
-        assert fail_if is not None
+        assert fail_if is not None, "or `after` would have been refused"
         if head - after <= NEAR:
             self._trail.warm(after, head)
             return Condition(fail_if, after, after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,19 @@ def test_a_position_that_nobody_has_seen_is_refused(store: EventStore, after: in
     store.append("a", [fact()])
     with pytest.raises(InvalidEventError, match="no position that was seen"):
         store.append("a", [fact()], fail_if=BOOKED, after=after)
+
+
+@pytest.mark.parametrize("after", [False, 0.0, None])
+def test_a_position_is_a_number_with_and_without_a_query(store: EventStore, after: Any) -> None:
+    for append in (lambda: store.append("a", [fact()], after=after), lambda: store.append_many([Append("a", [fact()])], after=after)):
+        with pytest.raises(InvalidEventError, match="no position that was seen"):
+            append()
+
+
+def test_a_position_alone_is_refused_even_where_nothing_is_appended(store: EventStore) -> None:
+    store.append("a", [fact()])
+    with pytest.raises(InvalidEventError, match="belongs to no condition"):
+        store.append_many([], after=1)
 
 
 def test_a_position_without_a_query_is_a_mistake(store: EventStore) -> None:
