@@ -70,7 +70,7 @@ def test_a_query_reads_well() -> None:
 
 @pytest.mark.parametrize("given", [{"types": "A"}, {"tags": "x"}, {"types": [""]}, {"tags": [1]}, {"tags": 1}, {"tags": ["\ud800"]}])
 def test_bad_names_are_refused(given: dict[str, object]) -> None:
-    with pytest.raises(InvalidEventError, match="give a list of str|give a str|use printable Unicode"):
+    with pytest.raises(InvalidEventError, match=r"give a list of str|give a str|use printable Unicode"):
         Query(**given)  # type: ignore[arg-type]
 
 
