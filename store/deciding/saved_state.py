@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import orjson
+import msgspec
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.states import Known
-from store.snapshots.snapshot import Snapshot
+from store.snapshots.snapshot import Snapshot, check_snapshot
 
 S = TypeVar("S")
 
@@ -22,12 +22,12 @@ class UnusableSnapshotError(Exception):
 
 
 def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at: int) -> Snapshot:
-    """UnusableSnapshotError: JSON makes something else of the state, so that a load from it would not be the full fold."""
+    """InvalidEventError: JSON makes something else of the state, so that a load from it would not be the full fold; or it is too large."""
     assert aggregate.snapshots is not None
-    text = aggregate.shape.encode(known.state).decode()
-    if (read := aggregate.shape.decode(text)) != known.state:
-        raise UnusableSnapshotError(f"the state {known.state!r} is read back as {read!r}", replaceable=False)
-    return Snapshot(aggregate.name, stream_id, known.version, known.position, aggregate.schema_version, aggregate.snapshots.keep, taken_at, text)
+    text = aggregate.saved_as().text("state", known.state)
+    return check_snapshot(
+        Snapshot(aggregate.name, stream_id, known.version, known.position, aggregate.schema_version, aggregate.snapshots.keep, taken_at, text)
+    )
 
 
 def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
@@ -35,7 +35,7 @@ def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
     if snapshot.schema_version > aggregate.schema_version:
         raise UnusableSnapshotError(f"it has schema_version {snapshot.schema_version}, this code knows {aggregate.schema_version}", replaceable=False)
     try:
-        return aggregate.shape.decode(_lifted(aggregate, snapshot))
+        return aggregate.saved_as().decode(_lifted(aggregate, snapshot))
     except UnusableSnapshotError:
         raise
     except Exception as error:                     # whatever a step or a class makes of an old state: the events are there
@@ -45,10 +45,9 @@ def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
 def _lifted(aggregate: Aggregate[S], snapshot: Snapshot) -> str:
     if snapshot.schema_version == aggregate.schema_version:
         return snapshot.state
-    state: Any = orjson.loads(snapshot.state)
+    state: Any = msgspec.json.decode(snapshot.state)         # which keeps whole numbers of any size whole
     for version in range(snapshot.schema_version, aggregate.schema_version):
         if (step := aggregate.upcasters.get(version)) is None:
             raise UnusableSnapshotError(f"no step lifts schema_version {version} to {version + 1}", replaceable=True)
         state = step(state)
-    lifted: str = orjson.dumps(state).decode()
-    return lifted
+    return msgspec.json.encode(state).decode()

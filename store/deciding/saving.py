@@ -12,7 +12,6 @@ from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.reconstruction import load_all
 from store.deciding.saved_state import UnusableSnapshotError, decode_state, encode_state
 from store.deciding.states import Known
-from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
 from store.snapshots.snapshot import Snapshot, table_of
 from store.times import now
@@ -25,12 +24,12 @@ TOGETHER: Final = 50_000
 
 def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | None:
     """Save the aggregate's state now; None if it has no events. InvalidEventError: JSON cannot hold the state, or it has no policy."""
-    _check_policy(aggregate)
+    aggregate.saved_as()
     stream_id = aggregate.stream_id(id)
     known = store.deciding.loader.load(aggregate, stream_id, 0.0)
     if not known.version:
         return None
-    saved = _encoded(aggregate, stream_id, known)
+    saved = encode_state(aggregate, stream_id, known, now())
     store.snapshots.save([saved])
     return saved
 
@@ -40,7 +39,7 @@ def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | 
 
     What was saved before goes as compaction keeps the newest. To be run when `evolve` has changed and `schema_version` was raised.
     """
-    _check_policy(aggregate)
+    aggregate.saved_as()
     saved, states = 0, load_all(store, aggregate, as_of)
     while chunk := [_of(aggregate, loaded) for loaded in islice(states, TOGETHER)]:
         store.snapshots.save_table(table_of(chunk))
@@ -70,17 +69,5 @@ def verify_snapshots(store: EventStore, aggregate: Aggregate[S], ids: Sequence[s
                 yield Disagreement(saved, state, folded)
 
 
-def _check_policy(aggregate: Aggregate[S]) -> None:
-    if aggregate.snapshots is None:
-        raise InvalidEventError("aggregate", aggregate.name, "has no snapshot policy", "give it snapshots=SnapshotPolicy(), if only on demand")
-
-
 def _of(aggregate: Aggregate[S], loaded: Loaded[S]) -> Snapshot:
-    return _encoded(aggregate, loaded.stream_id, Known(loaded.state, loaded.version, loaded.position, time.monotonic()))
-
-
-def _encoded(aggregate: Aggregate[S], stream_id: str, known: Known) -> Snapshot:
-    try:
-        return encode_state(aggregate, stream_id, known, now())
-    except UnusableSnapshotError as error:
-        raise InvalidEventError("state", stream_id, str(error), "give the state's class fields that JSON can hold") from error
+    return encode_state(aggregate, loaded.stream_id, Known(loaded.state, loaded.version, loaded.position, time.monotonic()), now())

@@ -81,7 +81,7 @@ _MOST: Final = {"version": 2**63 - 1, "position": 2**63 - 1, "schema_version": 2
 def table_of(snapshots: Sequence[Snapshot]) -> pa.Table:
     """The same as a table of SNAPSHOTS. InvalidEventError: one of them breaks a rule."""
     for snapshot in snapshots:
-        _check(snapshot)
+        check_snapshot(snapshot)
     columns = [[getattr(snapshot, name) for snapshot in snapshots] for name in SNAPSHOTS.names]
     return pa.Table.from_arrays([pa.array(column, kind) for column, kind in zip(columns, SNAPSHOTS.types, strict=True)], schema=SNAPSHOTS)
 
@@ -108,7 +108,8 @@ def snapshots_of(rows: pa.Table) -> list[Snapshot]:
     return [Snapshot(*row) for row in zip(*(plain[name].to_pylist() for name in Snapshot._fields), strict=True)]
 
 
-def _check(snapshot: Snapshot) -> None:
+def check_snapshot(snapshot: Snapshot) -> Snapshot:
+    """The same. InvalidEventError: it breaks a rule."""
     check_text("stream_id", snapshot.stream_id, MAX_STREAM_ID_BYTES)
     check_text("aggregate", snapshot.aggregate, MAX_NAME_BYTES)
     for name, least in _LEAST.items():
@@ -122,6 +123,7 @@ def _check(snapshot: Snapshot) -> None:
     except UnicodeEncodeError as error:
         raise InvalidEventError("state", snapshot.state, "holds lone surrogates", "encode them as JSON does") from error
     _check_state(size)
+    return snapshot
 
 
 def _check_columns(table: pa.Table) -> None:

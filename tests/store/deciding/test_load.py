@@ -171,14 +171,3 @@ def test_all_of_a_category_and_no_other(store: EventStore) -> None:
     assert [(one.stream_id, one.state.owner, one.version) for one in loaded] == [("account-1", "Ada", 3), ("account-2", "Bob", 1)]
     assert [one.version for one in load_all(store, account, as_of=2)] == [2]
     assert list(load_all(store, Aggregate(category="nobody", initial=0, evolve=lambda state, event: state))) == []
-
-
-@pytest.mark.parametrize("category", ["", "a-b"])
-def test_a_category_is_a_streams_first_part(category: str) -> None:
-    with pytest.raises(InvalidEventError, match="is no category"):
-        Aggregate(category=category, initial=0, evolve=lambda state, event: state)
-
-
-def test_steps_of_a_state_lead_to_its_version() -> None:
-    with pytest.raises(InvalidEventError, match="do not lead to schema_version 1"):
-        Aggregate(category="a", initial={}, evolve=lambda state, event: state, upcasters={1: dict})
