@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from store import (
     InvalidEventError,
     RawEvent,
     RecordedEvent,
+    StoreClosedError,
     UnknownEventTypeError,
     load,
     load_all,
@@ -67,6 +69,33 @@ def test_a_stale_state_will_do_where_it_was_said(store: EventStore) -> None:
     assert load(store, account, "1").state.cents == 71
 
 
+@pytest.mark.parametrize("stale_s", [None, "1", -1, float("nan")])
+def test_no_time_span_is_refused(store: EventStore, stale_s: float) -> None:
+    load(store, account, "1")
+    with pytest.raises(InvalidEventError, match="stale_s"):
+        load(store, account, "1", stale_s=stale_s)
+
+
+def test_memory_does_not_answer_for_a_closed_store(store: EventStore) -> None:
+    load(store, account, "1")
+    store.close()
+    with pytest.raises(StoreClosedError):
+        load(store, account, "1", stale_s=3600)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*")
+def test_memory_does_not_answer_in_a_forked_child(tmp_path: Path) -> None:
+    with open_store(str(tmp_path), create=True) as store:
+        load(store, account, "1")
+        if (child := os.fork()) == 0:
+            try:
+                load(store, account, "1", stale_s=3600)
+            except StoreClosedError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 def test_unchanged_states_are_found_in_memory(store: EventStore) -> None:
     for _ in range(10):
         load(store, account, "1")
@@ -85,7 +114,7 @@ def test_at_a_version(store: EventStore, version: int, cents: int) -> None:
     assert (loaded.state.cents, loaded.version) == (cents, version)
 
 
-@pytest.mark.parametrize("version", [-1, True, 1.5])
+@pytest.mark.parametrize("version", [-1, True, 1.5, 2**63])
 def test_no_version_is_refused(store: EventStore, version: int) -> None:
     with pytest.raises(InvalidEventError, match="is no version"):
         load_at(store, account, "1", version)
