@@ -13,6 +13,7 @@ from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.fold import decode, fold_decoded
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.event_store import AsOf, EventStore
+from store.reading import check_many
 from store.snapshots.snapshot import snapshots_of
 
 S = TypeVar("S")
@@ -27,8 +28,6 @@ _OF_STREAMS: Final = f"""
 _OF_CATEGORY: Final = f"""
     select {_COLUMNS} from events where stream_id >= $category || '-' and stream_id < $category || '.' order by stream_id, version
 """
-
-
 _IN_PLACE: Final = """
     with saved as (select unnest($streams) as stream_id, unnest($versions) as version, unnest($positions) as position)
     select stream_id from events join saved using (stream_id, version, position)
@@ -37,7 +36,7 @@ _IN_PLACE: Final = """
 
 def load_many(store: EventStore, aggregate: Aggregate[S], ids: Iterable[str], as_of: AsOf | None = None) -> dict[str, Loaded[S]]:
     """These aggregates by id, all at one place of the log: its head, or `as_of`. From about a hundred on this beats one `load` for each."""
-    streams = {aggregate.stream_id(id): id for id in ids}
+    streams = {aggregate.stream_id(id): id for id in check_many("ids", ids)}
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
     bases = _bases(store, aggregate, list(streams), position) if aggregate.snapshots is not None else {}
     versions = [bases[stream_id].version if stream_id in bases else 0 for stream_id in streams]
@@ -72,17 +71,24 @@ def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: M
     """From events in order of stream and version; a stream may go on in the next batch."""
     loaded: Loaded[S] | None = None
     for batch in batches:
-        rows = aggregate.types.upcast(pa.Table.from_batches([batch]))
-        events, versions, positions = decode(aggregate, rows), rows["version"].to_pylist(), rows["position"].to_pylist()
-        for stream_id, first, end in _runs(rows["stream_id"]):
+        recorded = pa.Table.from_batches([batch])  # these tell the place: an event that is lifted to none counts as well
+        versions, positions, events = recorded["version"].to_pylist(), recorded["position"].to_pylist(), _decoded(aggregate, recorded)
+        for stream_id, _, end in _runs(recorded["stream_id"]):
             if loaded is None or loaded.stream_id != stream_id:
                 if loaded is not None:
                     yield loaded
                 loaded = bases.get(stream_id) or Loaded(stream_id, aggregate.initial, 0, 0, position)
-            state = fold_decoded(aggregate, loaded.state, events[first:end], f"stream {stream_id!r}")
+            state = fold_decoded(aggregate, loaded.state, events.get(stream_id, ()), f"stream {stream_id!r}")
             loaded = Loaded(stream_id, state, versions[end - 1], positions[end - 1], position)
     if loaded is not None:
         yield loaded
+
+
+def _decoded(aggregate: Aggregate[S], recorded: pa.Table) -> dict[str, list[Any]]:
+    """By stream, what `evolve` is given."""
+    rows = aggregate.types.upcast(recorded)
+    events = decode(aggregate, rows)
+    return {stream_id: events[first:end] for stream_id, first, end in _runs(rows["stream_id"])}
 
 
 def _runs(names: pa.ChunkedArray) -> Iterator[tuple[str, int, int]]:

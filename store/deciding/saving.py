@@ -13,6 +13,7 @@ from store.deciding.reconstruction import load_all
 from store.deciding.saved_state import UnusableSnapshotError, decode_state, encode_state
 from store.deciding.states import Known
 from store.event_store import AsOf, EventStore
+from store.reading import check_many
 from store.snapshots.snapshot import Snapshot, table_of
 from store.times import now
 
@@ -58,7 +59,7 @@ class Disagreement(NamedTuple):
 def verify_snapshots(store: EventStore, aggregate: Aggregate[S], ids: Sequence[str]) -> Iterator[Disagreement]:
     """The newest snapshots of these aggregates that differ from the full fold. Ones of other shapes, which no load would use, are passed over."""
     plain = replace(aggregate, snapshots=None)
-    for id in ids:
+    for id in check_many("ids", ids):
         for saved in store.snapshots.newest(aggregate.name, aggregate.stream_id(id)):
             try:
                 state = decode_state(aggregate, saved)

@@ -13,9 +13,13 @@ from store import (
     Aggregate,
     Event,
     EventStore,
+    EventType,
+    EventTypes,
     InvalidEventError,
+    Loaded,
     RawEvent,
     RecordedEvent,
+    Split,
     StoreClosedError,
     UnknownEventTypeError,
     load,
@@ -193,6 +197,29 @@ def test_many_as_of_a_past_moment(store: EventStore) -> None:
 
 def test_none_of_many_is_nothing(store: EventStore) -> None:
     assert load_many(store, account, []) == {}
+
+
+def test_one_str_is_no_list_of_ids(store: EventStore) -> None:
+    """Its letters would be taken for ids."""
+    with pytest.raises(InvalidEventError, match="ids 'N14228' are not a list"):
+        load_many(store, account, "N14228")
+
+
+def test_events_that_are_lifted_to_none_count_all_the_same(store: EventStore) -> None:
+    """A decision is made at the version of the stream, whatever became of the shapes of its events."""
+    split = Split("Old", 1, lambda data: [("Deposited", 1, {"cents": 1})] * data["n"], into=(("Deposited", 1),))
+    dropping = EventTypes(EventType("Deposited", Deposited), steps=[split])
+    total = Aggregate(category="old", initial=0, evolve=lambda state, event: state + event.cents, types=dropping)
+    store.append("old-1", [Event("Old", {"n": 2}), Event("Old", {"n": 0})])
+    store.append("old-2", [Event("Old", {"n": 0})])
+    expected = {"1": (2, 2, 7), "2": (0, 1, 8)}
+    assert {id: _place(load(store, total, id)) for id in "12"} == expected
+    assert {id: _place(one) for id, one in load_many(store, total, ["1", "2"]).items()} == expected
+    assert {one.stream_id[-1]: _place(one) for one in load_all(store, total)} == expected
+
+
+def _place(loaded: Loaded[int]) -> tuple[int, int, int]:
+    return loaded.state, loaded.version, loaded.position
 
 
 def test_all_of_a_category_and_no_other(store: EventStore) -> None:

@@ -291,7 +291,7 @@ def test_a_category_is_saved_in_one_pass(store: EventStore) -> None:
         filled(store, 4, id)
     assert rebuild_snapshots(store, saving()) == 3
     folded = Folded()
-    assert {one.state.cents for one in load_many(store, saving(evolve=folded), "123").values()} == {3}
+    assert {one.state.cents for one in load_many(store, saving(evolve=folded), ["1", "2", "3"]).values()} == {3}
     assert folded.events == 0
 
 
