@@ -13,6 +13,7 @@ from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.boundary import Boundary, Matched
 from store.deciding.fold import fold
 from store.deciding.recovery import Recovery, Until
+from store.deciding.saved_state import Anchored
 from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import Known, States
 from store.errors import InvalidEventError
@@ -59,17 +60,19 @@ class Loader:
 
     def remember(self, aggregate: Aggregate[S], stream_id: str, known: Known, load_s: float = 0.0) -> None:
         """After a load or a decision. A snapshot is taken if it is time for one."""
-        if self._is_due(aggregate, known, load_s):
-            self._snapshotter.take(aggregate, stream_id, known)
-            known = replace(known, saved_at=known.version, tail_bytes=0)
+        if aggregate.snapshots is not None:
+            try:
+                if aggregate.snapshots.asks(known, load_s):
+                    self._snapshotter.take(aggregate, stream_id, self._recovery.anchored(stream_id, known))
+                    known = replace(known, saved_at=known.version, tail_bytes=0)
+            except Exception as error:             # of the application's predicate, or of storage: what was decided is a fact all the same
+                self._observer.record(Failed("snapshots", f"no snapshot of {stream_id!r} is taken ({error!r})"))
         self._states.put((aggregate, stream_id), known)
 
-    def _is_due(self, aggregate: Aggregate[S], known: Known, load_s: float) -> bool:
-        try:
-            return aggregate.snapshots is not None and aggregate.snapshots.asks(known, load_s)
-        except Exception as error:                 # the application's predicate: what was decided is a fact all the same
-            self._observer.record(Failed("snapshots", f"the policy of {aggregate.name!r} failed ({error!r})"))
-            return False
+    def anchored(self, aggregate: Aggregate[S], stream_id: str) -> Anchored | None:
+        """The newest state, to be saved; None of a stream without events."""
+        known = self.load(aggregate, stream_id, 0.0)
+        return self._recovery.anchored(stream_id, known) if known.version else None
 
     def load_at(self, aggregate: Aggregate[S], stream_id: str, version: int) -> Loaded[S]:
         """The state that the stream had at that version."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.fold import fold
-from store.deciding.saved_state import UnusableSnapshotError, decode_state
+from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state
 from store.deciding.states import Known
 from store.event_store import EventStore
 from store.observer import Observer, SnapshotIgnored
@@ -62,12 +62,18 @@ class Recovery:
         """The newest state, from one that is known."""
         return _folded(aggregate, stream_id, known, self._events(stream_id, known.version, NOW))
 
+    def anchored(self, stream_id: str, known: Known) -> Anchored:
+        """The same, to be saved."""
+        [event_id] = self._store.read_stream(stream_id, known.version - 1, 1)["event_id"].to_pylist()
+        return Anchored(known.state, known.version, known.position, known.checked_s, event_id=event_id)
+
     def _since(self, snapshot: Snapshot, until: Until) -> Iterator[pa.Table]:
         """The events since. The snapshot's own event is read with them: if it is not at its place, the snapshot is of another log."""
         events = self._events(snapshot.stream_id, snapshot.version - 1, until)
         first = next(events)
-        if not len(first) or first["position"][0].as_py() != snapshot.position:
-            raise UnusableSnapshotError(f"version {snapshot.version} is not at position {snapshot.position} of this log", replaceable=True)
+        if not _is_at_its_place(snapshot, first):
+            problem = f"event {snapshot.event_id} is not version {snapshot.version} at position {snapshot.position} of this log"
+            raise UnusableSnapshotError(problem, replaceable=True)
         return chain([first.slice(1)], events)
 
     def _events(self, stream_id: str, after: int, until: Until) -> Iterator[pa.Table]:
@@ -82,6 +88,10 @@ class Recovery:
             if len(wanted) < step:
                 return
             after, step = after + step, 2 * step
+
+
+def _is_at_its_place(snapshot: Snapshot, events: pa.Table) -> bool:
+    return len(events) > 0 and (events["position"][0].as_py(), events["event_id"][0].as_py()) == (snapshot.position, snapshot.event_id)
 
 
 def _folded(aggregate: Aggregate[S], stream_id: str, known: Known, parts: Iterable[pa.Table]) -> Known:

@@ -15,6 +15,7 @@ from store import (
     Event,
     EventStore,
     InvalidEventError,
+    MemoryEventStore,
     SnapshotPolicy,
     load,
     load_all,
@@ -213,6 +214,21 @@ def test_a_snapshot_of_another_log_is_ignored(store: EventStore, told: list[Meas
     assert [one.version for one in told if isinstance(one, SnapshotIgnored)][:2] == [9, 2]
 
 
+def test_a_snapshot_of_another_event_at_the_same_place_is_ignored(store: EventStore, told: list[Measurement]) -> None:
+    """Two logs that begin alike, or one that was restored to an earlier state, have events of their own at one place."""
+    store.append("account-1", [types.event(Deposited(1))])
+    with MemoryEventStore() as other:
+        other.append("account-1", [types.event(Deposited(1_000))])
+        saved = snapshot(other, saving(), "1")
+    assert saved is not None
+    store.snapshots.save([saved])
+    assert load(store, saving(), "1").state.cents == 1
+    assert load_many(store, saving(), ["1"])["1"].state.cents == 1
+    assert load_at(store, saving(), "1", 1).state.cents == 1
+    reason = f"event {saved.event_id} is not version 1 at position 1 of this log"
+    assert [one.reason for one in told if isinstance(one, SnapshotIgnored)] == [reason, reason]
+
+
 def test_a_state_that_json_changes_is_not_saved(store: EventStore) -> None:
     """Or loads by snapshot would give another state than the full fold."""
     pairs = Aggregate(category="account", initial={}, evolve=lambda state, event: {"pair": (1, 2)}, types=types, snapshots=SnapshotPolicy())
@@ -304,6 +320,28 @@ def test_snapshots_that_the_events_contradict_are_found(store: EventStore) -> No
     assert list(verify_snapshots(store, saving(), ["1", "2"])) == []
     [found, _] = verify_snapshots(store, saving(evolve=doubled), ["1", "2"])
     assert (found.snapshot.stream_id, found.saved.cents, found.folded.cents) == ("account-1", 2, 4)
+
+
+def test_snapshots_beyond_the_stream_are_found(store: EventStore) -> None:
+    filled(store, 3)
+    saved = snapshot(store, saving(), "1")
+    assert saved is not None
+    store.snapshots.save([saved._replace(version=9, position=99)])
+    [found] = verify_snapshots(store, saving(), ["1"])
+    assert (found.snapshot.version, found.folded) == (9, None)
+
+
+def test_states_that_cannot_be_saved_do_not_keep_a_category_from_it(store: EventStore) -> None:
+    for id in "12345":
+        filled(store, int(id), id)
+
+    def evolve_oddly(state: Any, event: Any) -> Any:
+        return {"pair": (1, 2)} if isinstance(event, Deposited) and state == {"events": 3} else {"events": state.get("events", 0) + 1}
+
+    odd = saving(initial={}, evolve=evolve_oddly)
+    with pytest.raises(InvalidEventError, match=r"'account-4'.*\(1\).*4 others are saved.*read back as"):
+        rebuild_snapshots(store, odd)
+    assert [len(store.snapshots.newest("account", f"account-{id}")) for id in "12345"] == [1, 1, 1, 0, 1]
 
 
 def test_a_full_fold_of_all_needs_no_snapshots(store: EventStore) -> None:
