@@ -35,7 +35,8 @@ class Aggregate(Generic[S]):
     (`Account | None`, `dict[str, int]`); JSON must be able to hold it. `schema_version`: of the state. Raise it whenever the state's
     fields change, or `evolve` gives another state for the same events. `upcasters`: version -> the step that lifts a saved state to
     the next version; a snapshot without a chain of steps to the present version is ignored and replaced. `name`: of the
-    snapshots, where several aggregates fold one category.
+    snapshots, the category if not given. Where several aggregates fold one category each needs its own: one store refuses two of one
+    name as far as it can tell them apart, by the names of `evolve` and `state`; what other processes call by that name it cannot know.
     """
 
     category: str
@@ -57,8 +58,9 @@ class Aggregate(Generic[S]):
         self._check_versions()
         object.__setattr__(self, "name", self.name or self.category)
         check_text("name", self.name, MAX_NAME_BYTES)
+        object.__setattr__(self, "state", type(self.initial) if self.state is None else self.state)
         if self.snapshots is not None:
-            object.__setattr__(self, "shape", state_shape(type(self.initial) if self.state is None else self.state))
+            object.__setattr__(self, "shape", state_shape(self.state))
             self.saved_as().text("initial", self.initial)
 
     def stream_id(self, id: str) -> str:

@@ -31,7 +31,7 @@ class Loader:
 
     def __init__(self, store: EventStore, states: States, snapshotter: Snapshotter, observer: Observer) -> None:
         self._store, self._states, self._snapshotter, self._observer = store, states, snapshotter, observer
-        self._recovery = Recovery(store, observer)
+        self.recovery: Final = Recovery(store, observer)
         self._loads: deque[Reconstructed] = deque(maxlen=REMEMBERED_LOADS)
 
     def loads(self) -> list[Reconstructed]:
@@ -49,7 +49,7 @@ class Loader:
             known = replace(found, checked_s=began_s)
             self._states.put((aggregate, stream_id), known)
             return known
-        known = self._recovery.go_on(aggregate, stream_id, replace(found, checked_s=began_s)) if found else self._recovery.begin(aggregate, stream_id)
+        known = self.recovery.go_on(aggregate, stream_id, replace(found, checked_s=began_s)) if found else self.recovery.begin(aggregate, stream_id)
         seconds = time.monotonic() - began_s
         folded = known.version - (found.version if found else max(known.saved_at, 0))
         measured = Reconstructed(aggregate.name, stream_id, known.version, folded, found is not None, seconds, cause().correlation_id)
@@ -63,7 +63,7 @@ class Loader:
         if aggregate.snapshots is not None:
             try:
                 if aggregate.snapshots.asks(known, load_s):
-                    self._snapshotter.take(aggregate, stream_id, self._recovery.anchored(stream_id, known))
+                    self._snapshotter.take(aggregate, stream_id, self.recovery.anchored(stream_id, known))
                     known = replace(known, saved_at=known.version, tail_bytes=0)
             except Exception as error:             # of the application's predicate, or of storage: what was decided is a fact all the same
                 self._observer.record(Failed("snapshots", f"no snapshot of {stream_id!r} is taken ({error!r})"))
@@ -72,13 +72,13 @@ class Loader:
     def anchored(self, aggregate: Aggregate[S], stream_id: str) -> Anchored | None:
         """The newest state, to be saved; None of a stream without events."""
         known = self.load(aggregate, stream_id, 0.0)
-        return self._recovery.anchored(stream_id, known) if known.version else None
+        return self.recovery.anchored(stream_id, known) if known.version else None
 
     def load_at(self, aggregate: Aggregate[S], stream_id: str, version: int) -> Loaded[S]:
         """The state that the stream had at that version."""
         if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 2**63:
             raise InvalidEventError("version", version, "is no version", "give a number from 0 to the stream's version")
-        known = self._recovery.begin(aggregate, stream_id, Until(version=version))
+        known = self.recovery.begin(aggregate, stream_id, Until(version=version))
         if known.version < version:
             raise InvalidEventError("version", version, f"is beyond stream {stream_id!r}, which is at {known.version}", "ask for one that it has had")
         return Loaded(stream_id, known.state, known.version, known.position)
@@ -86,7 +86,7 @@ class Loader:
     def load_as_of(self, aggregate: Aggregate[S], stream_id: str, as_of: AsOf) -> Loaded[S]:
         """The state when the log ended at that position, or at that time."""
         position = self.position(as_of)
-        known = self._recovery.begin(aggregate, stream_id, Until(position=position))
+        known = self.recovery.begin(aggregate, stream_id, Until(position=position))
         return Loaded(stream_id, known.state, known.version, known.position, position)
 
     def match(self, boundary: Boundary[S], query: Query) -> Matched[S]:

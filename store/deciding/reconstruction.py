@@ -70,6 +70,7 @@ def _loaded(stream_id: str, known: Known, position: int) -> Loaded[Any]:
 
 def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], position: int) -> dict[str, Known]:
     """What their snapshots say. One that is of no use, or whose event is not at its place in this log, is left out."""
+    store.deciding.loader.recovery.meet(aggregate)
     bases: dict[str, Known] = {}
     places: dict[str, list[Any]] = {"streams": [], "versions": [], "positions": [], "event_ids": []}
     for snapshot in snapshots_of(store.snapshots.newest_many(aggregate.name, streams, position)):

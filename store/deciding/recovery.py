@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.fold import fold
+from store.deciding.namesakes import Namesakes
 from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state
 from store.deciding.states import Known
 from store.event_store import EventStore
@@ -41,10 +42,16 @@ class Recovery:
     """Asks storage each time; what it reads is remembered by others."""
 
     def __init__(self, store: EventStore, observer: Observer) -> None:
-        self._store, self._observer = store, observer
+        self._store, self._observer, self._namesakes = store, observer, Namesakes()
+
+    def meet(self, aggregate: Aggregate[S]) -> None:
+        """InvalidEventError: its snapshots are also those of another aggregate."""
+        if aggregate.snapshots is not None:
+            self._namesakes.meet(aggregate)
 
     def begin(self, aggregate: Aggregate[S], stream_id: str, until: Until = NOW) -> Known:
         """The state at that place, with nothing known."""
+        self.meet(aggregate)
         began_s, saved_at = time.monotonic(), 0
         for snapshot in self._store.snapshots.newest(aggregate.name, stream_id, *until) if aggregate.snapshots else ():
             try:

@@ -41,6 +41,7 @@ def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | 
     InvalidEventError: the states of some streams cannot be saved; all others are.
     """
     aggregate.saved_as()
+    store.deciding.loader.recovery.meet(aggregate)
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
     saved, refused, states = 0, dict[str, str](), fold_all(store, aggregate, position)
     while chunk := list(islice(states, TOGETHER)):

@@ -79,7 +79,8 @@ class Recursive(BaseModel):
 
 @pytest.mark.parametrize("initial", [Either(), Unresolved(), threading.Lock(), [(1, 2)]])
 def test_without_snapshots_a_state_may_be_anything(initial: object) -> None:
-    assert load(MemoryEventStore(), made(initial=initial), "1").state is initial
+    with MemoryEventStore() as store:
+        assert load(store, made(initial=initial), "1").state is initial
 
 
 @pytest.mark.parametrize(

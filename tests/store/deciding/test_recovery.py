@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -25,14 +26,14 @@ class Counting(MemoryEventStore):
 
 
 @pytest.fixture
-def long() -> Counting:
-    store = Counting()
-    store.append("a-1", [Event("Any", {}) for _ in range(5)])
-    snapshot(store, counted, "1")
-    for _ in range(7):
-        store.append("a-1", [Event("Any", {}) for _ in range(STEP)])
-    store.events_read = 0
-    return store
+def long() -> Iterator[Counting]:
+    with Counting() as store:
+        store.append("a-1", [Event("Any", {}) for _ in range(5)])
+        snapshot(store, counted, "1")
+        for _ in range(7):
+            store.append("a-1", [Event("Any", {}) for _ in range(STEP)])
+        store.events_read = 0
+        yield store
 
 
 def test_a_version_after_a_snapshot_is_read_from_there_to_it(long: Counting) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def filled(store: EventStore, events: int, id: str = "1") -> None:
 
 
 class Folded:
-    """Counts the events that it is given."""
+    """`evolve`, counting the events that it is given."""
 
     def __init__(self) -> None:
+        update_wrapper(self, evolve)
         self.events = 0
 
     def __call__(self, state: Account, event: Any) -> Account:
