@@ -54,7 +54,7 @@ class Aggregate(Generic[S]):
 
     def __post_init__(self) -> None:
         _check_category(self.category)
-        self._check_functions()
+        self._check_parts()
         self._check_versions()
         object.__setattr__(self, "name", self.name or self.category)
         check_text("name", self.name, MAX_NAME_BYTES)
@@ -75,7 +75,7 @@ class Aggregate(Generic[S]):
             raise InvalidEventError("aggregate", self.name, "has no snapshot policy", "give it snapshots=SnapshotPolicy(), if only on demand")
         return self.shape
 
-    def _check_functions(self) -> None:
+    def _check_parts(self) -> None:
         if not callable(self.evolve):
             raise InvalidEventError("evolve", self.evolve, "is no function", "give one of (state, event) that returns the state after it")
         if self.unknown is not None and not callable(self.unknown):
