@@ -15,7 +15,7 @@ from store.deciding.decision import Transacted
 from store.deciding.interval import Interval, recommend_interval
 from store.deciding.reconstruction import load_all, load_many
 from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, verify_snapshots
-from store.deciding.scenario import given, given_query
+from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import load, load_as_of, load_at, load_query, transact, transact_many, transact_query
 from store.delta.copying.backup import Copied
@@ -120,6 +120,7 @@ __all__ = [
     "check_compatible",
     "correlated",
     "given",
+    "given_many",
     "given_query",
     "incompatibilities",
     "load",

@@ -28,8 +28,8 @@ from store.query import Query
 
 Answer = list[Appended] | BaseException
 
-DECIDING: Final = 32
-"""So many tasks load or decide at once, each on a thread; the others wait for one."""
+TOGETHER: Final = 32
+"""So many tasks decide at once, each on a thread, and so many load; the others wait for one."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -48,7 +48,8 @@ class AsyncEventStore:
     def __init__(self, store: Submits, contract: Contract | None = None) -> None:
         self._store, self._contract = store, contract
         self._answers: deque[tuple[asyncio.Future[list[Appended]], Answer]] = deque()
-        self._threads: ThreadPoolExecutor | None = None
+        self._loads = ThreadPoolExecutor(TOGETHER, "alluvium-load")     # apart: decisions on one hot stream must not hold up all loads
+        self._decisions = ThreadPoolExecutor(TOGETHER, "alluvium-transact")
         self._woken: asyncio.AbstractEventLoop | None = None
 
     async def append(
@@ -60,23 +61,23 @@ class AsyncEventStore:
         return await self._submitted(drafts(appends, self._contract), fail_if, after)
 
     async def load(self, aggregate: Aggregate[S], id: str, *, stale_s: float = 0.0) -> Loaded[S]:
-        return await self._on_a_thread(lambda: load(self._store, aggregate, id, stale_s=stale_s))
+        return await self._on_a_thread(self._loads, lambda: load(self._store, aggregate, id, stale_s=stale_s))
 
     async def transact(
         self, aggregate: Aggregate[S], id: str, decide: Callable[[S], Any], *, patience_s: float = PATIENCE_S
     ) -> Transacted[S]:
         """`decide` is called on another thread. A cancelled decision may still become a fact."""
-        return await self._on_a_thread(lambda: transact(self._store, aggregate, id, decide, patience_s=patience_s))
+        return await self._on_a_thread(self._decisions, lambda: transact(self._store, aggregate, id, decide, patience_s=patience_s))
 
     async def transact_many(
         self, targets: Sequence[tuple[Aggregate[Any], str]], decide: Callable[..., Any], *, patience_s: float = PATIENCE_S
     ) -> Transacted[tuple[Any, ...]]:
-        return await self._on_a_thread(lambda: transact_many(self._store, targets, decide, patience_s=patience_s))
+        return await self._on_a_thread(self._decisions, lambda: transact_many(self._store, targets, decide, patience_s=patience_s))
 
     async def transact_query(
         self, boundary: Boundary[S], query: Query, decide: Callable[[S], Mapping[str, Any] | None], *, patience_s: float = PATIENCE_S
     ) -> Transacted[S]:
-        return await self._on_a_thread(lambda: transact_query(self._store, boundary, query, decide, patience_s=patience_s))
+        return await self._on_a_thread(self._decisions, lambda: transact_query(self._store, boundary, query, decide, patience_s=patience_s))
 
     async def append_table(self, events: pa.Table) -> TableAppended:
         return await asyncio.to_thread(self._store.append_table, events)
@@ -105,14 +106,13 @@ class AsyncEventStore:
 
     def close(self) -> None:
         """Let the threads go; the store calls it."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+        self._loads.shutdown(wait=False)
+        self._decisions.shutdown(wait=False)
 
-    async def _on_a_thread(self, work: Callable[[], T]) -> T:
-        """In the caller's context, so that correlation ids go along."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(DECIDING, "alluvium-deciding")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
+    async def _on_a_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        """In the caller's context, so that correlation ids go along. StoreClosedError: before it is given to a thread."""
+        _ = self._store.deciding                   # it is there while the store is open
+        return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
 
     async def _submitted(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
         loop = asyncio.get_running_loop()

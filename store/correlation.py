@@ -31,8 +31,11 @@ def correlated(correlation_id: str | None = None, causation_id: str | None = Non
     """Events appended inside, and errors and measurements of what goes on inside, carry these ids; gives the correlation id.
 
     Without one it goes on with the surrounding one, or begins a new one. An event's own ids win. Threads that are
-    started inside do not know it; asyncio tasks do.
+    started inside do not know it; asyncio tasks do. TypeError: an id is no str.
     """
+    for given_id in (correlation_id, causation_id):
+        if given_id is not None and not isinstance(given_id, str):
+            raise TypeError(f"{given_id!r} is no id: give a str")
     before = cause()
     given = correlation_id or before.correlation_id or new_event_id()
     token = _CAUSE.set(Cause(given, causation_id or before.causation_id))
@@ -43,5 +46,10 @@ def correlated(correlation_id: str | None = None, causation_id: str | None = Non
 
 
 def caused_by(event: RecordedEvent) -> AbstractContextManager[str]:
-    """What is appended inside was brought about by this event: its id is their causation id, its correlation id is theirs too."""
+    """What is appended inside was brought about by this event: its id is their causation id, its correlation id is theirs too.
+
+    TypeError: it is none that was read from the log; `RecordedEvent.each(store.read_stream(...))` gives such.
+    """
+    if not isinstance(event, RecordedEvent):
+        raise TypeError(f"{event!r:.200} was not read from the log: give one of RecordedEvent.each(store.read_stream(...))")
     return correlated(event.correlation_id or event.event_id, event.event_id)

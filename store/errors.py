@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from store.correlation import cause
+
+E = TypeVar("E", bound="StoreError")
 
 
 class StoreError(Exception):
     """Root of every error of the store. `remedy`: what to do. `correlation_id`: of the operation, when it or its events carried one.
 
     `stream_id`: the stream that it is about, the first of several. `expected`, `actual`: the versions that did not fit.
+
+    It can be copied, and pickled with all its fields; of one that cannot be pickled the other process sees what it looks like.
     """
 
     remedy: str = "read the message, mend the cause, and try again"
@@ -26,10 +31,24 @@ class StoreError(Exception):
 
     def told(self, correlation_id: str | None, stream_id: str | None = None) -> Self:
         """The same error for one of several operations that it ends."""
-        twin = type(self).__new__(type(self))
-        twin.args, twin.__cause__ = self.args, self.__cause__
-        twin.__dict__.update(self.__dict__, correlation_id=correlation_id, stream_id=self.stream_id or stream_id)
+        twin = self.__copy__().of_stream(stream_id)
+        twin.correlation_id = correlation_id
         return twin
+
+    def of_stream(self, stream_id: str | None) -> Self:
+        """This error, which is about that stream unless it knows its own."""
+        self.stream_id = self.stream_id or stream_id
+        return self
+
+    def __copy__(self) -> Self:
+        twin = _bare(type(self), self.args)
+        twin.__cause__ = self.__cause__
+        twin.__dict__.update({name: list(value) if name == "__notes__" else value for name, value in self.__dict__.items()})
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """From its fields: an exception is rebuilt by its message otherwise, which is not what the classes below are made from."""
+        return _bare, (type(self), self.args), {name: _picklable(value) for name, value in self.__dict__.items()}
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -101,12 +120,12 @@ class ContentionError(StoreError):
 
 
 class NestedDecisionError(StoreError):
-    """A `decide` called `transact`, and might wait for itself. Return the events, or decide on several streams by `transact_many`."""
+    """A `decide` called `transact` or `append`: it may be called often, and must do nothing but decide. Return the events instead."""
 
     remedy = "return the events from decide, or decide on several streams by transact_many"
 
     def __init__(self) -> None:
-        super().__init__(f"a decision cannot be made within a decision: {self.remedy}")
+        super().__init__(f"nothing can be decided or appended within a decision: {self.remedy}")
 
 
 class UnknownEventTypeError(StoreError):
@@ -229,6 +248,18 @@ class StorageUnavailableError(StorageError):
             f"{place} does not answer: {failures} calls in a row have failed since {since:%Y-%m-%d %H:%M:%S} UTC, the last one with "
             f"({reason}); nothing was sent and nothing was committed; the next try is made in {retry_after_s:.1f} s: try again then"
         )
+
+
+def _bare(kind: type[E], args: tuple[object, ...]) -> E:
+    return kind.__new__(kind, *args)
+
+
+def _picklable(value: object) -> object:
+    try:
+        pickle.loads(pickle.dumps(value))          # both ways: many an exception can only be pickled
+    except Exception:                              # whatever the application has put into an event, or its classes raise
+        return _shown(value)
+    return value
 
 
 def _shown(value: object) -> str:

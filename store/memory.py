@@ -17,13 +17,14 @@ from store.bulk import Bulk, bulk
 from store.condition import Condition, check_condition
 from store.contract import Contract
 from store.deciding.deciding import Deciding
+from store.deciding.decision import refuse_in_decision
 from store.draft import Draft, Row, draft, drafts, instant
 from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
 from store.memory_log import MemoryLog
-from store.observer import LoggingObserver
+from store.observer import Guarded, LoggingObserver
 from store.query import Query
 from store.reading import check_range
 from store.schema import GIVEN
@@ -46,7 +47,7 @@ class MemoryEventStore:
         self._sql: SqlSession | None = None
         self._snapshots = MemorySnapshots()
         self._aio = AsyncEventStore(self, contract)
-        self._deciding = Deciding(self, LoggingObserver(), clock, contract)
+        self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, contract)
         self._closed = False
 
     # The contract ---------------------------------------------------------------------------------------------
@@ -60,6 +61,7 @@ class MemoryEventStore:
         return self._append(drafts(appends, self._contract), fail_if, after)
 
     def append_table(self, events: pa.Table) -> TableAppended:
+        refuse_in_decision()
         given = bulk(events, self._contract)
         with self._lock:
             self._check_open()
@@ -141,6 +143,7 @@ class MemoryEventStore:
 
     @property
     def deciding(self) -> Deciding:
+        self._check_open()
         return self._deciding
 
     def close(self) -> None:
@@ -159,6 +162,7 @@ class MemoryEventStore:
     # Below ----------------------------------------------------------------------------------------------------
 
     def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
+        refuse_in_decision()
         with self._lock:
             self._check_open()
             check_condition(fail_if, after, self._log.head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -81,7 +82,7 @@ class Vacuumed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Work off the append path that did not succeed; it will be tried again."""
+    """Work off the append path that did not succeed. It is tried again, unless `error` says what must be mended first."""
 
     work: str
     error: str
@@ -159,9 +160,25 @@ Measurement = (
 
 
 class Observer(Protocol):
-    """Takes measurements. Called on the store's own threads: be quick, do not raise, do not call the store."""
+    """Takes measurements. Called on the store's own threads: be quick, do not call the store. What it raises goes nowhere (see `Guarded`)."""
 
     def record(self, measurement: Measurement) -> None: ...
+
+
+class Guarded:
+    """Hands measurements on. What the observer raises is logged the first time, and never fails what was measured: that may be a fact already."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer, self._told = observer, False
+
+    def record(self, measurement: Measurement) -> None:
+        try:
+            self._observer.record(measurement)
+        except Exception:
+            if not self._told:
+                self._told = True
+                with suppress(Exception):          # the logger's handlers may be what raised
+                    logging.getLogger("alluvium").exception("the observer failed, and may go on to: mend it (%s)", type(self._observer).__name__)
 
 
 class LoggingObserver:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, Self
 
 import pyarrow as pa
@@ -67,6 +67,12 @@ class Query:
 
     def matches(self, type: str, tags: Collection[str]) -> bool:
         return any(item.matches(type, tags) for item in self.items)
+
+    def widened(self, names: Callable[[str], Iterable[str]]) -> Query:
+        """Each type with the others that `names` tells of it."""
+        wider = type(self)()
+        wider.items = frozenset(Item(frozenset(name for type in item.types for name in names(type)), item.tags) for item in self.items)
+        return wider
 
     def meets_types(self, lowest: str, highest: str) -> bool:
         """Can an event of a type between these two match?"""

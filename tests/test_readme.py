@@ -18,3 +18,11 @@ def test_the_tour_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     told = capsys.readouterr().out
     for promised in re.findall(r"print\(.*\) +# (.*)", deciding):
         assert promised in told or promised.startswith("every type")
+
+
+def test_the_library_of_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    library = re.findall(r"```python\n(.*?)```", (HOUSE / "docs" / "deciding.md").read_text(), re.DOTALL)[0]
+    exec(compile(library, "docs/deciding.md", "exec"), {"__name__": "library"})
+    told = capsys.readouterr().out.splitlines()
+    assert told == re.findall(r"print\(.*\) +# (.*)", library)

@@ -32,8 +32,8 @@ WORST_CARRIERS: Final = """
 """
 
 BUSIEST_DAY: Final = """
-    select stream_id[length('aircraft-') + 1:] as tailnum, correlation_id[1:10]::date as day
-    from events where type = 'FlightDeparted' and stream_id like 'aircraft-%'
+    select stream_id[length('aircraft-') + 1:] as tailnum, try_cast(correlation_id[1:10] as date) as day
+    from events where type = 'FlightDeparted' and stream_id like 'aircraft-%' and day is not null
     group by all order by count(*) desc, day, tailnum limit 1
 """
 

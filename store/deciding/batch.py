@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from store.append import Appended
 from store.contract import Contract
-from store.deciding.decision import Decision, Transacted
+from store.deciding.decision import DECIDING, Decision, Transacted
 from store.deciding.ground import Ground, Standing, Written
 from store.draft import Draft, draft
 from store.expected import ANY
 
 S = TypeVar("S")
-
-DECIDING: Final[ContextVar[bool]] = ContextVar("alluvium_deciding")
-"""Set in the context of a decision: who decides there again would wait for itself, or for one that waits for it."""
-
 
 @dataclass(slots=True)
 class Batch(Generic[S]):
@@ -30,32 +26,54 @@ class Batch(Generic[S]):
     held: list[Decision[S]] = field(default_factory=list)
 
     def parts(self) -> list[Draft]:
-        """One append of all events; streams that were read and are not written are only checked. Empty if nothing was decided."""
-        merged = {stream_id: Draft(stream_id, version, [], [], None) for stream_id, version in self.before.expected.items()}
-        for part in self._drafts():
-            whole = merged.setdefault(part.stream_id, Draft(part.stream_id, ANY, [], [], None))
+        """One append of all events. It is empty if nothing was decided that has to be written or checked.
+
+        Streams that were read are guarded, even if nothing is written to them: of several, the states were perhaps never
+        there together, and then nothing may rest on them, not even a refusal. To other streams the events go in the
+        order in which they were decided, so that the log folds to the state that was decided on.
+        """
+        guarded = {stream_id: Draft(stream_id, version, [], [], None) for stream_id, version in self.before.expected.items()}
+        parts = list(guarded.values())
+        for part in (part for decision in self.taken for part in decision.drafts):
+            whole = guarded.get(part.stream_id)
+            if whole is None:
+                parts.append(part)
+                continue
             whole.event_ids += part.event_ids
             whole.rows += part.rows
             whole.correlation_id = whole.correlation_id or part.correlation_id
-        return list(merged.values()) if any(part.rows for part in merged.values()) else []
+        return parts if len(guarded) > 1 or any(part.rows for part in parts) else []
 
     def answer(self, written: Sequence[Written], attempts: int) -> None:
         """Give each decision its outcome, now that all of them are durable."""
-        versions, done = dict(self.before.expected), dict.fromkeys((part.stream_id for part, _ in written), 0)
-        appended = {part.stream_id: answer for part, answer in written}
+        versions, places, new = dict(self.before.expected), _Places(written), self.is_new(written)
         for decision in self.taken:
-            own = {}
-            for part in decision.drafts:
-                whole, before, count = appended[part.stream_id], done[part.stream_id], len(part.rows)
-                first_version, first_position = whole.first_version + before, whole.first_position + before
-                own[part.stream_id] = Appended(first_version, first_version + count - 1, first_position, first_position + count - 1)
-                versions[part.stream_id] = first_version + count - 1
-                done[part.stream_id] += count
-            transacted = Transacted(decision.state, own, dict(versions), attempts, decision.correlation_id)
-            decision.outcome = decision.refusal or transacted
+            own = {part.stream_id: places.of(part) for part in decision.drafts}
+            versions |= {stream_id: place.version for stream_id, place in own.items()}
+            state = decision.state if new else self.before.state
+            transacted = Transacted(state, own, dict(versions), attempts, decision.correlation_id)
+            decision.outcome = transacted if decision.refusal is None else decision.refusal
 
-    def _drafts(self) -> Iterator[Draft]:
-        return (part for decision in self.taken for part in decision.drafts)
+    def is_new(self, written: Sequence[Written]) -> bool:
+        """Were these events no repeat of older ones, which the state that was decided on has in it already?"""
+        return all(appended.first_position > self.before.after for _, appended in written)
+
+
+class _Places:
+    """Where the events of each decision are, in the append of all of them."""
+
+    def __init__(self, written: Sequence[Written]) -> None:
+        self._left: dict[str, deque[Appended]] = defaultdict(deque)
+        for part, appended in written:
+            self._left[part.stream_id].append(appended)
+
+    def of(self, part: Draft) -> Appended:
+        """To be asked in the order in which they were decided."""
+        left, count = self._left[part.stream_id], len(part.rows)
+        whole = left.popleft()
+        if whole.first_version + count <= whole.version:
+            left.appendleft(Appended(whole.first_version + count, whole.version, whole.first_position + count, whole.position))
+        return Appended(whole.first_version, whole.first_version + count - 1, whole.first_position, whole.first_position + count - 1)
 
 
 def decide(ground: Ground[S], before: Standing[S], decisions: Sequence[Decision[S]], contract: Contract | None) -> Batch[S]:
@@ -71,7 +89,9 @@ def decide(ground: Ground[S], before: Standing[S], decisions: Sequence[Decision[
             batch.state = ground.evolve(batch.state, drafts)
             ids |= own
             decision.drafts = drafts
-        except Exception as error:
+        except KeyboardInterrupt:                  # it is this thread that is to end, whoever's decision it was at
+            raise
+        except BaseException as error:             # SystemExit is the caller's who raises it, not of the thread that decides for it
             decision.refusal = error
         decision.state = batch.state
         batch.taken.append(decision)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from store.deciding.fold import Evolve
+from store.errors import InvalidEventError
 from store.event_types.event_types import EventTypes
 from store.query import Query
 
@@ -19,7 +20,9 @@ class Boundary(Generic[S]):
         seats = Boundary(initial=Seats(), evolve=evolve, types=flight_types)
         transact_query(store, seats, Query(types=["SeatBooked"], tags=["flight:UA-1545"]), book)
 
-    The query must find every event that can change the decision: nothing else is guarded.
+    The query must find every event that can change the decision: nothing else is guarded. It names types as `types` do: what a Rename or
+    a Split leads to is found under its old name, too (`evolve` is given all parts of a split event). InvalidEventError: it asks for a
+    type that is not among them.
     """
 
     initial: S
@@ -27,11 +30,26 @@ class Boundary(Generic[S]):
     types: EventTypes = field(default_factory=EventTypes)
     unknown: Evolve[S] | None = None
 
+    def asked(self, query: Query) -> Query:
+        """What the log is asked for: events that are read as a wanted type may have another name there."""
+        return query.widened(self._names) if self.types else query
+
+    def _names(self, name: str) -> frozenset[str]:
+        if self.unknown is None and name not in self.types and all(step.type != name for step in self.types.steps):
+            known = ", ".join(event_type.name for event_type in self.types)
+            raise InvalidEventError("query", name, "is no type that the boundary knows", f"take one of {known}, or register it")
+        return self.types.stored_names(name)
+
 
 @dataclass(frozen=True, slots=True)
 class Matched(Generic[S]):
-    """The state folded from every event that matches `query` up to `position`, the head of the log when it was read."""
+    """The state folded from every event that matches `query` up to `position`, the head of the log when it was read.
+
+    `events`: how many these are. `data_bytes`: of their data.
+    """
 
     query: Query
     state: S
     position: int
+    events: int = 0
+    data_bytes: int = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, Final, Protocol, TypeVar
 
@@ -12,16 +13,16 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from store.append import Appended
 from store.contract import Contract
 from store.correlation import correlated
-from store.deciding.batch import DECIDING
 from store.deciding.batch import decide as decide_all
-from store.deciding.decision import Decision, Transacted
+from store.deciding.decision import Decision, Transacted, refuse_in_decision
 from store.deciding.ground import Ground, Standing, Written
 from store.deciding.line import Lines
 from store.draft import Draft
 from store.errors import (
     ConditionFailedError,
     ContentionError,
-    NestedDecisionError,
+    DuplicateEventError,
+    InvalidEventError,
     OutcomeUnknownError,
     StoreError,
     WrongExpectedVersionError,
@@ -43,21 +44,30 @@ class Append(Protocol):
     def __call__(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> Sequence[Appended]: ...
 
 
+class Find(Protocol):
+    """Where the events of an append are, past a position; empty if they are not all in the log."""
+
+    def __call__(self, parts: Sequence[Draft], after: int) -> Sequence[Appended]: ...
+
+
 class Decider:
     """All decisions of one store. Many threads decide at once; decisions on equal grounds share commits."""
 
-    def __init__(self, append: Append, observer: Observer, contract: Contract | None) -> None:
-        self._append, self._observer, self._contract = append, observer, contract
+    def __init__(self, append: Append, find: Find, observer: Observer, contract: Contract | None) -> None:
+        self._append, self._find, self._observer, self._contract = append, find, observer, contract
         self._lines: Lines[Decision[Any]] = Lines()
 
     def transact(self, ground: Ground[S], decide: Callable[[S], Any], patience_s: float) -> Transacted[S]:
         """Raises what `decide` raises, once the state that it was raised on is durable."""
-        if DECIDING.get(False):
-            raise NestedDecisionError
+        refuse_in_decision()
+        if not isinstance(patience_s, int | float) or not patience_s >= 0:
+            raise InvalidEventError("patience_s", patience_s, "is no time span", "give seconds from 0 on; 0 decides once")
+        if not callable(decide):
+            raise InvalidEventError("decide", decide, "is no function", "give one of the state that returns events")
         with correlated() as correlation_id:
             decision = Decision(decide, copy_context(), correlation_id, time.monotonic() + patience_s)
-        with self._lines.at(ground.key) as line:
-            line.join(decision, lambda decisions: self._serve(ground, decisions))
+            with self._lines.at(ground.key) as line:
+                line.join(decision, lambda decisions: self._serve(ground, decisions))
         if isinstance(decision.outcome, BaseException):
             raise decision.outcome
         assert decision.outcome is not None
@@ -67,9 +77,16 @@ class Decider:
         try:
             while decisions:
                 decisions = self._commit(ground, decisions)
+        except DuplicateEventError as error:
+            if len(decisions) == 1:
+                decisions[0].outcome = error.told(decisions[0].correlation_id)
+            else:                                  # one of them is at fault, and the others have nothing to do with it
+                for decision in decisions:
+                    self._serve(ground, [decision])
         except StoreError as error:
             for decision in decisions:
-                decision.outcome = decision.outcome or error.told(decision.correlation_id)
+                if not decision.served:
+                    decision.outcome = error.told(decision.correlation_id)
 
     def _commit(self, ground: Ground[S], decisions: Sequence[Decision[S]]) -> Sequence[Decision[S]]:
         """Make one commit of them, however often they must be decided; those that could not come along are returned."""
@@ -93,26 +110,56 @@ class Decider:
     def _attempt(self, ground: Ground[S], decisions: Sequence[Decision[S]], number: int) -> Sequence[Decision[S]]:
         before, written = ground.stand(), list[Written]()
         batch = decide_all(ground, before, decisions, self._contract)
-        if parts := batch.parts():
-            answers = self._append_surely(parts, before, batch.taken)
-            written = [Written(part, answer) for part, answer in zip(parts, answers, strict=True) if part.rows]
-        batch.answer(written, number)
-        if written:
+        parts = batch.parts()
+        with _all_told(batch.taken):
+            if parts:
+                answers = self._append_surely(parts, before, batch.taken)
+                written = [Written(part, answer) for part, answer in zip(parts, answers, strict=True) if part.rows]
+            batch.answer(written, number)
+        if written and batch.is_new(written):
             ground.settle(before, batch.state, written)
         return batch.held
 
     def _append_surely(self, parts: Sequence[Draft], before: Standing[S], decisions: Sequence[Decision[S]]) -> Sequence[Appended]:
         """Of an unknown outcome the same append is repeated, by its event ids: to decide anew could make a decision a fact twice."""
         until_s = max(decision.until_s for decision in decisions)
-        stop = stop_after_delay(max(0.0, until_s - time.monotonic()))
-        try:
-            return _again_after(OutcomeUnknownError).copy(stop=stop)(self._append, parts, before.fail_if, before.after)
-        except StoreError:
-            raise
-        except BaseException:                      # Ctrl-C: the append goes on without us
-            for decision in decisions:
-                decision.outcome = OutcomeUnknownError("the thread that committed was interrupted: load, and see whether the events are there")
-            raise
+        stop, unsure = stop_after_delay(max(0.0, until_s - time.monotonic())), False
+        for attempt in _again_after(OutcomeUnknownError).copy(stop=stop):
+            with attempt:
+                if unsure and (landed := self._landed(parts, before)):
+                    return landed
+                try:
+                    return self._append(parts, before.fail_if, before.after)
+                except OutcomeUnknownError:
+                    unsure = True
+                    raise
+                except ConditionFailedError:       # perhaps by our own event, which has arrived at last
+                    if unsure and (landed := self._landed(parts, before)):
+                        return landed
+                    raise
+        raise AssertionError("unreachable")
+
+    def _landed(self, parts: Sequence[Draft], before: Standing[S]) -> Sequence[Appended]:
+        """Where these events are; empty if they are not in the log.
+
+        An exact version tells a repeat by itself. Without one the store looks only at a stream's last events, and there may be many since.
+        """
+        return [] if before.fail_if is None else self._find(parts, before.after)
+
+
+@contextmanager
+def _all_told(decisions: Sequence[Decision[Any]]) -> Iterator[None]:
+    """From the append to the answers: an interrupted thread must not leave a decision to be made again that may be a fact."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except BaseException:                          # Ctrl-C: the append goes on without us
+        unknown = OutcomeUnknownError("the thread that committed was interrupted: load, and see whether the events are there")
+        for decision in decisions:
+            if not decision.served:
+                decision.outcome = unknown.told(decision.correlation_id)
+        raise
 
 
 def _again_after(*errors: type[StoreError]) -> Retrying:

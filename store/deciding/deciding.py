@@ -6,6 +6,9 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from store.aio import Answer, Submits
 from store.append import Appended
 from store.contract import Contract
@@ -27,7 +30,7 @@ class Deciding:
         self._states: Final = States(cached_bytes)
         self.snapshotter: Final = Snapshotter(lambda: store.snapshots, observer, clock)
         self.loader: Final = Loader(store, self._states, self.snapshotter, observer)
-        self.decider: Final = Decider(self._append, observer, contract)
+        self.decider: Final = Decider(self._append, self._find, observer, contract)
 
     def cache_use(self) -> CacheUse:
         """How many loads found their state remembered, and what the remembered ones take."""
@@ -36,6 +39,18 @@ class Deciding:
     def close(self) -> None:
         """Save the states that wait."""
         self.snapshotter.close()
+
+    def _find(self, parts: Sequence[Draft], after: int) -> Sequence[Appended]:
+        wanted = pa.array([event_id for part in parts for event_id in part.event_ids])
+        places: dict[tuple[str, str], tuple[int, int]] = {}
+        for batch in self._store.read_all(after):
+            there = batch.filter(pc.is_in(batch["event_id"], wanted))
+            columns = (there[name].to_pylist() for name in ("stream_id", "event_id", "version", "position"))
+            places |= {(stream_id, event_id): place for stream_id, event_id, *place in zip(*columns, strict=True)}
+        if len(places) < len(wanted):
+            return []
+        ends = [(places[part.stream_id, part.event_ids[0]], places[part.stream_id, part.event_ids[-1]]) for part in parts]
+        return [Appended(first[0], last[0], first[1], last[1]) for first, last in ends]
 
     def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> Sequence[Appended]:
         answers: list[Answer] = []

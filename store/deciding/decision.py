@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Context
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from store.append import Appended
 from store.draft import Draft
+from store.errors import InvalidEventError, NestedDecisionError
 
 S = TypeVar("S")
+
+DECIDING: Final[ContextVar[bool]] = ContextVar("alluvium_deciding")
+"""Set in the context in which `decide` runs."""
+
+
+def refuse_in_decision() -> None:
+    """NestedDecisionError: in `decide`. To decide there would be to wait for oneself, or for one that waits for oneself; what is appended there
+    is appended again each time that it is called."""
+    if DECIDING.get(False):
+        raise NestedDecisionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,9 @@ class Transacted(Generic[S]):
 
     @property
     def version(self) -> int:
-        """Of the stream, where there is just one."""
+        """Of the stream that was decided on. InvalidEventError: there are several, or none; `versions` tells of each."""
+        if len(self.versions) != 1:
+            raise InvalidEventError("version", list(self.versions), "are not one stream", "ask `versions`, which tells of each")
         [version] = self.versions.values()
         return version
 
@@ -46,7 +59,7 @@ class Decision(Generic[S]):
     """By the monotonic clock: so long others may be first."""
     outcome: Transacted[S] | BaseException | None = None
     drafts: Sequence[Draft] = ()
-    refusal: Exception | None = None
+    refusal: BaseException | None = None
     state: Any = None
 
     @property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from store.draft import Row
-from store.errors import UnknownEventTypeError
+from store.errors import InvalidEventError, UnknownEventTypeError
 from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
 
@@ -44,10 +44,13 @@ def fold_decoded(folding: Folding[S], state: S, events: Sequence[Any], told: str
     """The same for events decoded already."""
     try:
         if not folding.types or RawEvent not in set(map(type, events)):
-            return reduce(folding.evolve, events, state)
-        for event in events:
-            state = _evolve_known(folding, state, event)
-        return state
+            after = reduce(folding.evolve, events, state)
+        else:
+            after = reduce(partial(_evolve_known, folding), events, state)
+        if after is None and folding.initial is not None:
+            remedy = "return the state at the end of each of its branches, also where nothing changes"
+            raise InvalidEventError("evolve", folding.evolve, f"gave None as the state after {events[-1]!r:.200}", remedy)
+        return after
     except Exception as error:
         error.add_note(f"while folding {told}")
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -126,7 +127,10 @@ class Queried(Generic[S]):
 
     def settle(self, before: Standing[S], state: S, written: Sequence[Written]) -> None:
         # Nothing that matches came in between: that is what the append was guarded by.
-        self.loader.matched(self.boundary, Matched(self.query, state, max(one.appended.position for one in written)))
+        rows = [row for one in written for row in one.part.rows if self.query.matches(row[2], row[7])]
+        events, data_bytes = before.basis.events + len(rows), before.basis.data_bytes + sum(len(row[8]) for row in rows)
+        position = max(one.appended.position for one in written)
+        self.loader.matched(self.boundary, Matched(self.query, state, position, events, data_bytes))
 
 
 def _events(types: EventTypes, outcome: Any) -> list[Event]:
@@ -135,6 +139,12 @@ def _events(types: EventTypes, outcome: Any) -> list[Event]:
         return []
     if isinstance(outcome, Event) or type(outcome) in types:
         outcome = [outcome]
+    if not isinstance(outcome, list | tuple):
+        remedy = "return objects of registered types or Events: one, a list of them, or None"
+        if inspect.iscoroutine(outcome):
+            outcome.close()                        # it is told here, and once
+            remedy = "decide must not be async: load what it needs before, and let it only decide"
+        raise InvalidEventError("decide", outcome, f"is of the class {type(outcome).__name__}, which is no event", remedy)
     return [value if isinstance(value, Event) else types.event(value) for value in outcome]
 
 

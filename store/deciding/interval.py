@@ -46,10 +46,14 @@ def recommend_interval(store: EventStore, aggregate: Aggregate[object], target_m
 
 def interval(loads: Sequence[Reconstructed], longest: int, target_ms: float) -> Interval:
     """`longest`: events of the longest stream."""
+    if not target_ms > 0:
+        raise InvalidEventError("target_ms", target_ms, "is no time span", "give milliseconds above 0")
     cold = [load for load in loads if not load.remembered]
-    if len(cold) < FEWEST_LOADS or len({load.events for load in cold}) < 2:
-        seen = f"({len(cold)} of them, {len({load.events for load in cold})} lengths)"
-        raise InvalidEventError("loads", seen, "are too few to tell what an event costs", "load some aggregates, short and long ones, and ask again")
+    lengths = {load.events for load in cold}
+    if len(cold) < FEWEST_LOADS or len(lengths) < 2:
+        seen = f"({len(cold)} from storage, of {len(lengths)} lengths)"
+        remedy = f"load {FEWEST_LOADS} aggregates at least that this handle does not remember, short and long ones, and ask again"
+        raise InvalidEventError("loads", seen, "are too few to tell what an event costs", remedy)
     slope, intercept = linear_regression([load.events for load in cold], [load.seconds for load in cold])
     event_us = max(slope * 1e6, 0.05)
     base_ms = max(intercept * 1e3, min(load.seconds for load in cold) * 1e3)

@@ -27,10 +27,11 @@ W = TypeVar("W", bound=Waits)
 
 @dataclass(slots=True, eq=False)
 class Place(Generic[W]):
-    """A place in a line. `called`: released when its one is served, or is to lead."""
+    """A place in a line. `called`: released when its one is served, or is to lead. `left`: its thread waits no more."""
 
     one: W
     called: threading.Lock = field(default_factory=threading.Lock)
+    left: bool = False
 
     def __post_init__(self) -> None:
         self.called.acquire()
@@ -43,43 +44,52 @@ class Line(Generic[W]):
         self.users = 0
         self._lock = threading.Lock()
         self._waiting: deque[Place[W]] = deque()
-        self._led = False
+        self._leader: Place[W] | None = None
         self._together = 0
 
     def join(self, one: W, serve: Callable[[Sequence[W]], None]) -> None:
-        """Wait until `one` is served, by this thread or another. `serve` serves all that it is given."""
+        """Wait until `one` is served, by this thread or another. `serve` serves all that it is given.
+
+        A signal may end any wait, in line or in the lead: who goes leaves no place behind that others would wait for.
+        """
         place = Place(one)
-        with self._lock:
-            self._waiting.append(place)
-            leads, self._led = not self._led, True
-        if not leads:
-            place.called.acquire()
-        if not one.served:
-            self._lead(one, serve)
-
-    def _lead(self, one: W, serve: Callable[[Sequence[W]], None]) -> None:
         try:
-            while not one.served:
-                self._serve(one, serve)
-        finally:
             with self._lock:
-                self._led = bool(self._waiting)
-                if self._led:
-                    self._waiting[0].called.release()
+                self._waiting.append(place)
+                if self._leader is None:
+                    self._call_next()
+            place.called.acquire()
+            while not one.served:
+                self._serve(place, serve)
+        finally:
+            self._leave(place)
 
-    def _serve(self, one: W, serve: Callable[[Sequence[W]], None]) -> None:
+    def _leave(self, place: Place[W]) -> None:
+        with self._lock:
+            place.left = True
+            if place in self._waiting:
+                self._waiting.remove(place)
+            if self._leader is place:
+                self._call_next()
+
+    def _call_next(self) -> None:
+        self._leader = self._waiting[0] if self._waiting else None
+        if self._leader is not None:
+            self._leader.called.release()
+
+    def _serve(self, leader: Place[W], serve: Callable[[Sequence[W]], None]) -> None:
         self._linger()
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         try:
             serve([place.one for place in batch])
         finally:
-            self._together = len(batch)
-            unserved = [place for place in batch if not place.one.served and place.one is not one]
             with self._lock:                       # an error that ends this thread's wait is not the others': they serve themselves
-                self._waiting.extendleft(reversed(unserved))
+                self._together = len(batch)
+                again = [place for place in batch if not place.one.served and not place.left and place is not leader]
+                self._waiting.extendleft(reversed(again))
             for place in batch:
-                if place.one.served:
+                if place.one.served and place is not leader:
                     place.called.release()
 
     def _linger(self) -> None:

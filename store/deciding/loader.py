@@ -12,7 +12,7 @@ from store.correlation import cause
 from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.boundary import Boundary, Matched
 from store.deciding.fold import fold
-from store.deciding.recovery import Recovery, Until
+from store.deciding.recovery import Recovery, Until, bytes_of
 from store.deciding.saved_state import Anchored
 from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import Known, States
@@ -60,14 +60,14 @@ class Loader:
 
     def remember(self, aggregate: Aggregate[S], stream_id: str, known: Known, load_s: float = 0.0) -> None:
         """After a load or a decision. A snapshot is taken if it is time for one."""
+        self._states.put((aggregate, stream_id), known)
         if aggregate.snapshots is not None:
             try:
                 if aggregate.snapshots.asks(known, load_s):
                     self._snapshotter.take(aggregate, stream_id, self.recovery.anchored(stream_id, known))
-                    known = replace(known, saved_at=known.version, tail_bytes=0)
+                    self._states.put((aggregate, stream_id), replace(known, saved_at=known.version, tail_bytes=0))
             except Exception as error:             # of the application's predicate, or of storage: what was decided is a fact all the same
                 self._observer.record(Failed("snapshots", f"no snapshot of {stream_id!r} is taken ({error!r})"))
-        self._states.put((aggregate, stream_id), known)
 
     def anchored(self, aggregate: Aggregate[S], stream_id: str) -> Anchored | None:
         """The newest state, to be saved; None of a stream without events."""
@@ -94,16 +94,18 @@ class Loader:
         began_s, head = time.monotonic(), self._store.head()
         known = self._states.get((boundary, query)) or Known(boundary.initial, 0, 0, began_s)
         if known.position < head:
-            state, count = known.state, known.version
+            state, count, data_bytes = known.state, known.version, known.tail_bytes
             for batch in self._store.read_all(known.position, head, query=query):
-                state, count = fold(boundary, state, batch, f"events that match {query}"), count + len(batch)
-            known = Known(state, count, head, began_s)
+                state = fold(boundary, state, batch, f"events that match {query}")
+                count, data_bytes = count + len(batch), data_bytes + bytes_of(batch)
+            known = Known(state, count, head, began_s, tail_bytes=data_bytes)
             self._states.put((boundary, query), known)
-        return Matched(query, known.state, known.position)
+        return Matched(query, known.state, known.position, known.version, known.tail_bytes)
 
     def matched(self, boundary: Boundary[S], matched: Matched[S]) -> None:
         """Remember the state after a decision."""
-        self._states.put((boundary, matched.query), Known(matched.state, 0, matched.position, time.monotonic()))
+        known = Known(matched.state, matched.events, matched.position, time.monotonic(), tail_bytes=matched.data_bytes)
+        self._states.put((boundary, matched.query), known)
 
     def position(self, as_of: AsOf) -> int:
         """The place in the log that is meant."""

@@ -106,10 +106,11 @@ def _folded(aggregate: Aggregate[S], stream_id: str, known: Known, parts: Iterab
         if len(events):
             last, position = events["version"][-1].as_py(), events["position"][-1].as_py()
             state = fold(aggregate, known.state, events, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
-            known = replace(known, state=state, version=last, position=position, tail_bytes=known.tail_bytes + _data_bytes(events))
+            known = replace(known, state=state, version=last, position=position, tail_bytes=known.tail_bytes + bytes_of(events))
     return known
 
 
-def _data_bytes(events: pa.Table) -> int:
+def bytes_of(events: pa.Table | pa.RecordBatch) -> int:
+    """Of the events' data."""
     total: Any = pc.sum(pc.binary_length(events["data"]))
-    return int(total.as_py())
+    return int(total.as_py() or 0)                 # None of no events

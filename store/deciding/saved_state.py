@@ -9,7 +9,7 @@ import msgspec
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.states import Known
-from store.snapshots.snapshot import Snapshot, check_snapshot
+from store.snapshots.snapshot import Snapshot, check
 
 S = TypeVar("S")
 
@@ -35,7 +35,8 @@ def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at
     assert isinstance(known, Anchored)
     text, keep = aggregate.saved_as().text("state", known.state), aggregate.snapshots.keep
     place = known.version, known.position, known.event_id
-    return check_snapshot(Snapshot(aggregate.name, stream_id, *place, aggregate.schema_version, keep, taken_at, text))
+    check(snapshot := Snapshot(aggregate.name, stream_id, *place, aggregate.schema_version, keep, taken_at, text))
+    return snapshot
 
 
 def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from store.deciding.states import Known
 from store.errors import InvalidEventError
+
+MOST_KEPT: Final = 2**31 - 1
+_NUMBERS: Final = {"every_events": int, "slow_load_ms": int | float, "every_bytes": int, "keep": int}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,8 @@ class SnapshotPolicy:
     `every_events`: so many events since the last snapshot. `slow_load_ms`: the load took longer. `every_bytes`: so many bytes of data
     since the last one. `when`: a predicate on the state. `keep`: how many of a stream's newest snapshots compaction keeps; older
     ones serve `load_at` and `load_as_of`. None of the four: only on demand, by `snapshot(store, aggregate, id)`.
+
+    InvalidEventError: one of the numbers is not above zero, or not whole (`slow_load_ms` need not be); `when` is no function.
     """
 
     every_events: int | None = None
@@ -26,15 +31,22 @@ class SnapshotPolicy:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        for field in ("every_events", "slow_load_ms", "every_bytes", "keep"):
+        for field, kind in _NUMBERS.items():
             value = getattr(self, field)
-            if value is not None and not value > 0:
-                raise InvalidEventError(field, value, "is not above zero", "give a number above zero, or leave it out")
+            if value is None and field != "keep":
+                continue
+            if not isinstance(value, kind) or isinstance(value, bool) or not value > 0:
+                whole = "" if field == "slow_load_ms" else "whole "
+                raise InvalidEventError(field, value, f"is no {whole}number above zero", "give one, or leave it out")
+        if self.keep > MOST_KEPT:
+            raise InvalidEventError("keep", self.keep, "is too large", f"give a whole number from 1 to {MOST_KEPT:,}")
+        if self.when is not None and not callable(self.when):
+            raise InvalidEventError("when", self.when, "is no function", "give one that says of a state whether to save it, or leave it out")
 
     def asks(self, known: Known, load_s: float) -> bool:
         """Is it time to save this state? `load_s`: what loading it took."""
         events = known.version - known.saved_at
-        if not events:
+        if not known.version or not events:
             return False
         return (
             known.saved_at < 0

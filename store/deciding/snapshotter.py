@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.saved_state import encode_state
 from store.deciding.states import Known
-from store.errors import StoreError
+from store.errors import StorageError, StoreError
 from store.observer import Failed, Observer, Snapshotted
-from store.snapshots.snapshot import Snapshot
+from store.snapshots.snapshot import Snapshot, check
 from store.snapshots.snapshots import Snapshots
 from store.times import Clock
 
@@ -20,6 +20,22 @@ SOON_S: Final = 1.0
 """So long a state waits for others at most, so that one commit saves many."""
 MANY: Final = 1_000
 """So many do not wait."""
+AGAIN_S: Final = 10.0
+"""So long storage is left alone that has refused."""
+MOST: Final = 10_000
+"""So many wait at most, while storage refuses or is slow; further streams go without."""
+
+
+class Waiting(NamedTuple):
+    """A state to be saved."""
+
+    aggregate: Aggregate[Any]
+    stream_id: str
+    known: Known
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.aggregate.name, self.stream_id
 
 
 class Snapshotter:
@@ -28,63 +44,87 @@ class Snapshotter:
     def __init__(self, snapshots: Callable[[], Snapshots], observer: Observer, clock: Clock) -> None:
         self._snapshots, self._observer, self._clock = snapshots, observer, clock
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str], tuple[Aggregate[Any], str, Known]] = {}
-        self._wake = threading.Event()
-        self._many = threading.Event()
+        self._waiting: dict[tuple[str, str], Waiting] = {}
+        self._wake, self._many, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._closed = False
 
     def take(self, aggregate: Aggregate[Any], stream_id: str, known: Known) -> None:
         """Save this state soon, unless a newer one of the stream waits already."""
         with self._lock:
-            key = aggregate.name, stream_id
-            if self._closed or ((before := self._waiting.get(key)) is not None and before[2].version >= known.version):
+            if self._closing.is_set():
                 return
-            self._waiting[key] = aggregate, stream_id, known
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="alluvium-snapshotter", daemon=True)
-                self._thread.start()
+            self._wait(Waiting(aggregate, stream_id, known))
+            self._start()
             if len(self._waiting) >= MANY:
                 self._many.set()
         self._wake.set()
 
     def flush(self) -> int:
-        """Save what waits, now; how many that were."""
+        """Save what waits, now; how many that were. What storage refuses waits on, the rest does not: the observer is told why."""
         with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
             self._many.clear()
-        if not waiting:
+        began_s, encoded = time.monotonic(), [(one, state) for one in waiting if (state := self._encoded(one)) is not None]
+        states = [state for _, state in encoded]
+        if not states:
             return 0
-        began_s, states = time.monotonic(), [self._encoded(*entry) for entry in waiting]
-        saved = [state for state in states if state is not None]
         try:
-            self._snapshots().save(saved)
-        except StoreError as error:
-            self._observer.record(Failed("snapshots", str(error)))
+            self._snapshots().save(states)
+        except Exception as error:
+            self._observer.record(Failed("snapshots", str(error) if isinstance(error, StoreError) else repr(error)))
+            if isinstance(error, StorageError):
+                self._put_back([one for one, _ in encoded])
             return 0
-        self._observer.record(Snapshotted(len(saved), sum(len(snapshot.state) for snapshot in saved), time.monotonic() - began_s))
-        return len(saved)
+        self._observer.record(Snapshotted(len(states), sum(len(state.state) for state in states), time.monotonic() - began_s))
+        return len(states)
 
     def close(self) -> None:
         """Save what waits, then stop."""
         with self._lock:
-            self._closed = True
+            self._closing.set()
         self._wake.set()
         self._many.set()
         if self._thread is not None:
             self._thread.join()
         self.flush()
 
+    # Below ----------------------------------------------------------------------------------------------------
+
     def _run(self) -> None:
-        while not self._closed:
+        while not self._closing.is_set():
             self._wake.wait()
             self._wake.clear()
             self._many.wait(SOON_S)
-            self.flush()
+            if not self.flush() and self._waiting:
+                self._closing.wait(AGAIN_S)
+                self._wake.set()
 
-    def _encoded(self, aggregate: Aggregate[Any], stream_id: str, known: Known) -> Snapshot | None:
+    def _start(self) -> None:
+        """The thread, if there is none: not yet, or not in this child of a fork, or no more."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        thread = threading.Thread(target=self._run, name="alluvium-snapshotter", daemon=True)
         try:
-            return encode_state(aggregate, stream_id, known, self._clock())
-        except Exception as error:                 # a state that JSON cannot hold: the others are saved all the same
-            self._observer.record(Failed("snapshots", f"the state of {stream_id!r} cannot be saved ({error!r}): mend its class, or set no policy"))
+            thread.start()
+        except RuntimeError:                       # there is none to be had now, which is no decision's fault: `close` saves, if no later thread
+            return
+        self._thread = thread
+
+    def _wait(self, one: Waiting) -> None:
+        before = self._waiting.get(one.key)
+        if len(self._waiting) < MOST if before is None else before.known.version < one.known.version:
+            self._waiting[one.key] = one
+
+    def _put_back(self, refused: Sequence[Waiting]) -> None:
+        with self._lock:
+            for one in refused:
+                self._wait(one)
+
+    def _encoded(self, one: Waiting) -> Snapshot | None:
+        try:
+            check(snapshot := encode_state(one.aggregate, one.stream_id, one.known, self._clock()))
+        except Exception as error:                 # JSON cannot hold it, or it is too large: the others are saved all the same
+            problem = f"the state of {one.stream_id!r} cannot be saved ({error!r:.300}): mend its class, or set no policy"
+            self._observer.record(Failed("snapshots", problem))
             return None
+        return snapshot

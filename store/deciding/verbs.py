@@ -40,7 +40,7 @@ def load_as_of(store: EventStore, aggregate: Aggregate[S], id: str, as_of: AsOf)
 
 def load_query(store: EventStore, boundary: Boundary[S], query: Query) -> Matched[S]:
     """The state folded from every event that matches now."""
-    return store.deciding.loader.match(boundary, query)
+    return store.deciding.loader.match(boundary, boundary.asked(query))
 
 
 def transact(
@@ -91,6 +91,7 @@ def transact_query(
 ) -> Transacted[S]:
     """The same over all events that match a query: `decide` returns events by stream.
 
-    They are appended only if nothing that matches came in between, in whatever stream; else it decides again.
+    They are appended only if nothing that matches came in between, in whatever stream; else it decides again. The decided events need not
+    match, but only those that do are seen by the next decision: give them the query's tags.
     """
-    return store.deciding.decider.transact(Queried(store.deciding.loader, boundary, query), decide, patience_s)
+    return store.deciding.decider.transact(Queried(store.deciding.loader, boundary, boundary.asked(query)), decide, patience_s)

@@ -26,7 +26,7 @@ from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.delta.trail import RecentTrail
 from store.draft import Draft
-from store.errors import ClockSkewError, StoreClosedError, StoreError
+from store.errors import ClockSkewError, StorageError, StoreClosedError, StoreError
 from store.observer import Committed, Observer, Refused
 from store.selection import Selection
 from store.storage.objects import Objects
@@ -232,6 +232,9 @@ class Committer:
         except StoreError as error:
             error.correlation_id = request.correlation_id
             answer = error
+        except Exception as error:                 # what one request asks of the log is not the fault of those beside it
+            answer = StorageError(f"the append could not be judged by what the log holds ({error!r}): try again")
+            answer.correlation_id, answer.__cause__ = request.correlation_id, error
         if answer is None:
             head = plan.pending.head
             answer = [plan.pending.add(part) for part in parts]

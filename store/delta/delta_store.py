@@ -21,6 +21,7 @@ from store.bulk import Bulk, bulk
 from store.condition import Condition, Match, check_condition
 from store.contract import Contract
 from store.deciding.deciding import Deciding
+from store.deciding.decision import refuse_in_decision
 from store.delta import committer, reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
@@ -28,7 +29,7 @@ from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.segment_files import SegmentFiles
 from store.delta.stream_cache import StreamCache
-from store.delta.trail import RecentTrail
+from store.delta.trail import RecentTrail, Step
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, draft, drafts, instant
 from store.errors import StoreClosedError
@@ -71,7 +72,7 @@ class DeltaEventStore:
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
         self._streams = StreamCache()
         self._bell = Bell()
-        self._trail = RecentTrail(lambda after, until: self._read(Selection(after, until)))
+        self._trail = RecentTrail(self._read_steps)
         self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail)
         self._snapshots = DeltaSnapshots(objects_at(f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
@@ -98,6 +99,7 @@ class DeltaEventStore:
 
     def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
         self._check_open()
+        refuse_in_decision()
         condition = self._condition(fail_if, after)
         self._committer.submit(Request(parts, answered, time.monotonic(), condition))  # type: ignore[arg-type]
 
@@ -207,6 +209,7 @@ class DeltaEventStore:
 
     @property
     def deciding(self) -> Deciding:
+        self._check_open()
         return self._deciding
 
     def close(self) -> None:
@@ -244,6 +247,7 @@ class DeltaEventStore:
         check_condition(fail_if, after, head)
         assert fail_if is not None
         if head - after <= NEAR:
+            self._trail.warm(after, head)
             return Condition(fail_if, after, after)
         for batch in self._read(Selection(after, head, query=fail_if), limit=1):
             return Condition(fail_if, after, head, Match(*(batch[name][0].as_py() for name in Match._fields)))
@@ -251,6 +255,7 @@ class DeltaEventStore:
 
     def _answered(self, parts: Sequence[Draft] | Bulk, condition: Condition | None = None) -> list[Appended] | TableAppended:
         self._check_open()
+        refuse_in_decision()
         answers: list[committer.Answer] = []
         told = threading.Lock()                    # a bare lock as the cheapest one-shot signal between two threads
         told.acquire()
@@ -290,11 +295,16 @@ class DeltaEventStore:
     def _read(self, selection: Selection, limit: int | None = None, backward: bool = False) -> Iterator[pa.RecordBatch]:
         return reader.read_all(self._files, self._log.segments(), selection, limit, backward, self._live)
 
+    def _read_steps(self, after: int, until: int) -> pa.Table:
+        names = ["position", *Step._fields]
+        return reader.read_columns(self._files, self._log.segments(), Selection(after, until), names, self._live)
+
     def _narrowed(self, selection: Selection, head: int) -> Selection:
         """To begin with the first match, where the last events are asked for: a decision over a query asks for these, over and over."""
         if selection.query is None or head - selection.after > NEAR:
             return selection
-        with self._log.lock:
+        self._trail.warm(selection.after, head)
+        with self._log.lock:                       # before the trail's own, as the committer takes them
             match = self._trail.find(selection.query, selection.after, head)
         return replace(selection, after=max(selection.after, head if match is None else match.position - 1))
 

@@ -111,6 +111,18 @@ def read_all(
             segments = others(segments, fresh, error)
 
 
+def read_columns(
+    files: SegmentFiles, segments: Sequence[Segment], selection: Selection, columns: Sequence[str], fresh: Fresh | None = None
+) -> pa.Table:
+    """The wanted events in order of position, all at once and in these columns only, `position` among them. Errors as `read_all`."""
+    while True:
+        try:
+            parts = [files.read_selected(s, selection, columns) for s in segments if meets(s, selection)]
+            return pa.concat_tables([EVENTS.empty_table().select(columns), *parts]).sort_by("position")
+        except (StorageError, TableRefusedError) as error:
+            segments = others(segments, fresh, error)
+
+
 def _narrowed(selection: Selection, limit: int | None, backward: bool, last: int) -> Selection:
     """Without other conditions a limit is a range of positions, as these are dense."""
     until = last if selection.until is None else min(selection.until, last)

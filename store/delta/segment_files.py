@@ -79,16 +79,19 @@ class SegmentFiles:
                 groups = [group for group in groups if pc.index(_group(file, group, ["stream_id"])["stream_id"], stream_id).as_py() >= 0]
             return _of_stream(_groups(file, groups, [*columns, "stream_id"]), stream_id).select(columns)
 
-    def read_selected(self, segment: Segment, selection: Selection) -> pa.Table:
-        """The wanted rows, in the file's order. Of a row group without any only the columns that tell so are decoded."""
+    def read_selected(self, segment: Segment, selection: Selection, columns: Sequence[str] = EVENTS.names) -> pa.Table:
+        """The wanted rows, in the file's order. Of a row group without any only the columns that tell so are decoded.
+
+        `columns`: with those at least that tell whether a row is wanted.
+        """
         if (kept := self._kept.get(segment.path)) is not None:
-            return selection.filter(kept[0])
+            return selection.filter(kept[0]).select(columns)
         with self._opened(segment) as (footer, file):
             groups = footer.where("position", selection.meets_positions)
             if selection.narrow:
                 groups = footer.where("type", selection.meets_types, footer.where("stream_id", selection.meets_streams, groups))
                 groups = [group for group in groups if len(selection.filter(_group(file, group, selection.columns)))]
-            events = _groups(file, groups, EVENTS.names)
+            events = _groups(file, groups, columns)
             covered = selection.covers_positions(segment.first, segment.last) or all(
                 (bounds := footer.bounds("position", group)) and selection.covers_positions(*bounds) for group in groups
             )

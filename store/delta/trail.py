@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from store.condition import Match
 from store.draft import Row
+from store.errors import StorageError
 from store.query import Item, Query
 
 KEPT: Final = 10_000
@@ -87,26 +89,60 @@ class Trail:
 class RecentTrail:
     """The trail of what is committed. Conditions ask for its end, over and over: it is read once, and own commits are added for nothing.
 
-    `read`: (after, until) -> the events of these positions. Use it under the log's lock.
+    `read`: (after, until) -> the events of these positions, in order, with the columns of a Step. It takes the log's lock: so `find` is to be
+    called under it, and `warm` without.
     """
 
-    def __init__(self, read: Callable[[int, int], Iterable[pa.RecordBatch]]) -> None:
+    def __init__(self, read: Callable[[int, int], pa.Table]) -> None:
         self._read = read
+        self._lock = threading.RLock()
         self._trail: Trail | None = None
+        self._asked = 0
 
     def committed(self, after: int, rows: Sequence[Row]) -> None:
-        """A commit of ours, of these events past position `after`. What others commit is read when somebody asks."""
-        if self._trail is not None and self._trail.head == after:
-            self._trail.add(steps_of(rows))
+        """A commit of ours, of these events past position `after`. What others commit is read when somebody asks.
+
+        The trail is let go when nobody has asked for long.
+        """
+        with self._lock:
+            if self._trail is None or self._trail.head != after:
+                return
+            if after + len(rows) - self._asked > KEPT:
+                self._trail = None
+            else:
+                self._trail.add(steps_of(rows))
+
+    def warm(self, after: int, head: int) -> None:
+        """Read what is missing of (after, head], in the caller's thread: who asks next, under the log's lock, need not."""
+        if after >= head:
+            return
+        with self._lock:
+            trail = self._trail
+            start, end = (0, 0) if trail is None else (trail.after, trail.head)
+        if trail is None or end < after or start > head:
+            fresh = _trail(after, self._steps(after, head))
+            with self._lock:
+                if self._trail is trail:
+                    self._trail, self._asked = fresh, head
+            return
+        older = self._steps(after, start) if after < start else []
+        newer = self._steps(end, head) if end < head else []
+        with self._lock:
+            if self._trail is trail and trail.head == end:          # nobody else has read, or committed, in the meantime
+                trail.add(newer)
+            if self._trail is trail and older:
+                self._trail = _trail(after, [*older, *trail.steps(len(trail))])
 
     def find(self, query: Query, after: int, head: int) -> Match | None:
         """The first event in (after, head] that matches."""
         if after >= head:
             return None
-        trail = self._reaching(after, head)
-        found = trail.find(query, after)
-        self._trail = trail if len(trail) <= 2 * KEPT else _trail(trail.head - KEPT, trail.steps(KEPT))
-        return found
+        with self._lock:
+            trail = self._reaching(after, head)
+            found = trail.find(query, after)
+            self._trail = trail if len(trail) <= 2 * KEPT else _trail(trail.head - KEPT, trail.steps(KEPT))
+            self._asked = head
+            return found
 
     def _reaching(self, after: int, head: int) -> Trail:
         trail = self._trail
@@ -119,8 +155,10 @@ class RecentTrail:
         return trail
 
     def _steps(self, after: int, until: int) -> list[Step]:
-        batches = [batch.select(Step._fields).columns for batch in self._read(after, until)]
-        return [Step(*step) for columns in batches for step in zip(*(column.to_pylist() for column in columns), strict=True)]
+        events = self._read(after, until)
+        if len(events) != until - after:           # every place counts: a trail with a hole would find events at wrong positions
+            raise StorageError(f"of the positions {after + 1} to {until} only {len(events)} were read: verify the log")
+        return [Step(*step) for step in zip(*(events[name].to_pylist() for name in Step._fields), strict=True)]
 
 
 def steps_of(rows: Iterable[Row]) -> list[Step]:

@@ -142,6 +142,10 @@ class EventTypes:
     def __str__(self) -> str:
         return str(self.catalogue())
 
+    def stored_names(self, name: str) -> frozenset[str]:
+        """The types in the log whose events are read as this one: itself, and those that a Rename or Split leads here from."""
+        return self._ladder.stored_names(name)
+
     @property
     def steps(self) -> tuple[Step, ...]:
         return self._ladder.steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +40,10 @@ class Ladder:
             self._check_targets(step)
         for step in steps:
             self._check_end((step.type, step.version), ())
+        self._stored: defaultdict[str, set[str]] = defaultdict(set)
+        for shape in self._steps:
+            for end, _ in self.ends(shape):
+                self._stored[end].add(shape[0])
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -60,6 +65,10 @@ class Ladder:
     def older(self) -> Iterator[ShapeName]:
         """Every shape that is lifted."""
         return iter(self._steps)
+
+    def stored_names(self, name: str) -> frozenset[str]:
+        """What events that are read as this type may be called in the log: its own name, and those that steps lead here from."""
+        return frozenset([name, *self._stored.get(name, ())])
 
     def ends(self, shape: ShapeName) -> tuple[ShapeName, ...]:
         """The newest shapes that the steps from here lead to, each once; the shape itself if none starts here."""

@@ -82,10 +82,27 @@ _LEAST: Final = {"version": 1, "position": 1, "schema_version": 0, "keep": 1, "t
 _MOST: Final = {"version": 2**63 - 1, "position": 2**63 - 1, "schema_version": 2**31 - 1, "keep": 2**31 - 1, "taken_at": LATEST}
 
 
+def check(snapshot: Snapshot) -> None:
+    """InvalidEventError: it breaks a rule."""
+    for name, limit in _NAMES.items():
+        check_text(name, getattr(snapshot, name), limit)
+    for name, least in _LEAST.items():
+        value = getattr(snapshot, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST[name]:
+            raise _out_of_range(name, value)
+    if not isinstance(snapshot.state, str):
+        raise InvalidEventError("state", snapshot.state, "is not a str", "give JSON text")
+    try:
+        size = len(snapshot.state.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidEventError("state", snapshot.state, "holds lone surrogates", "encode them as JSON does") from error
+    _check_state(size)
+
+
 def table_of(snapshots: Sequence[Snapshot]) -> pa.Table:
     """The same as a table of SNAPSHOTS. InvalidEventError: one of them breaks a rule."""
     for snapshot in snapshots:
-        check_snapshot(snapshot)
+        check(snapshot)
     columns = [[getattr(snapshot, name) for snapshot in snapshots] for name in SNAPSHOTS.names]
     return pa.Table.from_arrays([pa.array(column, kind) for column, kind in zip(columns, SNAPSHOTS.types, strict=True)], schema=SNAPSHOTS)
 
@@ -110,24 +127,6 @@ def snapshots_of(rows: pa.Table) -> list[Snapshot]:
     times = rows.schema.get_field_index("taken_at")
     plain = rows.set_column(times, "taken_at", rows["taken_at"].cast(pa.int64()))
     return [Snapshot(*row) for row in zip(*(plain[name].to_pylist() for name in Snapshot._fields), strict=True)]
-
-
-def check_snapshot(snapshot: Snapshot) -> Snapshot:
-    """The same. InvalidEventError: it breaks a rule."""
-    for name, limit in _NAMES.items():
-        check_text(name, getattr(snapshot, name), limit)
-    for name, least in _LEAST.items():
-        value = getattr(snapshot, name)
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST[name]:
-            raise _out_of_range(name, value)
-    if not isinstance(snapshot.state, str):
-        raise InvalidEventError("state", snapshot.state, "is not a str", "give JSON text")
-    try:
-        size = len(snapshot.state.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidEventError("state", snapshot.state, "holds lone surrogates", "encode them as JSON does") from error
-    _check_state(size)
-    return snapshot
 
 
 def _check_columns(table: pa.Table) -> None:

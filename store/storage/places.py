@@ -8,11 +8,12 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from store.errors import TableRefusedError
-from store.observer import LoggingObserver, Observer
+from store.observer import Guarded, LoggingObserver, Observer
 from store.storage.objects import Objects
 
 _NAME: Final = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.=-]+").fullmatch
 _REMOTE: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_ALMOST_REMOTE: Final = re.compile(rf"({'|'.join(_REMOTE)}):/", re.IGNORECASE).match
 
 
 def join(uri: str, name: str) -> str:
@@ -27,11 +28,13 @@ def objects_at(uri: str, observer: Observer | None = None) -> Objects:
     """
     scheme, separator, rest = uri.partition("://")
     if scheme.lower() in _REMOTE and separator:
-        return _remote(scheme.lower(), rest, LoggingObserver() if observer is None else observer)
+        return _remote(scheme.lower(), rest, Guarded(LoggingObserver()) if observer is None else observer)
     if uri.lower().startswith("file:/"):
         return _directory(_path(uri))
-    if not separator:
+    if not separator and not _ALMOST_REMOTE(uri):
         return _directory(uri)
+    if not separator:
+        raise TableRefusedError(uri, "it has one slash after the colon", "write two: s3://bucket/prefix")
     raise TableRefusedError(_shown(uri), f"{scheme}:// is no place for a warehouse", f"give a path, file:// or one of {', '.join(_REMOTE)}")
 
 

@@ -83,3 +83,10 @@ def test_a_bad_surrounding_id_is_refused_like_an_events_own(store: EventStore) -
         store.append("a", [fact()])
     with correlated("a\nb"), pytest.raises(InvalidEventError, match="correlation_id"):
         store.append_table(table(1))
+
+
+def test_ids_are_texts_and_causes_were_read_from_the_log() -> None:
+    with pytest.raises(TypeError, match="7 is no id"), correlated(7):  # type: ignore[arg-type]
+        pass
+    with pytest.raises(TypeError, match=r"RecordedEvent\.each"), caused_by({"event_id": "7"}):  # type: ignore[arg-type]
+        pass

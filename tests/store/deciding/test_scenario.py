@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from store import Aggregate, Event, InvalidEventError, RawEvent, UnknownEventTypeError, given
+from store import Aggregate, Event, InvalidEventError, RawEvent, UnknownEventTypeError, given, given_many
 from tests.store.deciding.account import Account, Deposited, Opened, OverdrawnError, Withdrawn, account, deposit, types, withdraw
 
 
@@ -85,3 +85,35 @@ def test_an_evolve_that_changes_the_state_is_found() -> None:
 
     with pytest.raises(AssertionError, match="a state was changed"):
         given(Aggregate(category="purse", initial=[], evolve=careless, types=types), Deposited(1)).when(deposit(2))
+
+
+def transfer(cents: int) -> Any:
+    return lambda one, two: (withdraw(cents)(one), [Deposited(cents)])
+
+
+def test_several_aggregates_are_given_each_with_its_history() -> None:
+    scenario = given_many((account, [Opened("Ada"), Deposited(10)]), (account, []))
+    scenario.when(transfer(4)).then([Withdrawn(4)], [Deposited(4)]).then_state((Account("Ada", 6, 3), Account(None, 4, 1)))
+    scenario.when(transfer(11)).then_refused(OverdrawnError, "11 of 10")
+    scenario.when(lambda one, two: None).then([], [])
+    assert scenario.state() == (Account("Ada", 10, 2), Account())
+
+
+def test_an_event_of_the_wrong_one_fails() -> None:
+    with pytest.raises(AssertionError):
+        given_many((account, [Deposited(10)]), (account, [])).when(transfer(4)).then([Deposited(4)], [Withdrawn(4)])
+
+
+def test_states_that_cannot_be_compared_are_no_changed_states() -> None:
+    class Count:
+        def __init__(self, events: int = 0) -> None:
+            self.events = events
+
+    counted = Aggregate(category="account", initial=Count(), evolve=lambda count, event: Count(count.events + 1), types=types)
+    given(counted, Deposited(1)).when(deposit(1)).then(Deposited(1))
+
+
+def test_an_evolve_that_forgets_to_return_is_told() -> None:
+    forgetful = Aggregate(category="account", initial=Account(), evolve=lambda state, event: None, types=types)
+    with pytest.raises(InvalidEventError, match=r"gave None as the state after Deposited\(cents=1\)"):
+        given(forgetful, Deposited(1)).state()

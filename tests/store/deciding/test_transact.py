@@ -6,12 +6,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 
 from store import (
     NO_STREAM,
     Aggregate,
+    Append,
     Appended,
     Boundary,
     ContentionError,
@@ -24,14 +27,18 @@ from store import (
     Query,
     RecordedEvent,
     SnapshotPolicy,
+    StoreClosedError,
     correlated,
     load,
     transact,
     transact_many,
 )
+from store.deciding.batch import Batch
+from store.deciding.states import Known
 from store.draft import Draft
 from tests.store.deciding.account import Account, Deposited, Opened, OverdrawnError, Withdrawn, account, deposit, types, withdraw
-from tests.store.facts import at_once
+from tests.store.deciding.together import append_elsewhere, together
+from tests.store.facts import at_once, table
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +92,7 @@ def test_a_conflict_is_decided_again_on_the_newer_state(store: EventStore) -> No
     def decide(state: Account) -> list[Withdrawn]:
         seen.append(state.cents)
         if len(seen) == 1:
-            store.append("account-1", [types.event(Deposited(11))])
+            append_elsewhere(store, "account-1", [types.event(Deposited(11))])
         return [Withdrawn(state.cents)]
 
     done = transact(store, account, "1", decide)
@@ -94,7 +101,7 @@ def test_a_conflict_is_decided_again_on_the_newer_state(store: EventStore) -> No
 
 def test_who_is_never_first_gives_up_and_tells_both_versions(store: EventStore) -> None:
     def decide(state: Account) -> list[Withdrawn]:
-        store.append("account-1", [types.event(Deposited(1))])
+        append_elsewhere(store, "account-1", [types.event(Deposited(1))])
         return [Withdrawn(1)]
 
     with correlated("order-7"), pytest.raises(ContentionError, match=r"is at version 3, expected 2.*order-7") as gave_up:
@@ -166,6 +173,52 @@ def _outcome_of(store: EventStore, number: int) -> str:
     return "done"
 
 
+def test_who_exits_exits_alone(store: EventStore) -> None:
+    """SystemExit is no Exception, and it is decided on whichever thread leads."""
+
+    def leave(state: Account) -> None:
+        raise SystemExit(3)
+
+    outcomes = together(store, (account, "account-1"), partial(transact, store, account, "1"), [deposit(1), leave, deposit(2)])
+    assert [type(outcome.exception()) for outcome in outcomes] == [type(None), SystemExit, type(None)]
+    assert load(store, account, "1").state.cents == 103
+
+
+def test_a_refusal_that_counts_as_false_is_raised_too(store: EventStore) -> None:
+    class EmptyError(Exception):
+        def __len__(self) -> int:
+            return 0
+
+    def refuse(state: Account) -> None:
+        raise EmptyError
+
+    with pytest.raises(EmptyError):
+        transact(store, account, "1", refuse)
+
+
+@pytest.mark.parametrize("patience_s", [-1, None, "1", float("nan")])
+def test_patience_is_a_time_span(store: EventStore, patience_s: Any) -> None:
+    with pytest.raises(InvalidEventError, match="no time span"):
+        transact(store, account, "1", deposit(1), patience_s=patience_s)
+
+
+async def deposit_later(state: Account) -> Deposited:
+    return Deposited(1)
+
+
+@pytest.mark.parametrize(("decide", "told"), [
+    (lambda state: 5, "class int, which is no event"),
+    (lambda state: {"account-1": [Deposited(1)]}, "class dict, which is no event"),
+    (lambda state: object(), "registered types"),
+    (lambda state: (Deposited(cents) for cents in (1, 2)), "a list of them"),
+    (deposit_later, "must not be async"),
+])  # fmt: skip
+def test_what_is_no_event_is_refused_with_the_remedy(store: EventStore, decide: Callable[[Account], object], told: str) -> None:
+    with pytest.raises(InvalidEventError, match=told):
+        transact(store, account, "1", decide)
+    assert store.head() == 2
+
+
 def test_every_decision_has_its_own_correlation_id(store: EventStore) -> None:
     def work(number: int) -> None:
         with correlated(f"order-{number}"):
@@ -200,6 +253,20 @@ def test_a_decision_within_a_decision_is_refused(store: EventStore, id: str) -> 
     assert store.head() == 2
 
 
+def test_an_append_within_a_decision_is_refused(store: EventStore) -> None:
+    """It would be made again each time that it is decided."""
+    inside = [
+        lambda: store.append("log", [Event("Seen", {})]),
+        lambda: store.append_many([Append("log", [Event("Seen", {})])]),
+        lambda: store.append_table(table()),
+        lambda: asyncio.run(store.aio.append("log", [Event("Seen", {})])),
+    ]
+    for append in inside:
+        with pytest.raises(NestedDecisionError, match="return the events"):
+            transact(store, account, "1", lambda state: append() and None)  # noqa: B023
+    assert store.head() == 2
+
+
 def test_everyone_in_line_has_patience_of_their_own(store: EventStore) -> None:
     """The one that leads is impatient; the one that waits behind it is not, and goes on alone."""
     entered, go_on, conflicts = threading.Event(), threading.Event(), iter([True, False])
@@ -208,7 +275,7 @@ def test_everyone_in_line_has_patience_of_their_own(store: EventStore) -> None:
         entered.set()
         go_on.wait(10)
         if next(conflicts, False):
-            store.append("account-1", [types.event(Deposited(1))])
+            append_elsewhere(store, "account-1", [types.event(Deposited(1))])
         return Withdrawn(1)
 
     def both() -> list[object]:
@@ -277,6 +344,47 @@ def test_an_interrupted_leader_leaves_no_decision_to_be_made_twice(store: EventS
     assert load(store, account, "1").version == 5
 
 
+def test_an_interrupt_after_the_commit_makes_no_decision_a_fact_twice(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Batch.answer
+
+    def interrupted(batch: Batch[Account], *arguments: Any) -> None:
+        if len(batch.taken) == 2:
+            raise KeyboardInterrupt
+        answer(batch, *arguments)
+
+    monkeypatch.setattr(Batch, "answer", interrupted)
+    outcomes = together(store, (account, "account-1"), partial(transact, store, account, "1"), [deposit(1), deposit(2)])
+    assert {type(outcome.exception()) for outcome in outcomes} == {KeyboardInterrupt, OutcomeUnknownError}
+    assert load(store, account, "1").state.cents == 103
+
+
+@pytest.mark.parametrize("refuse", [True, False])
+def test_nothing_rests_on_states_that_were_never_there_together(store: EventStore, refuse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the loads of the two, 50 cents move from one to the other: a refusal, or to do nothing, must be decided again."""
+    loaded, moved = store.deciding.loader.load, iter([True])
+
+    def load_slowly(aggregate: Aggregate[Account], stream_id: str, stale_s: float) -> Known:
+        known = loaded(aggregate, stream_id, stale_s)
+        if next(moved, False):
+            store.append_many([Append("account-1", [types.event(Withdrawn(50))]), Append("account-2", [types.event(Deposited(50))])])
+        return known
+
+    def decide(one: Account, two: Account) -> None:
+        if refuse and one.cents + two.cents != 100:
+            raise AssertionError(f"there are {one.cents + two.cents} cents")
+
+    monkeypatch.setattr(store.deciding.loader, "load", load_slowly)
+    done = transact_many(store, [(account, "1"), (account, "2")], decide)
+    assert [state.cents for state in done.state] == [50, 50]
+    assert (done.attempts, done.appended) == (2, {})
+
+
+def test_several_streams_have_no_one_version(store: EventStore) -> None:
+    done = transact_many(store, [(account, "1"), (account, "2")], lambda one, two: ([Withdrawn(40)], [Deposited(40)]))
+    with pytest.raises(InvalidEventError, match="ask `versions`"):
+        _ = done.version
+
+
 def test_several_streams_are_decided_on_together(store: EventStore) -> None:
     done = transact_many(store, [(account, "1"), (account, "2")], lambda one, two: ([Withdrawn(40)], [Opened("Bob"), Deposited(40)]))
     assert done.state == (Account("Ada", 60, 3), Account("Bob", 40, 2))
@@ -290,7 +398,7 @@ def test_streams_that_were_only_looked_at_are_guarded_too(store: EventStore) -> 
     def decide(one: Account, two: Account) -> tuple[list[Withdrawn], list[Deposited]]:
         seen.append(one.cents)
         if len(seen) == 1:
-            store.append("account-1", [types.event(Deposited(1))])
+            append_elsewhere(store, "account-1", [types.event(Deposited(1))])
         return [], [Deposited(one.cents)]
 
     done = transact_many(store, [(account, "1"), (account, "2")], decide)
@@ -334,6 +442,35 @@ def test_asyncio_decides_too(store: EventStore) -> None:
 
     assert sorted(asyncio.run(everyone())) == list(range(3, 53))
     assert {event.correlation_id for event in recorded(store)[2:]} == {f"order-{number}" for number in range(50)}
+
+
+def test_asyncio_loads_while_many_wait_for_one_stream(store: EventStore) -> None:
+    go_on = threading.Event()
+
+    def slow(state: Account) -> Deposited:
+        go_on.wait(10)
+        return Deposited(1)
+
+    async def everyone() -> int:
+        waiting = [asyncio.ensure_future(store.aio.transact(account, "1", slow)) for _ in range(100)]
+        loaded = await asyncio.wait_for(store.aio.load(account, "2"), 10)
+        go_on.set()
+        await asyncio.gather(*waiting)
+        return loaded.version
+
+    assert asyncio.run(everyone()) == 0
+
+
+def test_a_closed_store_decides_and_loads_nothing(store: EventStore) -> None:
+    """Not from memory either, and not by asyncio, whether it was used before or not."""
+    asyncio.run(store.aio.transact(account, "1", deposit(1)))
+    store.close()
+    for work in (lambda: load(store, account, "1", stale_s=60), lambda: transact(store, account, "1", deposit(1))):
+        with pytest.raises(StoreClosedError):
+            work()
+    for task in (store.aio.load(account, "1"), store.aio.transact(account, "1", deposit(1))):
+        with pytest.raises(StoreClosedError):
+            asyncio.run(task)
 
 
 def test_asyncio_decides_on_several_streams_and_over_queries(store: EventStore) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import store as package
-from store import ConditionFailedError, Event, Query, open_store
+from store import ConditionFailedError, Event, Query, StorageError, open_store
 from store.condition import Condition
 from store.delta import committer, delta_store, trail
 from store.delta.committer import Plan, Request
@@ -101,6 +103,50 @@ def test_memory_is_bounded_and_forgets_nothing_that_counts(store: DeltaEventStor
     with pytest.raises(ConditionFailedError) as refused:
         store.append("b", [fact()], fail_if=BOOKED)
     assert refused.value.position == 1
+
+
+def test_a_trail_that_nobody_asks_for_is_let_go(store: DeltaEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail, "KEPT", 10)
+    store.append("a", [fact()])
+    store.append("a", [booked()], fail_if=BOOKED)
+    for _ in range(9):
+        store.append("a", [fact()])
+    assert store._trail._trail is not None
+    store.append("a", [fact()])
+    assert store._trail._trail is None
+    with pytest.raises(ConditionFailedError):
+        store.append("a", [fact()], fail_if=BOOKED, after=0)
+
+
+def test_the_end_of_the_log_is_read_by_who_asks_and_holds_up_nobody(store: DeltaEventStore, other: DeltaEventStore) -> None:
+    """By a handle that does not know it yet: in its caller's thread, without the log's lock, and not the payloads."""
+    for _ in range(5):
+        store.append("a", [booked()])
+    reads, read = [], other._trail._read
+
+    def watched(after: int, until: int) -> pa.Table:
+        events = read(after, until)
+        reads.append((after, until, threading.current_thread() is threading.main_thread(), other._log.lock._is_owned(), events.column_names))
+        return events
+
+    other._trail._read = watched  # type: ignore[method-assign]
+    other.append("b", [fact()], fail_if=Query(["Never"]), after=1)
+    assert reads == [(1, 5, True, False, ["position", "stream_id", "type", "tags"])]
+    other.read_all(after=2, query=BOOKED).read_all()
+    assert len(reads) == 1
+    other.append("b", [fact()], fail_if=Query(["Never"]), after=0)
+    assert reads[1:] == [(0, 1, True, False, ["position", "stream_id", "type", "tags"])]
+
+
+def test_what_a_condition_cannot_read_fails_its_own_append_only(store: DeltaEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._trail, "find", broken)
+        with pytest.raises(StorageError, match="could not be judged"):
+            store.append("a", [fact()], fail_if=BOOKED)
+    assert store.append("a", [fact()]).position == 1
 
 
 def test_far_back_the_callers_thread_searches(store: DeltaEventStore, monkeypatch: pytest.MonkeyPatch) -> None:

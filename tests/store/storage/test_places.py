@@ -40,6 +40,11 @@ def test_azure_is_an_object_store(monkeypatch: pytest.MonkeyPatch, uri: str) -> 
     assert objects_at(uri).location("a") == f"{uri}/a"
 
 
+def test_a_slash_too_few_makes_no_directory_of_that_name() -> None:
+    with pytest.raises(TableRefusedError, match="write two: s3://bucket/prefix"):
+        objects_at("s3:/bucket/warehouse")
+
+
 def test_other_schemes_are_refused_by_naming_those_understood() -> None:
     with pytest.raises(TableRefusedError, match=r"hdfs:// is no place for a warehouse; give a path, file:// or one of s3, s3a, gs, az, abfs, abfss"):
         objects_at("hdfs://host/warehouse")
