@@ -9,8 +9,10 @@ from typing import Any, Generic, TypeVar
 from store.deciding.fold import Evolve
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.state_shape import StateShape, state_shape
+from store.draft import check_text
 from store.errors import InvalidEventError
 from store.event_types.event_types import EventTypes
+from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
 
 S = TypeVar("S")
 
@@ -33,7 +35,8 @@ class Aggregate(Generic[S]):
     (`Account | None`, `dict[str, int]`); JSON must be able to hold it. `schema_version`: of the state. Raise it whenever the state's
     fields change, or `evolve` gives another state for the same events. `upcasters`: version -> the step that lifts a saved state to
     the next version; a snapshot without a chain of steps to the present version is ignored and replaced. `name`: of the
-    snapshots, where several aggregates fold one category.
+    snapshots, the category if not given. Where several aggregates fold one category each needs its own: one store refuses two of one
+    name as far as it can tell them apart, by the names of `evolve` and `state`; what other processes call by that name it cannot know.
     """
 
     category: str
@@ -46,33 +49,49 @@ class Aggregate(Generic[S]):
     schema_version: int = 1
     upcasters: Mapping[int, Lift] = field(default_factory=dict)
     name: str = ""
-    shape: StateShape[S] = field(init=False, repr=False)
-    """How a state is saved."""
+    shape: StateShape[S] | None = field(init=False, repr=False, default=None)
+    """How a state is saved; None without snapshots: then nobody asks whether JSON can hold it."""
 
     def __post_init__(self) -> None:
-        if not self.category or "-" in self.category:
-            raise InvalidEventError("category", self.category, "is no category", "give the part of the stream ids before their first '-'")
-        if self.schema_version < 1:
-            raise InvalidEventError("schema_version", self.schema_version, "is no version", "count shapes of the state from 1")
-        if late := [version for version in self.upcasters if not 1 <= version < self.schema_version]:
-            raise InvalidEventError("upcasters", late, f"do not lead to schema_version {self.schema_version}", "give steps from older versions only")
+        _check_category(self.category)
+        self._check_parts()
+        self._check_versions()
         object.__setattr__(self, "name", self.name or self.category)
-        object.__setattr__(self, "shape", state_shape(type(self.initial) if self.state is None else self.state))
+        check_text("name", self.name, MAX_NAME_BYTES)
+        object.__setattr__(self, "state", type(self.initial) if self.state is None else self.state)
         if self.snapshots is not None:
-            self._check_shape()
+            object.__setattr__(self, "shape", state_shape(self.state))
+            self.saved_as().text("initial", self.initial)
 
     def stream_id(self, id: str) -> str:
-        return f"{self.category}-{id}"
+        """InvalidEventError: no stream can have that id."""
+        check_text("id", id, MAX_STREAM_ID_BYTES)
+        check_text("stream_id", stream_id := f"{self.category}-{id}", MAX_STREAM_ID_BYTES)
+        return stream_id
 
-    def _check_shape(self) -> None:
-        try:
-            read = self.shape.decode(self.shape.encode(self.initial).decode())
-        except Exception as error:
-            problem = f"cannot be saved ({error!r})"
-            raise InvalidEventError("initial", self.initial, problem, "give a state that JSON can hold, or no policy") from error
-        if read != self.initial:
-            problem = f"is read back as {read!r}"
-            raise InvalidEventError("initial", self.initial, problem, "say the state's type with state=, or give it fields that JSON can hold")
+    def saved_as(self) -> StateShape[S]:
+        """InvalidEventError: it has no snapshots."""
+        if self.shape is None:
+            raise InvalidEventError("aggregate", self.name, "has no snapshot policy", "give it snapshots=SnapshotPolicy(), if only on demand")
+        return self.shape
+
+    def _check_parts(self) -> None:
+        if not callable(self.evolve):
+            raise InvalidEventError("evolve", self.evolve, "is no function", "give one of (state, event) that returns the state after it")
+        if self.unknown is not None and not callable(self.unknown):
+            raise InvalidEventError("unknown", self.unknown, "is no function", "give one of (state, event), or leave it out")
+        if not isinstance(self.types, EventTypes):
+            raise InvalidEventError("types", self.types, "are no EventTypes", "give EventTypes(...), or leave them out")
+        if self.snapshots is not None and not isinstance(self.snapshots, SnapshotPolicy):
+            raise InvalidEventError("snapshots", self.snapshots, "are no policy", "give SnapshotPolicy(...), or leave it out")
+
+    def _check_versions(self) -> None:
+        if not _is_version(self.schema_version):
+            raise InvalidEventError("schema_version", self.schema_version, "is no version", "count shapes of the state from 1")
+        if not isinstance(self.upcasters, Mapping):
+            raise InvalidEventError("upcasters", self.upcasters, "are no mapping", "give {version: the step from it to the next}")
+        if wrong := [version for version in self.upcasters if not _is_version(version) or version >= self.schema_version]:
+            raise InvalidEventError("upcasters", wrong, f"do not lead to schema_version {self.schema_version}", "give steps from older versions only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +106,13 @@ class Loaded(Generic[S]):
     version: int
     position: int
     as_of: int | None = None
+
+
+def _check_category(category: object) -> None:
+    check_text("category", category, MAX_NAME_BYTES)
+    if "-" in str(category):
+        raise InvalidEventError("category", category, "is no category", "give the part of the stream ids before their first '-'")
+
+
+def _is_version(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31

@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 
 from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.fold import decode, fold_decoded
-from store.deciding.saved_state import UnusableSnapshotError, decode_state
+from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state
+from store.deciding.states import Known
 from store.event_store import AsOf, EventStore
+from store.reading import check_many
 from store.snapshots.snapshot import snapshots_of
 
 S = TypeVar("S")
@@ -27,23 +29,24 @@ _OF_STREAMS: Final = f"""
 _OF_CATEGORY: Final = f"""
     select {_COLUMNS} from events where stream_id >= $category || '-' and stream_id < $category || '.' order by stream_id, version
 """
-
-
 _IN_PLACE: Final = """
-    with saved as (select unnest($streams) as stream_id, unnest($versions) as version, unnest($positions) as position)
-    select stream_id from events join saved using (stream_id, version, position)
+    with saved as (
+        select unnest($streams) as stream_id, unnest($versions) as version, unnest($positions) as position, unnest($event_ids) as event_id
+    )
+    select stream_id from events join saved using (stream_id, version, position, event_id)
 """
 
 
 def load_many(store: EventStore, aggregate: Aggregate[S], ids: Iterable[str], as_of: AsOf | None = None) -> dict[str, Loaded[S]]:
     """These aggregates by id, all at one place of the log: its head, or `as_of`. From about a hundred on this beats one `load` for each."""
-    streams = {aggregate.stream_id(id): id for id in ids}
+    streams = {aggregate.stream_id(id): id for id in check_many("ids", ids)}
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
-    bases = _bases(store, aggregate, list(streams), position) if aggregate.snapshots is not None else {}
-    versions = [bases[stream_id].version if stream_id in bases else 0 for stream_id in streams]
+    known: dict[str, Known] = _bases(store, aggregate, list(streams), position) if aggregate.snapshots is not None else {}
+    versions = [known[stream_id].version if stream_id in known else 0 for stream_id in streams]
     events = store.sql(_OF_STREAMS, {"streams": list(streams), "versions": versions}, as_of=position)
-    loaded = bases | {one.stream_id: one for one in _folded(aggregate, events.to_arrow_reader(BATCH_ROWS), bases, position)}
-    return {id: loaded.get(stream_id) or Loaded(stream_id, aggregate.initial, 0, 0, position) for stream_id, id in streams.items()}
+    known |= dict(_folded(aggregate, events.to_arrow_reader(BATCH_ROWS), known))
+    nothing = Known(aggregate.initial, 0, 0, 0.0)
+    return {id: _loaded(stream_id, known.get(stream_id, nothing), position) for stream_id, id in streams.items()}
 
 
 def load_all(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | None = None) -> Iterator[Loaded[S]]:
@@ -52,37 +55,57 @@ def load_all(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | None = No
     Holds one state at a time; DuckDB sorts the events, on disk if they are many.
     """
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
+    return (_loaded(stream_id, known, position) for stream_id, known in fold_all(store, aggregate, position))
+
+
+def fold_all(store: EventStore, aggregate: Aggregate[S], position: int) -> Iterator[tuple[str, Anchored]]:
+    """The same by stream id, to be saved."""
     events = store.sql(_OF_CATEGORY, {"category": aggregate.category}, as_of=position)
-    return _folded(aggregate, events.to_arrow_reader(BATCH_ROWS), {}, position)
+    return _folded(aggregate, events.to_arrow_reader(BATCH_ROWS), {})
 
 
-def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], position: int) -> dict[str, Loaded[S]]:
+def _loaded(stream_id: str, known: Known, position: int) -> Loaded[Any]:
+    return Loaded(stream_id, known.state, known.version, known.position, position)
+
+
+def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], position: int) -> dict[str, Known]:
     """What their snapshots say. One that is of no use, or whose event is not at its place in this log, is left out."""
-    bases = {}
+    store.deciding.loader.recovery.meet(aggregate)
+    bases: dict[str, Known] = {}
+    places: dict[str, list[Any]] = {"streams": [], "versions": [], "positions": [], "event_ids": []}
     for snapshot in snapshots_of(store.snapshots.newest_many(aggregate.name, streams, position)):
         with suppress(UnusableSnapshotError):
-            state = decode_state(aggregate, snapshot)
-            bases[snapshot.stream_id] = Loaded(snapshot.stream_id, state, snapshot.version, snapshot.position, position)
-    places = {"streams": list(bases), "versions": [b.version for b in bases.values()], "positions": [b.position for b in bases.values()]}
-    in_place = {stream_id for (stream_id,) in store.sql(_IN_PLACE, places, as_of=position).fetchall()} if bases else set()
-    return {stream_id: base for stream_id, base in bases.items() if stream_id in in_place}
+            bases[snapshot.stream_id] = Known(decode_state(aggregate, snapshot), snapshot.version, snapshot.position, 0.0)
+            for column, value in zip(places.values(), (snapshot.stream_id, snapshot.version, snapshot.position, snapshot.event_id), strict=True):
+                column.append(value)
+    in_place = store.sql(_IN_PLACE, places, as_of=position).fetchall() if bases else []
+    return {stream_id: bases[stream_id] for (stream_id,) in in_place}
 
 
-def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: Mapping[str, Loaded[S]], position: int) -> Iterator[Loaded[S]]:
-    """From events in order of stream and version; a stream may go on in the next batch."""
-    loaded: Loaded[S] | None = None
+def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: Mapping[str, Known]) -> Iterator[tuple[str, Anchored]]:
+    """Streams with their states, from events in order of stream and version; a stream may go on in the next batch."""
+    done: tuple[str, Anchored] | None = None
     for batch in batches:
-        rows = aggregate.types.upcast(pa.Table.from_batches([batch]))
-        events, versions, positions = decode(aggregate, rows), rows["version"].to_pylist(), rows["position"].to_pylist()
-        for stream_id, first, end in _runs(rows["stream_id"]):
-            if loaded is None or loaded.stream_id != stream_id:
-                if loaded is not None:
-                    yield loaded
-                loaded = bases.get(stream_id) or Loaded(stream_id, aggregate.initial, 0, 0, position)
-            state = fold_decoded(aggregate, loaded.state, events[first:end], f"stream {stream_id!r}")
-            loaded = Loaded(stream_id, state, versions[end - 1], positions[end - 1], position)
-    if loaded is not None:
-        yield loaded
+        recorded = pa.Table.from_batches([batch])  # these tell the place: an event that is lifted to none counts as well
+        versions, positions, events = recorded["version"].to_pylist(), recorded["position"].to_pylist(), _decoded(aggregate, recorded)
+        for stream_id, _, end in _runs(recorded["stream_id"]):
+            if done is not None and done[0] != stream_id:
+                yield done
+                done = None
+            known = done[1] if done is not None else bases.get(stream_id)
+            state = aggregate.initial if known is None else known.state
+            state = fold_decoded(aggregate, state, events.get(stream_id, ()), f"stream {stream_id!r}")
+            event_id = recorded["event_id"][end - 1].as_py()
+            done = stream_id, Anchored(state, versions[end - 1], positions[end - 1], 0.0, event_id=event_id)
+    if done is not None:
+        yield done
+
+
+def _decoded(aggregate: Aggregate[S], recorded: pa.Table) -> dict[str, list[Any]]:
+    """By stream, what `evolve` is given."""
+    rows = aggregate.types.upcast(recorded)
+    events = decode(aggregate, rows)
+    return {stream_id: events[first:end] for stream_id, first, end in _runs(rows["stream_id"])}
 
 
 def _runs(names: pa.ChunkedArray) -> Iterator[tuple[str, int, int]]:

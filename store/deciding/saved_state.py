@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import orjson
+import msgspec
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.states import Known
-from store.snapshots.snapshot import Snapshot
+from store.snapshots.snapshot import Snapshot, check
 
 S = TypeVar("S")
 
@@ -21,13 +22,21 @@ class UnusableSnapshotError(Exception):
         super().__init__(problem)
 
 
+@dataclass(frozen=True, slots=True)
+class Anchored(Known):
+    """A state that can be saved. `event_id`: of its last event, by which a load knows that the snapshot is of its log."""
+
+    event_id: str = field(kw_only=True)
+
+
 def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at: int) -> Snapshot:
-    """UnusableSnapshotError: JSON makes something else of the state, so that a load from it would not be the full fold."""
+    """InvalidEventError: JSON makes something else of the state, so that a load from it would not be the full fold; or it is too large."""
     assert aggregate.snapshots is not None
-    text = aggregate.shape.encode(known.state).decode()
-    if (read := aggregate.shape.decode(text)) != known.state:
-        raise UnusableSnapshotError(f"the state {known.state!r} is read back as {read!r}", replaceable=False)
-    return Snapshot(aggregate.name, stream_id, known.version, known.position, aggregate.schema_version, aggregate.snapshots.keep, taken_at, text)
+    assert isinstance(known, Anchored)
+    text, keep = aggregate.saved_as().text("state", known.state), aggregate.snapshots.keep
+    place = known.version, known.position, known.event_id
+    check(snapshot := Snapshot(aggregate.name, stream_id, *place, aggregate.schema_version, keep, taken_at, text))
+    return snapshot
 
 
 def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
@@ -35,7 +44,7 @@ def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
     if snapshot.schema_version > aggregate.schema_version:
         raise UnusableSnapshotError(f"it has schema_version {snapshot.schema_version}, this code knows {aggregate.schema_version}", replaceable=False)
     try:
-        return aggregate.shape.decode(_lifted(aggregate, snapshot))
+        return aggregate.saved_as().decode(_lifted(aggregate, snapshot))
     except UnusableSnapshotError:
         raise
     except Exception as error:                     # whatever a step or a class makes of an old state: the events are there
@@ -45,10 +54,9 @@ def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
 def _lifted(aggregate: Aggregate[S], snapshot: Snapshot) -> str:
     if snapshot.schema_version == aggregate.schema_version:
         return snapshot.state
-    state: Any = orjson.loads(snapshot.state)
+    state: Any = msgspec.json.decode(snapshot.state)         # which keeps whole numbers of any size whole
     for version in range(snapshot.schema_version, aggregate.schema_version):
         if (step := aggregate.upcasters.get(version)) is None:
             raise UnusableSnapshotError(f"no step lifts schema_version {version} to {version + 1}", replaceable=True)
         state = step(state)
-    lifted: str = orjson.dumps(state).decode()
-    return lifted
+    return msgspec.json.encode(state).decode()

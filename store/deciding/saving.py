@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
-from store.deciding.aggregate import Aggregate, Loaded
-from store.deciding.reconstruction import load_all
-from store.deciding.saved_state import UnusableSnapshotError, decode_state, encode_state
-from store.deciding.states import Known
+from store.deciding.aggregate import Aggregate
+from store.deciding.likeness import alike
+from store.deciding.reconstruction import fold_all
+from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state, encode_state
 from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
-from store.snapshots.snapshot import Snapshot, table_of
+from store.reading import check_many
+from store.snapshots.snapshot import Snapshot
 from store.times import now
 
 S = TypeVar("S")
@@ -25,12 +25,11 @@ TOGETHER: Final = 50_000
 
 def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | None:
     """Save the aggregate's state now; None if it has no events. InvalidEventError: JSON cannot hold the state, or it has no policy."""
-    _check_policy(aggregate)
+    aggregate.saved_as()
     stream_id = aggregate.stream_id(id)
-    known = store.deciding.loader.load(aggregate, stream_id, 0.0)
-    if not known.version:
+    if (known := store.deciding.loader.anchored(aggregate, stream_id)) is None:
         return None
-    saved = _encoded(aggregate, stream_id, known)
+    saved = encode_state(aggregate, stream_id, known, now())
     store.snapshots.save([saved])
     return saved
 
@@ -39,17 +38,35 @@ def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | 
     """Save the state of every aggregate of the category, folded in full in one pass; how many these are.
 
     What was saved before goes as compaction keeps the newest. To be run when `evolve` has changed and `schema_version` was raised.
+    InvalidEventError: the states of some streams cannot be saved; all others are.
     """
-    _check_policy(aggregate)
-    saved, states = 0, load_all(store, aggregate, as_of)
-    while chunk := [_of(aggregate, loaded) for loaded in islice(states, TOGETHER)]:
-        store.snapshots.save_table(table_of(chunk))
-        saved += len(chunk)
+    aggregate.saved_as()
+    store.deciding.loader.recovery.meet(aggregate)
+    position = store.deciding.loader.position(store.head() if as_of is None else as_of)
+    saved, refused, states = 0, dict[str, str](), fold_all(store, aggregate, position)
+    while chunk := list(islice(states, TOGETHER)):
+        snapshots = list(_encodable(aggregate, chunk, refused))
+        store.snapshots.save(snapshots)
+        saved += len(snapshots)
+    if refused:
+        problem = f"({len(refused):,}) have states that cannot be saved; {saved:,} others are saved. The first one {next(iter(refused.values()))}"
+        raise InvalidEventError("streams", list(refused), problem, "mend the state's class, and rebuild again")
     return saved
 
 
+def _encodable(aggregate: Aggregate[S], states: Sequence[tuple[str, Anchored]], refused: dict[str, str]) -> Iterator[Snapshot]:
+    for stream_id, known in states:
+        try:
+            yield encode_state(aggregate, stream_id, known, now())
+        except InvalidEventError as error:
+            refused[stream_id] = error.problem
+
+
 class Disagreement(NamedTuple):
-    """A snapshot that says something else than the events: `evolve` was changed, but not `schema_version`."""
+    """A snapshot that says something else than the events: `evolve` was changed, but not `schema_version`, or it is of another log.
+
+    `folded`: what the events say; None if they do not reach that version.
+    """
 
     snapshot: Snapshot
     saved: Any
@@ -58,29 +75,15 @@ class Disagreement(NamedTuple):
 
 def verify_snapshots(store: EventStore, aggregate: Aggregate[S], ids: Sequence[str]) -> Iterator[Disagreement]:
     """The newest snapshots of these aggregates that differ from the full fold. Ones of other shapes, which no load would use, are passed over."""
+    aggregate.saved_as()
     plain = replace(aggregate, snapshots=None)
-    for id in ids:
+    for id in check_many("ids", ids):
         for saved in store.snapshots.newest(aggregate.name, aggregate.stream_id(id)):
             try:
                 state = decode_state(aggregate, saved)
             except UnusableSnapshotError:
                 continue
-            folded = store.deciding.loader.load_at(plain, saved.stream_id, saved.version).state
-            if folded != state:
+            if saved.version > store.stream_version(saved.stream_id):
+                yield Disagreement(saved, state, None)
+            elif not alike(folded := store.deciding.loader.load_at(plain, saved.stream_id, saved.version).state, state):
                 yield Disagreement(saved, state, folded)
-
-
-def _check_policy(aggregate: Aggregate[S]) -> None:
-    if aggregate.snapshots is None:
-        raise InvalidEventError("aggregate", aggregate.name, "has no snapshot policy", "give it snapshots=SnapshotPolicy(), if only on demand")
-
-
-def _of(aggregate: Aggregate[S], loaded: Loaded[S]) -> Snapshot:
-    return _encoded(aggregate, loaded.stream_id, Known(loaded.state, loaded.version, loaded.position, time.monotonic()))
-
-
-def _encoded(aggregate: Aggregate[S], stream_id: str, known: Known) -> Snapshot:
-    try:
-        return encode_state(aggregate, stream_id, known, now())
-    except UnusableSnapshotError as error:
-        raise InvalidEventError("state", stream_id, str(error), "give the state's class fields that JSON can hold") from error

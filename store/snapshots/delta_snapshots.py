@@ -12,6 +12,7 @@ import pyarrow as pa
 from store.delta.upkeep import Maintained
 from store.errors import NewerTableError, OutcomeUnknownError, StorageError, StoreClosedError, StoreError, TableRefusedError
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.reading import check_many
 from store.shard import ROOT, depth_for
 from store.snapshots import compaction, forgetting, reading, writing
 from store.snapshots.arrangement import arranged, frame_of, rows_of
@@ -48,6 +49,8 @@ class DeltaSnapshots:
 
     def newest_many(self, aggregate: str, stream_ids: Sequence[str] | None = None, position: int | None = None) -> pa.Table:
         wanted = Wanted(aggregate, None, position)
+        if stream_ids is not None:
+            check_many("stream_ids", stream_ids)
         return self._answer(lambda index: reading.newest_many(self._table.files, index, stream_ids, wanted), SNAPSHOTS.empty_table())
 
     def locations(self) -> list[str]:
@@ -65,6 +68,9 @@ class DeltaSnapshots:
             self._save(rows)
 
     def forget(self, aggregate: str | None = None, stream_ids: Sequence[str] | None = None) -> int:
+        if stream_ids is not None:
+            check_many("stream_ids", stream_ids)
+
         def forgotten(log: TableLog) -> int | None:
             vacuumed = log.vacuumed
             removed, added, rows = forgetting.without(self._objects, self._table.files, Index(log.files()), aggregate, stream_ids)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from store.observer import Compacted
+from store.reading import check_many
 from store.snapshots.snapshot import Snapshot, checked, snapshots_of, table_of
 
 
@@ -27,7 +28,7 @@ class MemorySnapshots:
     def newest_many(self, aggregate: str, stream_ids: Sequence[str] | None = None, position: int | None = None) -> pa.Table:
         with self._lock:
             streams = {stream_id for owner, stream_id in self._kept if owner == aggregate}
-        wanted = streams if stream_ids is None else streams & set(stream_ids)
+        wanted = streams if stream_ids is None else streams & set(check_many("stream_ids", stream_ids))
         return table_of([s for stream_id in sorted(wanted) for s in self.newest(aggregate, stream_id, None, position)[:1]])
 
     def save(self, snapshots: Sequence[Snapshot]) -> None:
@@ -44,7 +45,7 @@ class MemorySnapshots:
                 self._kept[owner] = kept[: kept[0].keep]
 
     def forget(self, aggregate: str | None = None, stream_ids: Sequence[str] | None = None) -> int:
-        streams = None if stream_ids is None else set(stream_ids)
+        streams = None if stream_ids is None else set(check_many("stream_ids", stream_ids))
         with self._lock:
             gone = [o for o in self._kept if aggregate in (None, o[0]) and (streams is None or o[1] in streams)]
             return sum(len(self._kept.pop(owner)) for owner in gone)

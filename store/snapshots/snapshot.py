@@ -27,6 +27,8 @@ class Snapshot(NamedTuple):
     """Of the stream, from 1: the state after that event."""
     position: int
     """Of that event in the log."""
+    event_id: str
+    """Of that event: another log may have another one at the same place."""
     schema_version: int
     """Of the state's shape."""
     keep: int
@@ -43,6 +45,7 @@ SNAPSHOTS: Final = pa.schema(
         pa.field("aggregate", pa.string(), nullable=False),
         pa.field("version", pa.int64(), nullable=False),
         pa.field("position", pa.int64(), nullable=False),
+        pa.field("event_id", pa.string(), nullable=False),
         pa.field("schema_version", pa.int32(), nullable=False),
         pa.field("keep", pa.int32(), nullable=False),
         pa.field("taken_at", INSTANT, nullable=False),
@@ -74,14 +77,15 @@ LAYOUT: Final = Layout(
     },
 )
 
+_NAMES: Final = {"stream_id": MAX_STREAM_ID_BYTES, "aggregate": MAX_NAME_BYTES, "event_id": MAX_NAME_BYTES}
 _LEAST: Final = {"version": 1, "position": 1, "schema_version": 0, "keep": 1, "taken_at": EARLIEST}
 _MOST: Final = {"version": 2**63 - 1, "position": 2**63 - 1, "schema_version": 2**31 - 1, "keep": 2**31 - 1, "taken_at": LATEST}
 
 
 def check(snapshot: Snapshot) -> None:
     """InvalidEventError: it breaks a rule."""
-    check_text("stream_id", snapshot.stream_id, MAX_STREAM_ID_BYTES)
-    check_text("aggregate", snapshot.aggregate, MAX_NAME_BYTES)
+    for name, limit in _NAMES.items():
+        check_text(name, getattr(snapshot, name), limit)
     for name, least in _LEAST.items():
         value = getattr(snapshot, name)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST[name]:
@@ -127,7 +131,7 @@ def snapshots_of(rows: pa.Table) -> list[Snapshot]:
 
 def _check_columns(table: pa.Table) -> None:
     """Of each column the worst values stand for all."""
-    for name, limit in (("stream_id", MAX_STREAM_ID_BYTES), ("aggregate", MAX_NAME_BYTES)):
+    for name, limit in _NAMES.items():
         for value in pc.unique(table[name]).to_pylist():
             check_text(name, value, limit)
     for name, least in _LEAST.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,9 +13,14 @@ from store import (
     Aggregate,
     Event,
     EventStore,
+    EventType,
+    EventTypes,
     InvalidEventError,
+    Loaded,
     RawEvent,
     RecordedEvent,
+    Split,
+    StoreClosedError,
     UnknownEventTypeError,
     load,
     load_all,
@@ -67,6 +73,33 @@ def test_a_stale_state_will_do_where_it_was_said(store: EventStore) -> None:
     assert load(store, account, "1").state.cents == 71
 
 
+@pytest.mark.parametrize("stale_s", [None, "1", -1, float("nan")])
+def test_no_time_span_is_refused(store: EventStore, stale_s: float) -> None:
+    load(store, account, "1")
+    with pytest.raises(InvalidEventError, match="stale_s"):
+        load(store, account, "1", stale_s=stale_s)
+
+
+def test_memory_does_not_answer_for_a_closed_store(store: EventStore) -> None:
+    load(store, account, "1")
+    store.close()
+    with pytest.raises(StoreClosedError):
+        load(store, account, "1", stale_s=3600)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*")
+def test_memory_does_not_answer_in_a_forked_child(tmp_path: Path) -> None:
+    with open_store(str(tmp_path), create=True) as store:
+        load(store, account, "1")
+        if (child := os.fork()) == 0:
+            try:
+                load(store, account, "1", stale_s=3600)
+            except StoreClosedError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 def test_unchanged_states_are_found_in_memory(store: EventStore) -> None:
     for _ in range(10):
         load(store, account, "1")
@@ -85,7 +118,7 @@ def test_at_a_version(store: EventStore, version: int, cents: int) -> None:
     assert (loaded.state.cents, loaded.version) == (cents, version)
 
 
-@pytest.mark.parametrize("version", [-1, True, 1.5])
+@pytest.mark.parametrize("version", [-1, True, 1.5, 2**63])
 def test_no_version_is_refused(store: EventStore, version: int) -> None:
     with pytest.raises(InvalidEventError, match="is no version"):
         load_at(store, account, "1", version)
@@ -166,19 +199,31 @@ def test_none_of_many_is_nothing(store: EventStore) -> None:
     assert load_many(store, account, []) == {}
 
 
+def test_one_str_is_no_list_of_ids(store: EventStore) -> None:
+    """Its letters would be taken for ids."""
+    with pytest.raises(InvalidEventError, match="ids 'N14228' are not a list"):
+        load_many(store, account, "N14228")
+
+
+def test_events_that_are_lifted_to_none_count_all_the_same(store: EventStore) -> None:
+    """A decision is made at the version of the stream, whatever became of the shapes of its events."""
+    split = Split("Old", 1, lambda data: [("Deposited", 1, {"cents": 1})] * data["n"], into=(("Deposited", 1),))
+    dropping = EventTypes(EventType("Deposited", Deposited), steps=[split])
+    total = Aggregate(category="old", initial=0, evolve=lambda state, event: state + event.cents, types=dropping)
+    store.append("old-1", [Event("Old", {"n": 2}), Event("Old", {"n": 0})])
+    store.append("old-2", [Event("Old", {"n": 0})])
+    expected = {"1": (2, 2, 7), "2": (0, 1, 8)}
+    assert {id: _place(load(store, total, id)) for id in "12"} == expected
+    assert {id: _place(one) for id, one in load_many(store, total, ["1", "2"]).items()} == expected
+    assert {one.stream_id[-1]: _place(one) for one in load_all(store, total)} == expected
+
+
+def _place(loaded: Loaded[int]) -> tuple[int, int, int]:
+    return loaded.state, loaded.version, loaded.position
+
+
 def test_all_of_a_category_and_no_other(store: EventStore) -> None:
     loaded = list(load_all(store, account))
     assert [(one.stream_id, one.state.owner, one.version) for one in loaded] == [("account-1", "Ada", 3), ("account-2", "Bob", 1)]
     assert [one.version for one in load_all(store, account, as_of=2)] == [2]
     assert list(load_all(store, Aggregate(category="nobody", initial=0, evolve=lambda state, event: state))) == []
-
-
-@pytest.mark.parametrize("category", ["", "a-b"])
-def test_a_category_is_a_streams_first_part(category: str) -> None:
-    with pytest.raises(InvalidEventError, match="is no category"):
-        Aggregate(category=category, initial=0, evolve=lambda state, event: state)
-
-
-def test_steps_of_a_state_lead_to_its_version() -> None:
-    with pytest.raises(InvalidEventError, match="do not lead to schema_version 1"):
-        Aggregate(category="a", initial={}, evolve=lambda state, event: state, upcasters={1: dict})

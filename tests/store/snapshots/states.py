@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,8 @@ from store.snapshots.snapshot import table_of
 
 def snap(version: int = 1, stream_id: str = "a-1", **fields: Any) -> Snapshot:
     """A snapshot whose state tells which it is."""
-    given: dict[str, Any] = {"aggregate": "Account", "position": version * 10, "schema_version": 1, "keep": 3}
-    given |= {"taken_at": 1_000_000 + version, "state": f'{{"v":{version}}}'}
+    given: dict[str, Any] = {"aggregate": "Account", "position": version * 10, "event_id": str(uuid.UUID(int=version))}
+    given |= {"schema_version": 1, "keep": 3, "taken_at": 1_000_000 + version, "state": f'{{"v":{version}}}'}
     return Snapshot(stream_id=stream_id, version=version, **(given | fields))
 
 

@@ -55,6 +55,16 @@ def write_foreign_commit(table: Path) -> None:
     commit(table, 3).write_bytes(orjson.dumps(line) + b"\n")
 
 
+def without_a_column(table: Path) -> None:
+    """As it is where another layout of ours has made it."""
+    body = commit(table, 0).read_text()
+    column = r'{\"name\":\"event_id\",\"type\":\"string\",\"nullable\":false,\"metadata\":{}},'
+    assert column in body
+    commit(table, 0).write_text(body.replace(column, ""))
+    for file in (*table.glob("_delta_log/*.parquet"), table / "_delta_log" / "_last_checkpoint"):
+        file.unlink()
+
+
 def forget_commits(table: Path) -> None:
     """As a clean-up up to the checkpoint does, which is then torn."""
     commit(table, 0).unlink()
@@ -71,6 +81,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "absurd commit": lambda table: (commit(table, 2).write_bytes(b""), commit(table, 10**19).write_bytes(b"")),
     "torn checkpoint without commits": forget_commits,
     "foreign table": foreign,
+    "table of other columns": without_a_column,
     "missing data file": lambda table: max(table.glob("shard=h/*"), key=lambda file: file.stat().st_mtime_ns).unlink(),
     "empty data file": lambda table: max(table.glob("shard=h/*"), key=lambda file: file.stat().st_mtime_ns).write_bytes(b""),
     "garbage for a data file": lambda table: max(table.glob("shard=h/*"), key=lambda file: file.stat().st_mtime_ns).write_bytes(b"x" * 999),

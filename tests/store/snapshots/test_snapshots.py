@@ -129,6 +129,14 @@ def test_forget_drops_these_and_no_others(store: EventStore, which: dict[str, An
     assert {name for name, place in names.items() if not store.snapshots.newest(*place)} == gone
 
 
+def test_one_str_is_no_list_of_streams(store: EventStore) -> None:
+    """Its letters would be taken for streams."""
+    with pytest.raises(InvalidEventError, match="stream_ids 'a-1' are not a list"):
+        store.snapshots.forget("Account", "a-1")
+    with pytest.raises(InvalidEventError, match="stream_ids 'a-1' are not a list"):
+        store.snapshots.newest_many("Account", "a-1")
+
+
 def test_what_was_forgotten_can_be_saved_anew(store: EventStore) -> None:
     store.snapshots.save([snap(5, state='"wrong"')])
     store.snapshots.forget("Account", ["a-1"])
