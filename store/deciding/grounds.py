@@ -156,4 +156,4 @@ def _evolved(folding: Folding[S], state: S, rows: Sequence[Row]) -> S:
 def _after(known: Known, state: Any, written: Written) -> Known:
     part, appended = written
     data_bytes = sum(len(row[8]) for row in part.rows)
-    return Known(state, appended.version, appended.position, known.checked_s, known.saved_at, known.tail_bytes + data_bytes)
+    return Known(state, appended.version, appended.position, known.checked_s, known.saved_at, known.tail_bytes + data_bytes, part.event_ids[-1])

@@ -13,7 +13,6 @@ from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.boundary import Boundary, Matched
 from store.deciding.fold import fold
 from store.deciding.recovery import Recovery, Until, bytes_of
-from store.deciding.saved_state import Anchored
 from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import Known, States
 from store.errors import InvalidEventError
@@ -64,15 +63,10 @@ class Loader:
         if aggregate.snapshots is not None:
             try:
                 if aggregate.snapshots.asks(known, load_s):
-                    self._snapshotter.take(aggregate, stream_id, self.recovery.anchored(stream_id, known))
+                    self._snapshotter.take(aggregate, stream_id, known)
                     self._states.put((aggregate, stream_id), replace(known, saved_at=known.version, tail_bytes=0))
-            except Exception as error:             # of the application's predicate, or of storage: what was decided is a fact all the same
-                self._observer.record(Failed("snapshots", f"no snapshot of {stream_id!r} is taken ({error!r})"))
-
-    def anchored(self, aggregate: Aggregate[S], stream_id: str) -> Anchored | None:
-        """The newest state, to be saved; None of a stream without events."""
-        known = self.load(aggregate, stream_id, 0.0)
-        return self.recovery.anchored(stream_id, known) if known.version else None
+            except Exception as error:             # the application's predicate: what was decided is a fact all the same
+                self._observer.record(Failed("snapshots", f"the policy of {aggregate.name!r} failed ({error!r})"))
 
     def load_at(self, aggregate: Aggregate[S], stream_id: str, version: int) -> Loaded[S]:
         """The state that the stream had at that version."""

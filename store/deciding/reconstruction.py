@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.fold import decode, fold_decoded
-from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state
+from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.deciding.states import Known
 from store.event_store import AsOf, EventStore
 from store.reading import check_many
@@ -58,7 +58,7 @@ def load_all(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | None = No
     return (_loaded(stream_id, known, position) for stream_id, known in fold_all(store, aggregate, position))
 
 
-def fold_all(store: EventStore, aggregate: Aggregate[S], position: int) -> Iterator[tuple[str, Anchored]]:
+def fold_all(store: EventStore, aggregate: Aggregate[S], position: int) -> Iterator[tuple[str, Known]]:
     """The same by stream id, to be saved."""
     events = store.sql(_OF_CATEGORY, {"category": aggregate.category}, as_of=position)
     return _folded(aggregate, events.to_arrow_reader(BATCH_ROWS), {})
@@ -82,9 +82,9 @@ def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], posit
     return {stream_id: bases[stream_id] for (stream_id,) in in_place}
 
 
-def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: Mapping[str, Known]) -> Iterator[tuple[str, Anchored]]:
+def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: Mapping[str, Known]) -> Iterator[tuple[str, Known]]:
     """Streams with their states, from events in order of stream and version; a stream may go on in the next batch."""
-    done: tuple[str, Anchored] | None = None
+    done: tuple[str, Known] | None = None
     for batch in batches:
         recorded = pa.Table.from_batches([batch])  # these tell the place: an event that is lifted to none counts as well
         versions, positions, events = recorded["version"].to_pylist(), recorded["position"].to_pylist(), _decoded(aggregate, recorded)
@@ -96,7 +96,7 @@ def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: M
             state = aggregate.initial if known is None else known.state
             state = fold_decoded(aggregate, state, events.get(stream_id, ()), f"stream {stream_id!r}")
             event_id = recorded["event_id"][end - 1].as_py()
-            done = stream_id, Anchored(state, versions[end - 1], positions[end - 1], 0.0, event_id=event_id)
+            done = stream_id, Known(state, versions[end - 1], positions[end - 1], 0.0, event_id=event_id)
     if done is not None:
         yield done
 

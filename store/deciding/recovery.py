@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from store.deciding.aggregate import Aggregate
 from store.deciding.fold import fold
 from store.deciding.namesakes import Namesakes
-from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state
+from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.deciding.states import Known
 from store.event_store import EventStore
 from store.observer import Observer, SnapshotIgnored
@@ -60,7 +60,7 @@ class Recovery:
                 self._observer.record(SnapshotIgnored(aggregate.name, stream_id, snapshot.version, snapshot.schema_version, str(unusable)))
                 saved_at = REPLACE if unusable.replaceable else saved_at
                 continue
-            known = Known(state, snapshot.version, snapshot.position, began_s, saved_at or snapshot.version)
+            known = Known(state, snapshot.version, snapshot.position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id)
             return _folded(aggregate, stream_id, known, events)
         known = Known(aggregate.initial, 0, 0, began_s, saved_at)
         return _folded(aggregate, stream_id, known, self._events(stream_id, 0, until))
@@ -68,11 +68,6 @@ class Recovery:
     def go_on(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> Known:
         """The newest state, from one that is known."""
         return _folded(aggregate, stream_id, known, self._events(stream_id, known.version, NOW))
-
-    def anchored(self, stream_id: str, known: Known) -> Anchored:
-        """The same, to be saved."""
-        [event_id] = self._store.read_stream(stream_id, known.version - 1, 1)["event_id"].to_pylist()
-        return Anchored(known.state, known.version, known.position, known.checked_s, event_id=event_id)
 
     def _since(self, snapshot: Snapshot, until: Until) -> Iterator[pa.Table]:
         """The events since. The snapshot's own event is read with them: if it is not at its place, the snapshot is of another log."""
@@ -104,9 +99,10 @@ def _is_at_its_place(snapshot: Snapshot, events: pa.Table) -> bool:
 def _folded(aggregate: Aggregate[S], stream_id: str, known: Known, parts: Iterable[pa.Table]) -> Known:
     for events in parts:
         if len(events):
-            last, position = events["version"][-1].as_py(), events["position"][-1].as_py()
+            last, position, event_id = (events[name][-1].as_py() for name in ("version", "position", "event_id"))
             state = fold(aggregate, known.state, events, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
-            known = replace(known, state=state, version=last, position=position, tail_bytes=known.tail_bytes + bytes_of(events))
+            tail_bytes = known.tail_bytes + bytes_of(events)
+            known = replace(known, state=state, version=last, position=position, tail_bytes=tail_bytes, event_id=event_id)
     return known
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,17 +21,9 @@ class UnusableSnapshotError(Exception):
         super().__init__(problem)
 
 
-@dataclass(frozen=True, slots=True)
-class Anchored(Known):
-    """A state that can be saved. `event_id`: of its last event, by which a load knows that the snapshot is of its log."""
-
-    event_id: str = field(kw_only=True)
-
-
 def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at: int) -> Snapshot:
     """InvalidEventError: JSON makes something else of the state, so that a load from it would not be the full fold; or it is too large."""
     assert aggregate.snapshots is not None
-    assert isinstance(known, Anchored)
     text, keep = aggregate.saved_as().text("state", known.state), aggregate.snapshots.keep
     place = known.version, known.position, known.event_id
     check(snapshot := Snapshot(aggregate.name, stream_id, *place, aggregate.schema_version, keep, taken_at, text))

@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from store.deciding.aggregate import Aggregate
 from store.deciding.likeness import alike
 from store.deciding.reconstruction import fold_all
-from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state, encode_state
+from store.deciding.saved_state import UnusableSnapshotError, decode_state, encode_state
+from store.deciding.states import Known
 from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
 from store.reading import check_many
@@ -27,7 +28,8 @@ def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | 
     """Save the aggregate's state now; None if it has no events. InvalidEventError: JSON cannot hold the state, or it has no policy."""
     aggregate.saved_as()
     stream_id = aggregate.stream_id(id)
-    if (known := store.deciding.loader.anchored(aggregate, stream_id)) is None:
+    known = store.deciding.loader.load(aggregate, stream_id, 0.0)
+    if not known.version:
         return None
     saved = encode_state(aggregate, stream_id, known, now())
     store.snapshots.save([saved])
@@ -54,7 +56,7 @@ def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | 
     return saved
 
 
-def _encodable(aggregate: Aggregate[S], states: Sequence[tuple[str, Anchored]], refused: dict[str, str]) -> Iterator[Snapshot]:
+def _encodable(aggregate: Aggregate[S], states: Sequence[tuple[str, Known]], refused: dict[str, str]) -> Iterator[Snapshot]:
     for stream_id, known in states:
         try:
             yield encode_state(aggregate, stream_id, known, now())

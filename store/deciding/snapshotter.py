@@ -12,7 +12,7 @@ from store.deciding.saved_state import encode_state
 from store.deciding.states import Known
 from store.errors import StorageError, StoreError
 from store.observer import Failed, Observer, Snapshotted
-from store.snapshots.snapshot import Snapshot, check
+from store.snapshots.snapshot import Snapshot
 from store.snapshots.snapshots import Snapshots
 from store.times import Clock
 
@@ -122,7 +122,7 @@ class Snapshotter:
 
     def _encoded(self, one: Waiting) -> Snapshot | None:
         try:
-            check(snapshot := encode_state(one.aggregate, one.stream_id, one.known, self._clock()))
+            snapshot = encode_state(one.aggregate, one.stream_id, one.known, self._clock())
         except Exception as error:                 # JSON cannot hold it, or it is too large: the others are saved all the same
             problem = f"the state of {one.stream_id!r} cannot be saved ({error!r:.300}): mend its class, or set no policy"
             self._observer.record(Failed("snapshots", problem))

@@ -27,6 +27,7 @@ class Known:
 
     `checked_s`: by the monotonic clock, when the log was seen to hold nothing newer. `saved_at`: version of the newest snapshot; 0: there
     is none; below 0: there is one that must be replaced. `tail_bytes`: data of the events since it; of a boundary's, all of them.
+    `event_id`: of the stream's last event, by which a load knows that a snapshot is of its log.
     """
 
     state: Any
@@ -35,6 +36,7 @@ class Known:
     checked_s: float
     saved_at: int = 0
     tail_bytes: int = 0
+    event_id: str = ""
 
 
 class CacheUse(NamedTuple):

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterator
 from typing import Final
 
-from store import EventStore, SnapshotPolicy, load, load_at, load_many, open_store, rebuild_snapshots, recommend_interval, snapshot
-from store.deciding.states import Known
+from store import EventStore, SnapshotPolicy, load, open_store, rebuild_snapshots, recommend_interval, snapshot
+from store.deciding.recovery import Until
 from tests.bench.big_log import BigLog
 from tests.bench.order import TYPES, line, load_another, load_cold, orders
 from tests.bench.run import Run, ms, percentile, seconds
@@ -34,8 +34,8 @@ def _take(run: Run, big: BigLog) -> int:
         store.append(LONG_STREAM, [TYPES.event(line(number)) for number in range(TAIL)])
         ids, aggregate = big.picked(1_000), orders(POLICY)
         alone_s = seconds(lambda: [snapshot(store, aggregate, id) for id in ids[:TAIL]]) / TAIL
-        for loaded in load_many(store, aggregate, ids).values():
-            store.deciding.snapshotter.take(aggregate, loaded.stream_id, Known(loaded.state, loaded.version, loaded.position, 0.0))
+        for stream_id in map(aggregate.stream_id, ids):
+            store.deciding.snapshotter.take(aggregate, stream_id, store.deciding.loader.load(aggregate, stream_id, 0.0))
         together_s = seconds(store.deciding.snapshotter.flush) / len(ids)
         run.table("take a snapshot", "ms each")
         run.row("one by one, load and durable commit", ms(alone_s))
@@ -81,9 +81,9 @@ def _space(run: Run, big: BigLog, length: int) -> None:
 
 
 def _save_only_at(store: EventStore, version: int) -> None:
-    loaded = load_at(store, orders(), "big", version)
+    known = store.deciding.loader.recovery.begin(orders(), LONG_STREAM, Until(version=version))
     store.snapshots.forget(orders().name, [LONG_STREAM])
-    store.deciding.snapshotter.take(orders(POLICY), LONG_STREAM, Known(loaded.state, loaded.version, loaded.position, 0.0))
+    store.deciding.snapshotter.take(orders(POLICY), LONG_STREAM, known)
     store.deciding.snapshotter.flush()
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from store import Aggregate, SnapshotPolicy, StorageError
 from store.deciding import snapshotter as module
-from store.deciding.saved_state import Anchored
 from store.deciding.snapshotter import Snapshotter
+from store.deciding.states import Known
 from store.observer import Failed, Measurement, Snapshotted
 from store.snapshots.memory import MemorySnapshots
 from store.times import now
@@ -74,7 +74,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def take(snapshotter: Snapshotter, stream_id: str, state: Any = "x", version: int = 1) -> None:
-    snapshotter.take(texts, stream_id, Anchored(state, version, version, 0.0, event_id=str(uuid.uuid4())))
+    snapshotter.take(texts, stream_id, Known(state, version, version, 0.0, event_id=str(uuid.uuid4())))
 
 
 @pytest.mark.usefixtures("later")
@@ -117,7 +117,7 @@ def test_what_cannot_be_saved_is_not_tried_again(seen: Seen) -> None:
 def test_of_a_large_state_little_is_told(seen: Seen) -> None:
     pairs = Aggregate(category="pair", initial={}, evolve=lambda state, event: state, snapshots=SnapshotPolicy())
     with closing(Snapshotter(Storage(), seen, now)) as snapshotter:
-        snapshotter.take(pairs, "pair-1", Anchored({"pair": ("x" * 10_000,)}, 1, 1, 0.0, event_id=str(uuid.uuid4())))
+        snapshotter.take(pairs, "pair-1", Known({"pair": ("x" * 10_000,)}, 1, 1, 0.0, event_id=str(uuid.uuid4())))
         snapshotter.flush()
     [failure] = seen.failures()
     assert len(failure) < 500
