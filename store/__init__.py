@@ -14,7 +14,7 @@ from store.deciding.boundary import Boundary, Matched
 from store.deciding.decision import Transacted
 from store.deciding.interval import Interval, recommend_interval
 from store.deciding.reconstruction import load_all, load_many
-from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, verify_snapshots
+from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, snapshot_due, verify_snapshots
 from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import load, load_as_of, load_at, load_query, transact, transact_many, transact_query
@@ -134,6 +134,7 @@ __all__ = [
     "recommend_interval",
     "restore",
     "snapshot",
+    "snapshot_due",
     "storage_options",
     "transact",
     "transact_many",

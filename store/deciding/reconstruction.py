@@ -41,11 +41,7 @@ def load_many(store: EventStore, aggregate: Aggregate[S], ids: Iterable[str], as
     """These aggregates by id, all at one place of the log: its head, or `as_of`. From about a hundred on this beats one `load` for each."""
     streams = {aggregate.stream_id(id): id for id in check_many("ids", ids)}
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
-    known: dict[str, Known] = _bases(store, aggregate, list(streams), position) if aggregate.snapshots is not None else {}
-    versions = [known[stream_id].version if stream_id in known else 0 for stream_id in streams]
-    events = store.sql(_OF_STREAMS, {"streams": list(streams), "versions": versions}, as_of=position)
-    known |= dict(_folded(aggregate, events.to_arrow_reader(BATCH_ROWS), known))
-    nothing = Known(aggregate.initial, 0, 0, 0.0)
+    known, nothing = fold_many(store, aggregate, list(streams), position), Known(aggregate.initial, 0, 0, 0.0)
     return {id: _loaded(stream_id, known.get(stream_id, nothing), position) for stream_id, id in streams.items()}
 
 
@@ -58,8 +54,16 @@ def load_all(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | None = No
     return (_loaded(stream_id, known, position) for stream_id, known in fold_all(store, aggregate, position))
 
 
+def fold_many(store: EventStore, aggregate: Aggregate[S], streams: list[str], position: int) -> dict[str, Known]:
+    """Those of these streams that have events by that position, from their snapshots on."""
+    known: dict[str, Known] = _bases(store, aggregate, streams, position) if aggregate.snapshots is not None else {}
+    versions = [known[stream_id].version if stream_id in known else 0 for stream_id in streams]
+    events = store.sql(_OF_STREAMS, {"streams": streams, "versions": versions}, as_of=position)
+    return known | dict(_folded(aggregate, events.to_arrow_reader(BATCH_ROWS), known))
+
+
 def fold_all(store: EventStore, aggregate: Aggregate[S], position: int) -> Iterator[tuple[str, Known]]:
-    """The same by stream id, to be saved."""
+    """All of the category that have events by that position, in full; in order of stream id."""
     events = store.sql(_OF_CATEGORY, {"category": aggregate.category}, as_of=position)
     return _folded(aggregate, events.to_arrow_reader(BATCH_ROWS), {})
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.likeness import alike
-from store.deciding.reconstruction import fold_all
+from store.deciding.reconstruction import fold_all, fold_many
 from store.deciding.saved_state import UnusableSnapshotError, decode_state, encode_state
 from store.deciding.states import Known
 from store.errors import InvalidEventError
@@ -22,6 +22,13 @@ S = TypeVar("S")
 
 TOGETHER: Final = 50_000
 """So many states are saved in one commit."""
+
+_DUE: Final = """
+    with saved as (select stream_id, max(version) as saved_at from snapshots where aggregate = $aggregate group by all)
+    select stream_id from events left join saved using (stream_id)
+    where stream_id >= $category || '-' and stream_id < $category || '.' and version > coalesce(saved_at, 0)
+    group by all having count(*) >= $events or sum(strlen(data)) >= $bytes
+"""
 
 
 def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | None:
@@ -36,6 +43,23 @@ def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | 
     return saved
 
 
+def snapshot_due(store: EventStore, aggregate: Aggregate[S]) -> int:
+    """Save every aggregate of the category that is due by its policy's `every_events` or `every_bytes`, in one pass; how many these are.
+
+    For streams that are appended to without being loaded or decided on, which is when a policy is asked otherwise: to be run on a schedule.
+    InvalidEventError: the policy says neither; or the states of some streams cannot be saved, then all others are.
+    """
+    aggregate.saved_as()
+    policy = aggregate.snapshots
+    if policy is None or (policy.every_events is None and policy.every_bytes is None):
+        raise InvalidEventError("snapshots", policy, "says neither every_events nor every_bytes", "say one of them, or use rebuild_snapshots")
+    position = store.head()
+    asked = {"aggregate": aggregate.name, "category": aggregate.category, "events": policy.every_events, "bytes": policy.every_bytes}
+    due = [stream_id for (stream_id,) in store.sql(_DUE, asked, as_of=position).fetchall()]
+    chunks = (due[first : first + TOGETHER] for first in range(0, len(due), TOGETHER))
+    return _saved(store, aggregate, (known for chunk in chunks for known in fold_many(store, aggregate, chunk, position).items()))
+
+
 def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | None = None) -> int:
     """Save the state of every aggregate of the category, folded in full in one pass; how many these are.
 
@@ -45,14 +69,18 @@ def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | 
     aggregate.saved_as()
     store.deciding.loader.recovery.meet(aggregate)
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
-    saved, refused, states = 0, dict[str, str](), fold_all(store, aggregate, position)
+    return _saved(store, aggregate, fold_all(store, aggregate, position))
+
+
+def _saved(store: EventStore, aggregate: Aggregate[S], states: Iterator[tuple[str, Known]]) -> int:
+    saved, refused = 0, dict[str, str]()
     while chunk := list(islice(states, TOGETHER)):
         snapshots = list(_encodable(aggregate, chunk, refused))
         store.snapshots.save(snapshots)
         saved += len(snapshots)
     if refused:
         problem = f"({len(refused):,}) have states that cannot be saved; {saved:,} others are saved. The first one {next(iter(refused.values()))}"
-        raise InvalidEventError("streams", list(refused), problem, "mend the state's class, and rebuild again")
+        raise InvalidEventError("streams", list(refused), problem, "mend the state's class, and do it again")
     return saved
 
 

@@ -26,6 +26,7 @@ from store import (
     open_store,
     rebuild_snapshots,
     snapshot,
+    snapshot_due,
     transact,
     verify_snapshots,
 )
@@ -307,6 +308,35 @@ def test_a_category_is_saved_in_one_pass(store: EventStore) -> None:
     folded = Folded()
     assert {one.state.cents for one in load_many(store, saving(evolve=folded), ["1", "2", "3"]).values()} == {3}
     assert folded.events == 0
+
+
+def test_those_that_are_due_are_saved_though_nobody_loads_them(store: EventStore) -> None:
+    """Their events were appended without a decision."""
+    policy = SnapshotPolicy(every_events=5)
+    for id, events in (("1", 4), ("2", 5), ("3", 12)):
+        filled(store, events, id)
+    store.append("accounts-4", [types.event(Deposited(1)) for _ in range(9)])      # of another category
+    assert snapshot_due(store, saving(policy)) == 2
+    assert snapshot_due(store, saving(policy)) == 0
+    store.append("account-2", [types.event(Deposited(1)) for _ in range(4)])
+    store.append("account-3", [types.event(Deposited(1)) for _ in range(5)])
+    assert snapshot_due(store, saving(policy)) == 1
+    assert [store.snapshots.newest("account", f"account-{id}")[0].version for id in "23"] == [5, 17]
+    folded = Folded()
+    assert load(store, saving(evolve=folded), "3").state.cents == 16
+    assert folded.events == 0
+
+
+def test_bytes_make_one_due_as_well(store: EventStore) -> None:
+    filled(store, 2, "1")
+    filled(store, 20, "2")
+    assert snapshot_due(store, saving(SnapshotPolicy(every_bytes=200))) == 1
+
+
+@pytest.mark.parametrize("policy", [SnapshotPolicy(), SnapshotPolicy(slow_load_ms=1)])
+def test_a_policy_that_counts_nothing_has_none_that_are_due(store: EventStore, policy: SnapshotPolicy) -> None:
+    with pytest.raises(InvalidEventError, match="neither every_events nor every_bytes"):
+        snapshot_due(store, saving(policy))
 
 
 def test_snapshots_that_the_events_contradict_are_found(store: EventStore) -> None:
