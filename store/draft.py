@@ -118,7 +118,7 @@ def _row(stream_id: str, event: Event, surrounding: Cause, checked: set[object],
             contract.check_event(stream_id, event)
         return row
     except InvalidEventError as error:
-        error.correlation_id = correlation_id if isinstance(correlation_id, str) else None
+        error.of_stream(stream_id).correlation_id = correlation_id if isinstance(correlation_id, str) else None
         raise
 
 

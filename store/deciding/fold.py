@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial, reduce
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from store.draft import Row
-from store.errors import InvalidEventError, UnknownEventTypeError
+from store.errors import InvalidEventError, StoreError, UnknownEventTypeError
 from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
 
@@ -33,6 +34,16 @@ class Folding(Protocol[S]):
 
     @property
     def unknown(self) -> Evolve[S] | None: ...
+
+
+@contextmanager
+def about(stream_id: str) -> Iterator[None]:
+    """Errors inside name the stream."""
+    try:
+        yield
+    except StoreError as error:
+        error.of_stream(stream_id)
+        raise
 
 
 def fold(folding: Folding[S], state: S, events: pa.Table, told: str) -> S:

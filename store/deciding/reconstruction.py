@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.deciding.aggregate import Aggregate, Loaded
-from store.deciding.fold import decode, fold_decoded
+from store.deciding.fold import about, decode, fold_decoded
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.deciding.states import Known
 from store.event_store import AsOf, EventStore
@@ -98,7 +98,8 @@ def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: M
                 done = None
             known = done[1] if done is not None else bases.get(stream_id)
             state = aggregate.initial if known is None else known.state
-            state = fold_decoded(aggregate, state, events.get(stream_id, ()), f"stream {stream_id!r}")
+            with about(stream_id):
+                state = fold_decoded(aggregate, state, events.get(stream_id, ()), f"stream {stream_id!r}")
             event_id = recorded["event_id"][end - 1].as_py()
             done = stream_id, Known(state, versions[end - 1], positions[end - 1], 0.0, event_id=event_id)
     if done is not None:

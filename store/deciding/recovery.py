@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.deciding.aggregate import Aggregate
-from store.deciding.fold import fold
+from store.deciding.fold import about, fold
 from store.deciding.namesakes import Namesakes
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.deciding.states import Known
@@ -100,7 +100,8 @@ def _folded(aggregate: Aggregate[S], stream_id: str, known: Known, parts: Iterab
     for events in parts:
         if len(events):
             last, position, event_id = (events[name][-1].as_py() for name in ("version", "position", "event_id"))
-            state = fold(aggregate, known.state, events, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
+            with about(stream_id):
+                state = fold(aggregate, known.state, events, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
             tail_bytes = known.tail_bytes + bytes_of(events)
             known = replace(known, state=state, version=last, position=position, tail_bytes=tail_bytes, event_id=event_id)
     return known

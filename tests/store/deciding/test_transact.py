@@ -28,8 +28,10 @@ from store import (
     RecordedEvent,
     SnapshotPolicy,
     StoreClosedError,
+    UnknownEventTypeError,
     correlated,
     load,
+    load_many,
     transact,
     transact_many,
 )
@@ -78,6 +80,17 @@ def test_deciding_on_nothing_appends_nothing(store: EventStore, nothing: object)
 def test_events_may_be_made_or_of_registered_types(store: EventStore) -> None:
     transact(store, account, "1", lambda state: [Event("Deposited", {"cents": 1}, schema_version=2), Deposited(2)])
     assert load(store, account, "1").state.cents == 103
+
+
+def test_errors_name_the_stream(store: EventStore) -> None:
+    store.append("account-2", [Event("Odd", {})])
+    for work in (lambda: load(store, account, "2"), lambda: load_many(store, account, ["2"]), lambda: transact(store, account, "2", deposit(1))):
+        with pytest.raises(UnknownEventTypeError) as refused:
+            work()
+        assert refused.value.stream_id == "account-2"
+    with pytest.raises(InvalidEventError) as invalid:
+        transact(store, account, "1", lambda state: [Event("", {})])
+    assert invalid.value.stream_id == "account-1"
 
 
 def test_an_event_that_cannot_be_is_refused_with_its_correlation_id(store: EventStore) -> None:
