@@ -13,6 +13,7 @@ import msgspec
 
 from store.draft import encode_json
 from store.errors import EventTypesError, InvalidEventError
+from store.event_types.misfit import misfit
 from store.event_types.schemas import Schema, model_schema, msgspec_schema, written_name
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -31,6 +32,16 @@ class Codec:
     decode: Callable[[str | bytes], Any]
     schema: Schema
     attributes: Mapping[str, str]
+
+    def encode_readable(self, value: Any) -> bytes:
+        """The JSON of an object that its class takes back. InvalidEventError: it would not, as a field holds a value of another type."""
+        encoded = self.encode(value)
+        try:
+            self.decode(encoded)
+        except Exception as error:                 # the classes are the user's: their own checks may raise anything
+            found = misfit(error, encoded)
+            raise InvalidEventError(found.field, found.value, f"does not fit {type(value).__qualname__} ({found.reason})", _REMEDY) from error
+        return encoded
 
 
 def codec(name: str, cls: type) -> Codec:
@@ -95,8 +106,9 @@ def _encode(value: Any) -> bytes:
 
 
 def _encode_model(value: Any) -> bytes:
+    """Without warnings of wrong types: `encode_readable` raises, and a state is compared with what is read again."""
     try:
-        encoded: bytes = value.model_dump_json(by_alias=True).encode()
+        encoded: bytes = value.model_dump_json(by_alias=True, warnings=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidEventError("data", value, f"is not JSON ({error})", _REMEDY) from error
     if _is_doubtful(encoded):
@@ -111,5 +123,5 @@ def _is_doubtful(encoded: bytes) -> bool:
 
 def _plain_model(value: Any) -> Any:
     if is_model(type(value)):
-        return value.model_dump(by_alias=True)
+        return value.model_dump(by_alias=True, warnings=False)
     return str(value)                              # a type of Pydantic's own, such as a URL

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from store.draft import encode_json
 from store.errors import InvalidEventError
 from store.event_types.ladder import Ladder, MisstepError
+from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
 
 
@@ -40,6 +41,11 @@ def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
     return _replace(events, old, [piece for pieces in lifted for piece in pieces])
 
 
+def lift(ladder: Ladder, shape: ShapeName, text: str) -> list[Lifted]:
+    """What one event's JSON text is today. MisstepError: a step failed. InvalidEventError: it made what is not JSON."""
+    return [Lifted(name, version, encode_json("data", data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(text))]
+
+
 def _is_old(ladder: Ladder, events: pa.RecordBatch) -> pa.BooleanArray:
     names = events.column("type").dictionary_encode()
     newest = pa.array([ladder.newest.get(name, 0) for name in names.dictionary.to_pylist()], pa.int32())
@@ -52,8 +58,7 @@ def _lift(ladder: Ladder, events: pa.RecordBatch, rows: Sequence[int]) -> list[l
     lifted: list[list[Lifted]] = []
     try:
         for name, version, data in shapes:
-            pieces = ladder.lift((name, version), msgspec.json.decode(data))
-            lifted.append([Lifted(piece[0], piece[1], encode_json("data", piece[2])) for piece in pieces])
+            lifted.append(lift(ladder, (name, version), data))
     except (MisstepError, InvalidEventError, msgspec.DecodeError) as error:
         reason = f"what its steps make of it breaks a rule: {error}" if isinstance(error, InvalidEventError) else str(error)
         raise unreadable(events, rows[len(lifted)], reason, "mend or add the step; the log need not change") from error

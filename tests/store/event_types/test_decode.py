@@ -219,5 +219,17 @@ def test_one_event_alone_is_decoded_as_in_a_table() -> None:
     for event in (old, group, raw, TYPES.event(Departed("UA1", NOON, 5))):
         [row] = log(event).to_pylist()
         assert TYPES.decode_text(row["type"], row["schema_version"], row["data"]) == TYPES.decode(log(event))
-    with pytest.raises(UnreadableEventError, match="does not fit its class"):
-        TYPES.decode_text("Departed", 3, "{}")
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (Event("Departed", OLD | {"delay_min": "3"}, schema_version=3), "data.delay_min '3' does not fit Departed 3 .Expected `int`"),
+        (Event("Departed", {"flight": 7, "at": OLD["at"]}), "data.flight 7 does not fit Departed 3"),
+        (Event("Booked", {"flight": "UA1"}), "cannot be lifted from Booked 1 .the step from Booked 1 raised KeyError: 'seat'"),
+    ],
+)
+def test_an_event_that_is_not_in_the_log_yet_is_the_callers_to_mend(event: Event, message: str) -> None:
+    with pytest.raises(InvalidEventError, match=message) as refused:
+        TYPES.decode_text(event.type, event.schema_version, json.dumps(event.data))
+    assert refused.value.remedy.startswith("mend the data")

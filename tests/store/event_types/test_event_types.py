@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
@@ -91,6 +91,32 @@ MEASURED = EventTypes(EventType("Measured", Measured))
 def test_event_refuses_what_json_cannot_hold_of_a_model_too(value: float) -> None:
     with pytest.raises(InvalidEventError, match="JSON"):
         MEASURED.event(Measured(value=value))
+
+
+@dataclass
+class Numbers:
+    one: int = 0
+    named: dict[str, int] = field(default_factory=dict)
+    counted: dict[int, int] = field(default_factory=dict)
+    listed: list[dict[str, int]] = field(default_factory=list)
+
+
+WRONGLY_TYPED: dict[str, tuple[Any, str]] = {
+    "a Struct": (Departed("UA1", NOON, "3"), "data.delay_min '3' does not fit Departed .Expected `int`, got `str`"),  # type: ignore[arg-type]
+    "a class inside": (Booked("UA1", Row("1")), "data.seat.number '1' does not fit Booked"),  # type: ignore[arg-type]
+    "a model": (Paid.model_construct(amount="much"), "data.amount 'much' does not fit Paid"),  # type: ignore[arg-type]
+    "a map's value": (Numbers(named={"a": "b"}), "data.named {'a': 'b'} does not fit Numbers .Expected `int`, got `str`"),  # type: ignore[dict-item]
+    "a map's key": (Numbers(counted={"a": 1}), "data.counted {'a': 1} does not fit Numbers .Expected `int`, got `str`"),  # type: ignore[dict-item]
+    "a map in a list": (Numbers(listed=[{}, {"a": "b"}]), "data.listed.1 {'a': 'b'} does not fit"),  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize(("value", "message"), WRONGLY_TYPED.values(), ids=WRONGLY_TYPED.keys())
+def test_event_refuses_what_its_class_would_not_read_again(value: object, message: str) -> None:
+    known = EventTypes(*TYPES, EventType("Numbers", Numbers), steps=TYPES.steps)
+    with pytest.raises(InvalidEventError, match=message) as refused:
+        known.event(value)
+    assert refused.value.remedy == "give values of the types that its fields declare"
 
 
 @pytest.mark.parametrize("value", [None, 2**64 - 1, -(2**63), "0" * 30, {"null": None}, {1: None}, 0.1234567890123456789])
