@@ -13,8 +13,9 @@ import msgspec
 
 from store.draft import encode_json
 from store.errors import EventTypesError, InvalidEventError
+from store.event_types.class_schemas import model_schema, msgspec_schema, written_name
 from store.event_types.misfit import misfit
-from store.event_types.schemas import Schema, model_schema, msgspec_schema, written_name
+from store.event_types.schemas import Schema
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
