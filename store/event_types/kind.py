@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import orjson
+import msgspec
 
 from store.event_types.schemas import ZONED, Schema, name_schema, options
 
@@ -30,7 +30,7 @@ def kind(schema: Schema) -> str:
 
 def _kind(schema: Schema) -> str:
     if (values := schema.get("enum", [schema["const"]] if "const" in schema else None)) is not None:
-        return " | ".join(orjson.dumps(value).decode() for value in values)
+        return " | ".join(msgspec.json.encode(value).decode() for value in values)
     if "$ref" in schema:
         return str(schema["$ref"])
     match schema.get("type"):
