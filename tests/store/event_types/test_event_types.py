@@ -197,6 +197,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a long name": (lambda: EventType("x" * 257, Departed), "is over 256 bytes"),
     "version 0": (lambda: one(schema_version=0), "has schema_version 0: count"),
     "version True": (lambda: one(schema_version=True), "has schema_version True"),
+    "version as text": (lambda: one(schema_version="2"), "has schema_version '2': count"),
+    "tags that are no function": (lambda: one(tags=["a"]), r"has tags \['a'\]: give a function"),
+    "a time that is no function": (lambda: one(occurred_at=NOON), "has occurred_at .*: give a function"),
+    "a contract that is no schema": (lambda: one(contract=Departed), "has the contract .*: give a pandera schema"),
     "first version 0": (lambda: one(first_version=0), "has first_version 0"),
     "first version above": (lambda: one(first_version=2), "first_version 2, above its schema_version 1"),
     "earlier is current": (lambda: one(earlier={1: Booked}), "has an earlier version 1: its earlier versions are none"),
@@ -217,12 +221,20 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a step from 0": (lambda: EventTypes(one(), steps=[Upcast("Departed", 0, same)]), "no version to start from"),
     "a step twice": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="Departed"), Upcast("A", 1, same)]), "'A' 1 stands twice"),
     "no step at all": (lambda: EventTypes(one(), steps=[same]), "is no step"),  # type: ignore[list-item]
+    "a step without a list": (lambda: EventTypes(one(schema_version=2), steps=Upcast("Departed", 1, same)), "are not a list: put it in a list"),  # type: ignore[arg-type]
+    "a step that does nothing": (lambda: EventTypes(one(schema_version=2), steps=[Upcast("Departed", 1, None)]), "change None, which is not a fun"),  # type: ignore[arg-type]
+    "a rename by no function": (lambda: EventTypes(one(), steps=[Rename("A", 1, {}, to="Departed")]), "change {}, which is not a function"),  # type: ignore[arg-type]
+    "split into a name": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into="Departed")]), "declares no types, but 'Departed': name them"),  # type: ignore[arg-type]
+    "split into one pair": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into=("Departed", 1))]), "declares no types, but .*: name them"),  # type: ignore[arg-type]
     "renamed to unknown": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="B")]), "leads to 'B' 1, which is not known"),
     "renamed to newer": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="Departed", to_version=2)]), "leads to 'Departed' 2, which is not known"),
     "upcast to nowhere": (lambda: EventTypes(one(), steps=[Upcast("A", 1, same)]), "leads to 'A' 2, which is not known"),
     "split into unknown": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into=(("Departed", 1), ("B", 1)))]), "leads to 'B' 1"),
     "split into nothing": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into=())]), "declares no types"),
-    "retired with a gap": (lambda: EventTypes(one(), steps=[Rename("A", 2, to="Departed")]), "'A' has no step from version 1"),
+    "retired with a gap": (
+        lambda: EventTypes(one(), steps=[Rename("A", 2, to="Departed")]),
+        r"'A' has no step from version 1: add Upcast\('A', 1, …\) or another step from there, to steps, even if the log holds none of it$",
+    ),
     "a circle": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="B"), Rename("B", 1, to="A")]), r"circle \(A 1 -> B 1 -> A 1\)"),
     "a circle to itself": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="A")]), r"circle \(A 1 -> A 1\)"),
     "a circle of a split": (
@@ -239,6 +251,11 @@ def test_construction_refuses(made: Callable[[], Any], message: str) -> None:
     assert isinstance(refused.value, ValueError)
     assert isinstance(refused.value, StoreError)
     assert refused.value.remedy
+
+
+def test_steps_may_be_any_iterable() -> None:
+    steps = (Upcast("Departed", version, same) for version in (1, 2))
+    assert len(EventTypes(one(schema_version=3), steps=steps).steps) == 2  # type: ignore[arg-type]
 
 
 def test_first_version_asks_for_no_older_steps() -> None:
