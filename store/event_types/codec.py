@@ -66,6 +66,14 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_model)
 
 
+def encode_any(value: Any, remedy: str) -> bytes:
+    """Its JSON: NaN and infinity as null, integers of any length. InvalidEventError: it has none."""
+    try:
+        return _ENCODER.encode(value)
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidEventError("data", value, f"is not JSON ({error})", remedy) from error
+
+
 def _of_msgspec(name: str, cls: type) -> Codec:
     try:
         schema = msgspec_schema(cls)
@@ -97,10 +105,7 @@ def _checked(name: str, cls: type, schema: Schema) -> Schema:
 
 
 def _encode(value: Any) -> bytes:
-    try:
-        encoded = _ENCODER.encode(value)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise InvalidEventError("data", value, f"is not JSON ({error})", _REMEDY) from error
+    encoded = encode_any(value, _REMEDY)
     if _is_doubtful(encoded):
         encode_json("data", plain(value))
     return encoded

@@ -211,6 +211,8 @@ def _united(own: Iterable[str], given: Sequence[str]) -> Sequence[str]:
 
 
 def _batches(events: pa.Table | pa.RecordBatch) -> list[pa.RecordBatch]:
+    if not isinstance(events, pa.Table | pa.RecordBatch):
+        raise InvalidEventError("events", events, "are no Arrow table", "give what the store reads: a pyarrow Table or RecordBatch")
     for name in _NEEDED:
         if name not in events.schema.names:
             raise InvalidEventError("events", events.schema.names, f"lack the column {name}", f"select at least {', '.join(_NEEDED)}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.draft import encode_json
+from store.draft import refuse_nan
 from store.errors import InvalidEventError
+from store.event_types.codec import encode_any
 from store.event_types.ladder import Ladder, MisstepError
 from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
@@ -43,7 +44,14 @@ def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
 
 def lift(ladder: Ladder, shape: ShapeName, text: str) -> list[Lifted]:
     """What one event's JSON text is today. MisstepError: a step failed. InvalidEventError: it made what is not JSON."""
-    return [Lifted(name, version, encode_json("data", data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(text))]
+    return [Lifted(name, version, _text(data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(text))]
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    encoded = encode_any(data, "let the step give dicts, lists, strings and numbers")
+    if b"null" in encoded:
+        refuse_nan("data", data)
+    return encoded.decode()
 
 
 def _is_old(ladder: Ladder, events: pa.RecordBatch) -> pa.BooleanArray:

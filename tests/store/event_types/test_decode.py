@@ -85,6 +85,8 @@ def test_decode_of_no_events_is_empty() -> None:
 
 
 def test_decode_refuses_a_table_without_the_columns() -> None:
+    with pytest.raises(InvalidEventError, match="are no Arrow table: give what the store reads"):
+        TYPES.decode([Event("Departed", OLD)])  # type: ignore[arg-type]
     with pytest.raises(InvalidEventError, match="lack the column schema_version: select at least type, schema_version, data"):
         TYPES.decode(pa.table({"type": ["Departed"], "data": ["{}"]}))
 
@@ -109,6 +111,15 @@ def test_upcast_repeats_the_place_of_a_split_event() -> None:
     assert upcast["position"].to_pylist() == upcast["version"].to_pylist() == [1, 2, 2, 3]
     assert upcast["type"].to_pylist() == ["Departed", "Booked", "Paid", "Booked"]
     assert upcast["event_id"][1] == upcast["event_id"][2] == events["event_id"][1]
+
+
+def test_an_integer_of_any_length_comes_through_the_steps() -> None:
+    """The log may hold one: an append takes the bytes of any JSON object."""
+    class Counted(msgspec.Struct):
+        n: int
+
+    known = EventTypes(EventType("Counted", Counted, schema_version=2), steps=[Upcast("Counted", 1, lambda data: data)])
+    assert known.decode(log(Event("Counted", b'{"n":123456789012345678901234567890}'))) == [Counted(123456789012345678901234567890)]
 
 
 def test_upcast_leaves_the_log_as_it_is() -> None:
@@ -136,6 +147,7 @@ def stepping(change: Callable[[dict[str, Any]], Any]) -> EventTypes:
 MISSTEPS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "raises": (fails, "the step from Departed 1 raised KeyError: 'missing'"),
     "gives a list": (lambda data: [1], r"the step from Departed 1 gave \[1\], which is not a mapping"),
+    "gives a lone surrogate": (lambda data: {"a": "\ud800"}, "surrogates not allowed"),
     "gives nothing": (lambda data: None, "gave None, which is not a mapping"),
     "gives NaN": (lambda data: {"a": float("nan")}, "breaks a rule: data.a nan is not a JSON number"),
     "gives objects": (lambda data: {"a": object()}, "breaks a rule: data .* is not JSON"),
