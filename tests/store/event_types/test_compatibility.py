@@ -268,6 +268,11 @@ def test_check_compatible_is_content_with_the_same() -> None:
     check_compatible(types().catalogue(), types().catalogue(), "full")
 
 
+def test_event_types_are_no_catalogue() -> None:
+    with pytest.raises(InvalidEventError, match=r"new EventTypes.* is no catalogue: give types.catalogue\(\)"):
+        check_compatible(types().catalogue(), types())  # type: ignore[arg-type]
+
+
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(InvalidEventError, match="mode 'sideways' is no mode"):
         incompatibilities(catalogue(A), catalogue(A), "sideways")  # type: ignore[arg-type]
