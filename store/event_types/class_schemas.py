@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from store.event_types.hint import bare, hinted
 from store.event_types.key_names import key_names
 from store.event_types.schemas import DEFS, ZONED, Schema, options, resolved
 
@@ -42,7 +43,7 @@ class _Marks:
     def mark(self, schema: Schema, kind: inspect.Type) -> None:
         if "$ref" in schema:
             schema = self._definitions[schema["$ref"].removeprefix(DEFS)]
-        kind = _plain(kind)
+        kind = bare(kind)
         match kind:
             case inspect.DateTimeType(tz=zone):
                 schema.update(_time("date-time", "local-date-time", zone))
@@ -58,7 +59,7 @@ class _Marks:
             case inspect.CollectionType(item_type=inner) if isinstance(schema.get("items"), dict):
                 self.mark(schema["items"], inner)
             case inspect.DictType(key_type=key, value_type=inner):
-                if names := key_names(_plain(key)):
+                if names := key_names(bare(key)):
                     schema.setdefault("propertyNames", names)
                 if isinstance(schema.get("additionalProperties"), dict):
                     self.mark(schema["additionalProperties"], inner)
@@ -79,28 +80,26 @@ class _Marks:
         schema["properties"] = {name: inner for name, inner in schema["properties"].items() if name in fields}
         schema["required"] = [name for name in schema.get("required", ()) if name in fields]
         for name, inner in schema["properties"].items():
-            self.mark(inner, inspect.type_info(fields[name].annotation))
+            self.mark(inner, hinted(fields[name].annotation))
 
     def _mark_union(self, choices: list[Schema], types: tuple[inspect.Type, ...]) -> None:
-        """A union holds one member at most that is a string in JSON, one array, one map; its classes stand in order."""
-        kinds = [_plain(kind) for kind in types]
-        for json_type, among in _JSON_TYPES.items():
-            members = [choice for choice in choices if choice.get("type") == json_type]
-            for choice, kind in zip(members, [kind for kind in kinds if isinstance(kind, among)], strict=False):
-                self.mark(choice, kind)
-        classes = [kind for kind in kinds if isinstance(kind, inspect.StructType | inspect.DataclassType | inspect.CustomType)]
-        references = [choice for choice in choices if "$ref" in choice and "properties" in self._definitions[choice["$ref"].removeprefix(DEFS)]]
-        for choice, kind in zip(references, classes, strict=False):
-            self.mark(choice, kind)
+        """The members that are strings in JSON stand in the order of their types, and so do arrays, maps and classes.
 
+        Where Pydantic made one of two alike, they cannot be told apart, and stay as they are.
+        """
+        kinds = [bare(kind) for kind in types]
+        for group, among in _GROUPS.items():
+            members = [choice for choice in choices if self._group(choice) == group]
+            alike = [kind for kind in kinds if isinstance(kind, among)]
+            if len(alike) == len(members):
+                for choice, kind in zip(members, alike, strict=True):
+                    self.mark(choice, kind)
 
-def _plain(kind: inspect.Type) -> inspect.Type:
-    """Without what is no matter here, and Pydantic's kinds of times as msgspec's."""
-    if isinstance(kind, inspect.Metadata):
-        return _plain(kind.type)
-    if isinstance(kind, inspect.CustomType) and kind.cls.__module__ == "pydantic.types":
-        return _PYDANTIC_TIMES.get(kind.cls.__name__, kind)
-    return kind
+    def _group(self, choice: Schema) -> str | None:
+        """None: it says all of itself, as an enum does."""
+        if "$ref" in choice:
+            return "class" if "properties" in self._definitions[choice["$ref"].removeprefix(DEFS)] else None
+        return None if "enum" in choice or "const" in choice else choice.get("type")
 
 
 def _time(form: str, local: str, zone: bool | None) -> Schema:
@@ -115,9 +114,18 @@ def written_name(name: str, info: Any) -> str:
     return str(info.serialization_alias or info.alias or name)
 
 
-_PYDANTIC_TIMES: Final[Mapping[str, inspect.Type]] = {"AwareDatetime": inspect.DateTimeType(tz=True), "NaiveDatetime": inspect.DateTimeType(tz=False)}
-_JSON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "string": (inspect.DateTimeType, inspect.TimeType, inspect.DecimalType),
+_GROUPS: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (
+        inspect.StrType,
+        inspect.BytesType,
+        inspect.DateTimeType,
+        inspect.DateType,
+        inspect.TimeType,
+        inspect.TimeDeltaType,
+        inspect.UUIDType,
+        inspect.DecimalType,
+    ),
     "array": (inspect.CollectionType, inspect.TupleType),
     "object": (inspect.DictType,),
+    "class": (inspect.StructType, inspect.DataclassType, inspect.CustomType),
 }

@@ -41,9 +41,8 @@ def _resolved_member(key: str, inner: Any, definitions: Mapping[str, Schema], wi
 
 def options(schema: Schema) -> list[Schema]:
     """The alternatives of a union, nested ones too; the schema itself if it is none."""
-    if "anyOf" not in schema:
-        return [schema]
-    return [option for inner in schema["anyOf"] for option in options(inner)]
+    union = schema.get("anyOf") or schema.get("oneOf")       # Pydantic's word where a field tells the classes apart
+    return [schema] if union is None else [option for inner in union for option in options(inner)]
 
 
 def name_schema(names: Schema) -> Schema:

@@ -200,6 +200,44 @@ def test_models_tell_times_and_maps_apart_too() -> None:
         assert [field for _, _, field, _ in told(old, new, "backward")] == ["a", "b", "c"]
 
 
+class Card(pydantic.BaseModel):
+    kind: Literal["card"] = "card"
+    due: pydantic.AwareDatetime
+
+
+class Cash(pydantic.BaseModel):
+    kind: Literal["cash"] = "cash"
+    given: Decimal
+
+
+class Coin(pydantic.BaseModel):
+    kind: Literal["coin"] = "coin"
+
+
+def of_model(kind: Any) -> Catalogue:
+    return EventTypes(EventType("T", pydantic.create_model("T", a=(kind, ...)))).catalogue()
+
+
+UNIONS: dict[str, tuple[Any, Any]] = {
+    "classes": (Card, Card | Cash),
+    "lists of classes": (list[Cash], list[Card | Cash]),
+    "maps of classes": (dict[str, Cash], dict[str, Card | Cash]),
+    "strings": (datetime, str | datetime),
+    "times and numbers": (Decimal | pydantic.AwareDatetime, Decimal | datetime),
+}
+
+
+@pytest.mark.parametrize(("narrow", "wide"), UNIONS.values(), ids=UNIONS.keys())
+def test_unions_that_only_pydantic_reads_are_told_apart(narrow: Any, wide: Any) -> None:
+    assert told(of_model(narrow), of_model(wide), "backward") == []
+    assert len(told(of_model(wide), of_model(narrow), "backward")) == 1
+
+
+def test_classes_told_apart_by_a_field_are_each_looked_at() -> None:
+    both, others = (Annotated[kind, pydantic.Field(discriminator="kind")] for kind in (Card | Cash, Card | Coin))
+    assert len(told(of_model(both), of_model(others), "backward")) == len(told(of_model(others), of_model(both), "backward")) == 1
+
+
 def test_a_misfit_says_what_a_map_is_by_and_that_a_zone_is_asked_for() -> None:
     old = catalogue(("at", datetime), ("by", dict[str, int]))
     new = catalogue(("at", Annotated[datetime, msgspec.Meta(tz=True)]), ("by", dict[int, int]))
