@@ -8,12 +8,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from store.errors import InvalidEventError
-from store.event_types.ladder import Ladder, MisstepError
+from store.event_types.ladder import Ladder
 from store.event_types.misfit import misfit
 from store.event_types.raw_event import RawEvent
 from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
-from store.event_types.upcasting import lift, upcast
+from store.event_types.upcasting import UNLIFTABLE, lift, upcast
 
 Decode = Callable[[str], Any]
 
@@ -50,7 +50,7 @@ class Decoder:
             return [self._fresh(shape, text, place)]
         try:
             pieces = lift(self._ladder, shape, text)
-        except (MisstepError, InvalidEventError) as error:
+        except UNLIFTABLE as error:
             raise InvalidEventError("data", text, f"{place}cannot be lifted from {shape[0]} {shape[1]} ({error})", _MEND) from error
         return [self._fresh((piece.type, piece.schema_version), piece.data, place) for piece in pieces]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 from store.errors import EventTypesError
@@ -59,7 +60,10 @@ class Ladder:
             if self.lifts(shape):
                 raise MisstepError(f"{shape[0]} {shape[1]} is older than its first version, so no step lifts it")
             return [(*shape, data)]
-        return [newest for name, version, changed in _taken(step, data) for newest in self.lift((name, version), changed)]
+        taken = _taken(step, data)
+        if len(taken) > 1:                         # they may share what they were made of, which a further step may change
+            taken = [(name, version, deepcopy(changed) if (name, version) in self._steps else changed) for name, version, changed in taken]
+        return [newest for name, version, changed in taken for newest in self.lift((name, version), changed)]
 
     def older(self) -> Iterator[ShapeName]:
         """Every shape that is lifted."""

@@ -24,8 +24,9 @@ class Misfit(NamedTuple):
 def misfit(error: Exception, text: str | bytes) -> Misfit:
     """What the class said of this data."""
     data = orjson.loads(text)
-    if hasattr(error, "errors") and (faults := error.errors()):       # Pydantic's: the first of all it found
-        return _at(data, tuple(faults[0]["loc"]), faults[0]["msg"])
+    if type(error).__module__.startswith("pydantic_core") and hasattr(error, "errors"):       # the first of all faults that it found
+        fault = error.errors()[0]
+        return _at(data, tuple(fault["loc"]), fault["msg"])
     said = str(error) or type(error).__name__
     if (found := _PATH(said)) is None:
         return Misfit("data", data, said)

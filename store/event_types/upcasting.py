@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -15,6 +15,9 @@ from store.event_types.codec import encode_any
 from store.event_types.ladder import Ladder, MisstepError
 from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
+
+UNLIFTABLE: Final = (MisstepError, InvalidEventError, msgspec.DecodeError, RecursionError)
+"""What `lift` raises: a step failed or made what is not JSON, or the text holds more than Python does: lists in lists in lists."""
 
 
 class Lifted(NamedTuple):
@@ -43,7 +46,7 @@ def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def lift(ladder: Ladder, shape: ShapeName, text: str) -> list[Lifted]:
-    """What one event's JSON text is today. MisstepError: a step failed. InvalidEventError: it made what is not JSON."""
+    """What one event's JSON text is today. Raises one of UNLIFTABLE."""
     return [Lifted(name, version, _text(data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(text))]
 
 
@@ -67,7 +70,7 @@ def _lift(ladder: Ladder, events: pa.RecordBatch, rows: Sequence[int]) -> list[l
     try:
         for name, version, data in shapes:
             lifted.append(lift(ladder, (name, version), data))
-    except (MisstepError, InvalidEventError, msgspec.DecodeError) as error:
+    except UNLIFTABLE as error:
         reason = f"what its steps make of it breaks a rule: {error}" if isinstance(error, InvalidEventError) else str(error)
         raise unreadable(events, rows[len(lifted)], reason, "mend or add the step; the log need not change") from error
     return lifted

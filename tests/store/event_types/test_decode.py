@@ -136,6 +136,23 @@ def test_a_step_gets_data_of_its_own() -> None:
     assert popping.decode(events) == popping.decode(events) == [Departed("UA1", NOON)]
 
 
+def test_the_pieces_of_a_split_event_share_nothing() -> None:
+    """The step of one piece takes out what the other needs."""
+    step = Split("Pair", 1, lambda data: [("Departed", 1, data), ("Departed", 1, data)], into=(("Departed", 1),))
+    lifted = Upcast("Departed", 1, lambda data: data["inner"].pop())
+    pair = EventTypes(EventType("Departed", Departed, schema_version=2), steps=[step, lifted])
+    assert pair.decode(log(Event("Pair", {"inner": [OLD]}))) == [Departed("UA1", NOON)] * 2
+
+
+def test_data_too_deep_for_a_step_names_the_event() -> None:
+    deep = b'{"a":' + b"[" * 1_010 + b"]" * 1_010 + b"}"
+    with pytest.raises(UnreadableEventError, match="recursion") as refused:
+        stepping(lambda data: data).decode(log(Event("Departed", deep)))
+    assert refused.value.version == 1
+    with pytest.raises(InvalidEventError, match="recursion"):
+        stepping(lambda data: data).decode_text("Departed", 1, deep.decode())
+
+
 def fails(data: dict[str, Any]) -> dict[str, Any]:
     return {"delay": data["missing"]}
 
