@@ -133,7 +133,7 @@ def encode_json(field: str, value: Json) -> str:
     except TypeError as error:                     # orjson.JSONEncodeError is a TypeError
         raise InvalidEventError(field, value, f"is not JSON ({error})", "use str keys and JSON values; format dates and numbers yourself") from error
     if b"null" in encoded:                         # orjson writes NaN and infinity as null: look where it came from
-        _refuse_nan(field, value)
+        refuse_nan(field, value)
     return encoded.decode()
 
 
@@ -147,15 +147,16 @@ def _checked_json(field: str, value: bytes) -> str:
     return value.decode()
 
 
-def _refuse_nan(field: str, value: Any) -> None:
+def refuse_nan(field: str, value: Any) -> None:
+    """InvalidEventError: somewhere in it is NaN or infinity, which encoders write as null."""
     if isinstance(value, float) and not isfinite(value):
         raise InvalidEventError(field, value, "is not a JSON number", "leave the key out, or store null yourself")
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _refuse_nan(f"{field}.{key}", inner)
+            refuse_nan(f"{field}.{key}", inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            _refuse_nan(field, inner)
+            refuse_nan(field, inner)
 
 
 def check_size(data: str, metadata: str | None) -> None:

@@ -15,7 +15,7 @@ from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import Bulk, bulk
 from store.condition import Condition, check_condition
-from store.contract import Contract
+from store.contract import Contract, check_contract
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.draft import Draft, Row, draft, drafts, instant
@@ -40,6 +40,7 @@ class MemoryEventStore:
     """A list of rows, and one lock."""
 
     def __init__(self, clock: Clock = now, contract: Contract | None = None) -> None:
+        check_contract(contract)
         self._clock, self._contract = clock, contract
         self._lock = threading.RLock()
         self._log = MemoryLog()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike, fspath
 
-from store.contract import Contract
+from store.contract import Contract, check_contract
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import create as create_log
 from store.observer import Guarded, LoggingObserver, Observer
@@ -21,8 +21,9 @@ def open_store(
     `contract`: what appended events must keep besides the store's own rules, such as `EventTypes.contract()`.
     `clock`: the time in microseconds since 1970 UTC. Credentials come from the environment alone.
 
-    TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer.
+    TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer. InvalidEventError: `contract` is none.
     """
+    check_contract(contract)
     guarded = Guarded(LoggingObserver() if observer is None else observer)
     objects = objects_at(join(fspath(uri), "events"), guarded)
     if create:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import orjson
 
 from store.errors import EventTypesError
 from store.event_types.shape import Shape
@@ -42,7 +41,7 @@ def write_shapes(path: Path, shapes: Sequence[Shape]) -> None:
     """Whole or not at all; a write that stops halfway leaves the old file."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(orjson.dumps(msgspec.to_builtins(_File(FORMAT, list(shapes))), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        beside.write_bytes(msgspec.json.format(msgspec.json.encode(_File(FORMAT, list(shapes))), indent=2) + b"\n")
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)

@@ -13,7 +13,9 @@ import msgspec
 
 from store.draft import encode_json
 from store.errors import EventTypesError, InvalidEventError
-from store.event_types.schemas import Schema, model_schema, msgspec_schema, written_name
+from store.event_types.class_schemas import model_schema, msgspec_schema, written_name
+from store.event_types.misfit import misfit
+from store.event_types.schemas import Schema
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
@@ -31,6 +33,16 @@ class Codec:
     decode: Callable[[str | bytes], Any]
     schema: Schema
     attributes: Mapping[str, str]
+
+    def encode_readable(self, value: Any) -> bytes:
+        """The JSON of an object that its class takes back. InvalidEventError: it would not, as a field holds a value of another type."""
+        encoded = self.encode(value)
+        try:
+            self.decode(encoded)
+        except Exception as error:                 # the classes are the user's: their own checks may raise anything
+            found = misfit(error, encoded)
+            raise InvalidEventError(found.field, found.value, f"does not fit {type(value).__qualname__} ({found.reason})", _REMEDY) from error
+        return encoded
 
 
 def codec(name: str, cls: type) -> Codec:
@@ -52,6 +64,14 @@ def is_model(cls: type) -> bool:
 def plain(value: Any) -> Any:
     """The value as JSON knows it: dicts, lists, strings, numbers."""
     return msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_model)
+
+
+def encode_any(value: Any, remedy: str) -> bytes:
+    """Its JSON: NaN and infinity as null, integers of any length. InvalidEventError: it has none."""
+    try:
+        return _ENCODER.encode(value)
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidEventError("data", value, f"is not JSON ({error})", remedy) from error
 
 
 def _of_msgspec(name: str, cls: type) -> Codec:
@@ -85,18 +105,16 @@ def _checked(name: str, cls: type, schema: Schema) -> Schema:
 
 
 def _encode(value: Any) -> bytes:
-    try:
-        encoded = _ENCODER.encode(value)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise InvalidEventError("data", value, f"is not JSON ({error})", _REMEDY) from error
+    encoded = encode_any(value, _REMEDY)
     if _is_doubtful(encoded):
         encode_json("data", plain(value))
     return encoded
 
 
 def _encode_model(value: Any) -> bytes:
+    """Without warnings of wrong types: `encode_readable` raises, and a state is compared with what is read again."""
     try:
-        encoded: bytes = value.model_dump_json(by_alias=True).encode()
+        encoded: bytes = value.model_dump_json(by_alias=True, warnings=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidEventError("data", value, f"is not JSON ({error})", _REMEDY) from error
     if _is_doubtful(encoded):
@@ -111,5 +129,5 @@ def _is_doubtful(encoded: bytes) -> bool:
 
 def _plain_model(value: Any) -> Any:
     if is_model(type(value)):
-        return value.model_dump(by_alias=True)
+        return value.model_dump(by_alias=True, warnings=False)
     return str(value)                              # a type of Pydantic's own, such as a URL

@@ -52,6 +52,9 @@ def check_compatible(old: Catalogue, new: Catalogue, mode: Mode = "backward") ->
 
 def incompatibilities(old: Catalogue, new: Catalogue, mode: Mode = "backward") -> list[Incompatibility]:
     """All of them, by type and version; none: the new event types may follow the old ones."""
+    for name, given in (("old", old), ("new", new)):
+        if not isinstance(given, Catalogue):
+            raise InvalidEventError(name, given, "is no catalogue", "give types.catalogue(), or Catalogue.read(path)")
     match mode:
         case "backward":
             return list(_backward(old, new))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,24 +12,25 @@ from store.draft import encode_json
 from store.errors import InvalidEventError
 from store.event import Event
 from store.event_types.codec import Codec
+from store.event_types.decoder import Decoder
 from store.event_types.event_type import EventType
-from store.event_types.ladder import Ladder, MisstepError
-from store.event_types.misfit import misfit
+from store.event_types.ladder import Ladder
 from store.event_types.step import ShapeName
 from store.event_types.table_contract import check_rows
 
 Unknown = Literal["refuse", "pass"]
 
-_MEND: Final = "mend the data, or give the event another type or schema_version"
-
 
 class TypesContract:
     """A `Contract`. `unknown`: what becomes of types and versions that are not known here: refused, or let pass unchecked."""
 
-    def __init__(self, event_types: Sequence[EventType[Any]], codecs: Mapping[ShapeName, Codec], ladder: Ladder, unknown: Unknown) -> None:
+    def __init__(
+        self, event_types: Sequence[EventType[Any]], codecs: Mapping[ShapeName, Codec], ladder: Ladder, decoder: Decoder, unknown: Unknown
+    ) -> None:
         if unknown not in ("refuse", "pass"):
             raise InvalidEventError("unknown", unknown, "is no choice", "take 'refuse' or 'pass'")
-        self._event_types, self._codecs, self._ladder, self._unknown = event_types, codecs, ladder, unknown
+        self._event_types, self._codecs, self._unknown = event_types, codecs, unknown
+        self._ladder, self._decoder = ladder, decoder
 
     def check_event(self, stream_id: str, event: Event) -> None:
         """An older version must come through its steps to an object too."""
@@ -39,13 +39,7 @@ class TypesContract:
             self._refuse_unknown(shape, f"of stream {stream_id!r}")
             return
         text = event.data.decode() if isinstance(event.data, bytes) else encode_json("data", event.data)
-        for newest, newest_text in self._lifted(shape, text, stream_id):
-            try:
-                self._codecs[newest].decode(newest_text)
-            except Exception as error:             # the classes are the user's: their own checks may raise anything
-                found = misfit(error, newest_text)
-                problem = f"of stream {stream_id!r} does not fit {newest[0]} {newest[1]} ({found.reason})"
-                raise InvalidEventError(found.field, found.value, problem, _MEND) from error
+        self._decoder.decode_fresh(shape, text, f"of stream {stream_id!r} ")
 
     def check_table(self, events: pa.Table) -> None:
         """All failures of the first type that has some are found; the first few are named."""
@@ -67,12 +61,3 @@ class TypesContract:
         if self._unknown == "refuse":
             remedy = "append the version that is known, or run newer code"
             raise InvalidEventError("schema_version", version, f"{place} is newer than {name} is known here", remedy)
-
-    def _lifted(self, shape: ShapeName, text: str, stream_id: str) -> list[tuple[ShapeName, str]]:
-        if not self._ladder.lifts(shape):
-            return [(shape, text)]
-        try:
-            lifted = self._ladder.lift(shape, msgspec.json.decode(text))
-            return [((name, version), encode_json("data", data)) for name, version, data in lifted]
-        except (MisstepError, InvalidEventError) as error:
-            raise InvalidEventError("data", text, f"of stream {stream_id!r}, a {shape[0]} {shape[1]}, cannot be lifted ({error})", _MEND) from error

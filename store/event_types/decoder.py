@@ -1,23 +1,24 @@
-"""Rows become objects: the newest shapes straight from their text, older ones lifted first."""
+"""Events become objects: the newest shapes straight from their text, older ones lifted first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 import pyarrow as pa
 
+from store.errors import InvalidEventError
 from store.event_types.ladder import Ladder
+from store.event_types.misfit import misfit
 from store.event_types.raw_event import RawEvent
 from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
-from store.event_types.upcasting import upcast
+from store.event_types.upcasting import UNLIFTABLE, lift, upcast
 
 Decode = Callable[[str], Any]
 
-_SHAPE: Final = ["type", "schema_version", "data"]
 _MISFIT: Final = "give the class a default or a wider type; if its shape changed, raise schema_version and add a step"
+_MEND: Final = "mend the data, or give the event another type or schema_version"
 
 
 class Decoder:
@@ -43,13 +44,24 @@ class Decoder:
             raise unreadable(events, len(decoded), reason, _MISFIT) from error
         return decoded
 
-    def decode_text(self, type: str, schema_version: int, data: str) -> list[Any]:
-        """The objects of one event."""
-        shape = type, schema_version
+    def decode_fresh(self, shape: ShapeName, text: str, place: str = "") -> list[Any]:
+        """The objects of one event that is not in the log yet. InvalidEventError: it could not be read; `place` goes into its message."""
         if not self._ladder.lifts(shape):
-            with suppress(Exception):              # told below, as of any row
-                return [(self._newest.get(shape) or _raw(shape))(data)]
-        return self.decode(pa.record_batch([pa.array([type]), pa.array([schema_version], pa.int32()), pa.array([data])], _SHAPE))
+            return [self._fresh(shape, text, place)]
+        try:
+            pieces = lift(self._ladder, shape, text)
+        except UNLIFTABLE as error:
+            raise InvalidEventError("data", text, f"{place}cannot be lifted from {shape[0]} {shape[1]} ({error})", _MEND) from error
+        return [self._fresh((piece.type, piece.schema_version), piece.data, place) for piece in pieces]
+
+    def _fresh(self, shape: ShapeName, text: str, place: str) -> Any:
+        decode = self._newest.get(shape) or _raw(shape)
+        try:
+            return decode(text)
+        except Exception as error:                 # as above
+            found = misfit(error, text)
+            problem = f"{place}does not fit {shape[0]} {shape[1]} ({found.reason})"
+            raise InvalidEventError(found.field, found.value, problem, _MEND) from error
 
 
 def _raw(shape: ShapeName) -> Decode:

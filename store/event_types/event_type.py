@@ -45,6 +45,7 @@ class EventType(Generic[E]):
         if self.first_version > self.schema_version:
             problem = f"has first_version {self.first_version}, above its schema_version {self.schema_version}"
             raise EventTypesError(f"event type {self.name!r}", problem, "the first version is one that the log may hold")
+        _check_callbacks(self)
         for version in self.earlier:
             if isinstance(version, bool) or not isinstance(version, int) or not self.first_version <= version < self.schema_version:
                 versions = f"{self.first_version} to {self.schema_version - 1}" if self.schema_version > self.first_version else "none"
@@ -56,6 +57,15 @@ def _check_name(name: object) -> None:
         check_text("name", name, MAX_NAME_BYTES)
     except InvalidEventError as error:
         raise EventTypesError(f"event type {name!r}", error.problem, error.remedy) from error
+
+
+def _check_callbacks(event_type: EventType[Any]) -> None:
+    for name, given in (("tags", event_type.tags), ("occurred_at", event_type.occurred_at)):
+        if given is not None and not callable(given):
+            raise EventTypesError(f"event type {event_type.name!r}", f"has {name} {given!r}", "give a function of the event's value")
+    if event_type.contract is not None and not hasattr(event_type.contract, "validate"):
+        problem = f"has the contract {event_type.contract!r}"
+        raise EventTypesError(f"event type {event_type.name!r}", problem, "give a pandera schema or model (pandera.polars)")
 
 
 def _check_version(name: str, field: str, version: object) -> None:

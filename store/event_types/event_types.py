@@ -61,7 +61,8 @@ class EventTypes:
         """The event to append for this object: its data as JSON bytes, of its type's current version.
 
         `tags` are added to those that the type says of the object; `occurred_at` goes before the type's.
-        InvalidEventError: the class is not registered, or the object is not JSON (NaN, over-long integers, other types).
+        InvalidEventError: the class is not registered, the object is not JSON (NaN, over-long integers, other types), or the class
+        would not read it again. That what is read equals the object is not checked: text that tells a time reads as a time.
         """
         event_type = self._classes.get(value.__class__)
         if event_type is None:
@@ -73,7 +74,7 @@ class EventTypes:
             occurred_at = event_type.occurred_at(value)
         return Event(
             event_type.name,
-            self._codecs[event_type.name].encode(value),
+            self._codecs[event_type.name].encode_readable(value),
             event_id=new_event_id() if event_id is None else event_id,
             schema_version=event_type.schema_version,
             occurred_at=occurred_at,
@@ -97,8 +98,8 @@ class EventTypes:
         return decoded
 
     def decode_text(self, type: str, schema_version: int, data: str) -> list[Any]:
-        """The same of one event, given by its JSON text."""
-        return self._decoder.decode_text(type, schema_version, data)
+        """The same of one event that is not in the log yet, given by its JSON text. InvalidEventError: it could not be read from there."""
+        return self._decoder.decode_fresh((type, schema_version), data)
 
     def upcast(self, events: pa.Table | pa.RecordBatch) -> pa.Table:
         """The same columns with every row of a known type in its newest shape: type, schema_version and data replaced.
@@ -167,7 +168,7 @@ class EventTypes:
         Single events are decoded by their class, older versions through their steps. Tables too, and then each type's columns
         pass its `contract=`, if it has one. Types and versions that are not known here are refused, or let pass.
         """
-        return TypesContract(tuple(self), self._newest(), self._ladder, unknown)
+        return TypesContract(tuple(self), self._newest(), self._ladder, self._decoder, unknown)
 
     # Below ----------------------------------------------------------------------------------------------------
 
@@ -214,6 +215,8 @@ def _united(own: Iterable[str], given: Sequence[str]) -> Sequence[str]:
 
 
 def _batches(events: pa.Table | pa.RecordBatch) -> list[pa.RecordBatch]:
+    if not isinstance(events, pa.Table | pa.RecordBatch):
+        raise InvalidEventError("events", events, "are no Arrow table", "give what the store reads: a pyarrow Table or RecordBatch")
     for name in _NEEDED:
         if name not in events.schema.names:
             raise InvalidEventError("events", events.schema.names, f"lack the column {name}", f"select at least {', '.join(_NEEDED)}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from store.event_types.schemas import Schema, options
+from store.event_types.schemas import ZONED, Schema, name_schema, options
 
 _KINDS: Final[dict[type, str]] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null", list: "array", dict: "object"}
 _LARGEST: Final = (("maximum", "exclusiveMaximum"), ("maxLength",), ("maxItems",), ("maxProperties",))
 _SMALLEST: Final = (("minimum", "exclusiveMinimum"), ("minLength",), ("minItems",), ("minProperties",))
-_EQUAL: Final = ("format", "contentEncoding", "pattern", "multipleOf", "propertyNames")
+_EQUAL: Final = ("format", ZONED, "contentEncoding", "pattern", "multipleOf")
 
 
 def fits(written: Schema, read: Schema) -> bool:
@@ -36,6 +36,8 @@ def _fits(written: Schema, read: Schema) -> bool:
     if "$ref" in written or "$ref" in read:
         return written.get("$ref") == read.get("$ref")
     kinds = (written.get("type"), read.get("type"))
+    if kinds[1] is None:                           # words that are not known here
+        return written == read
     if kinds[0] != kinds[1] and kinds != ("integer", "number"):
         return False
     if not _within(written, read):
@@ -88,13 +90,22 @@ def _items_fit(written: Schema, read: Schema) -> bool:
 def _members_fit(written: Schema, read: Schema) -> bool:
     members, wanted = written.get("properties"), read.get("properties")
     others = read.get("additionalProperties", {})
-    if wanted is None:                             # a map: every value fits
-        inner = written.get("additionalProperties", {}) if members is None else None
-        values = [inner] if isinstance(inner, dict) else list((members or {}).values())
-        return all(fits(value, others if isinstance(others, dict) else {}) for value in values)
+    if wanted is None:
+        return _map_fits(written, read)
     if members is None:
         return False
     if others is False and members.keys() - wanted.keys():
         return False
     required = set(read.get("required", ()))
     return required <= set(written.get("required", ())) and all(fits(members[name], schema) for name, schema in wanted.items() if name in members)
+
+
+def _map_fits(written: Schema, read: Schema) -> bool:
+    """`read` is a map, `written` one too, or a class: every name fits, and every value."""
+    members, others = written.get("properties"), read.get("additionalProperties")
+    names = written.get("propertyNames", {}) if members is None else {"enum": list(members)}
+    values = [written.get("additionalProperties", {})] if members is None else list(members.values())
+    wanted = others if isinstance(others, dict) else {}
+    return fits(name_schema(names), name_schema(read.get("propertyNames", {}))) and all(
+        fits(value if isinstance(value, dict) else {}, wanted) for value in values
+    )

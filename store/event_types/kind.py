@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-import orjson
+import msgspec
 
-from store.event_types.schemas import Schema, options
+from store.event_types.schemas import ZONED, Schema, name_schema, options
 
 _LIMITS: Final = {
     "minimum": "≥ {}",
     "exclusiveMinimum": "> {}",
     "maximum": "≤ {}",
     "exclusiveMaximum": "< {}",
+    ZONED: "with a zone",
     "multipleOf": "multiple of {}",
     "minLength": "at least {} long",
     "maxLength": "at most {} long",
@@ -29,7 +30,7 @@ def kind(schema: Schema) -> str:
 
 def _kind(schema: Schema) -> str:
     if (values := schema.get("enum", [schema["const"]] if "const" in schema else None)) is not None:
-        return " | ".join(orjson.dumps(value).decode() for value in values)
+        return " | ".join(msgspec.json.encode(value).decode() for value in values)
     if "$ref" in schema:
         return str(schema["$ref"])
     match schema.get("type"):
@@ -40,8 +41,7 @@ def _kind(schema: Schema) -> str:
             members = (f"{name}{'' if name in required else '?'}: {kind(member)}" for name, member in schema["properties"].items())
             return f"{{{', '.join(members)}}}"
         case "object":
-            values = schema.get("additionalProperties")
-            return f"map of {_grouped(values)}" if isinstance(values, dict) else "map"
+            return _of_map(schema)
         case None:
             return "any"
         case simple:
@@ -54,6 +54,12 @@ def _of_array(schema: Schema) -> str:
         return f"[{', '.join(kind(item) for item in schema['prefixItems'])}]"
     items = schema.get("items")
     return f"{'set' if schema.get('uniqueItems') else 'list'} of {_grouped(items)}" if isinstance(items, dict) else "list"
+
+
+def _of_map(schema: Schema) -> str:
+    values, names = schema.get("additionalProperties"), schema.get("propertyNames")
+    said = f"map of {_grouped(values)}" if isinstance(values, dict) else "map"
+    return f"{said} by {_grouped(name_schema(names))}" if names else said
 
 
 def _grouped(schema: Schema) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 from store.errors import EventTypesError
@@ -25,6 +26,9 @@ class Ladder:
     """EventTypesError, with the remedy: a step is missing, stands twice, leads nowhere, or in a circle."""
 
     def __init__(self, types: Mapping[str, Rungs], steps: Sequence[Step]) -> None:
+        if not isinstance(steps, Iterable):
+            raise EventTypesError(f"steps {steps!r}", "are not a list", "put it in a list, even one alone")
+        steps = tuple(steps)
         self._types = dict(types)
         self._steps: dict[ShapeName, Step] = {}
         for step in steps:
@@ -35,7 +39,8 @@ class Ladder:
             if name not in types:
                 self.newest[name] = max(self.newest.get(name, 0), version + 1)
         for name, version in self._missing():
-            raise EventTypesError(f"event type {name!r}", f"has no step from version {version}", _HOW_TO_FILL.format(name=name, version=version))
+            how = _HOW_TO_FILL if name in types else _HOW_TO_FILL_RETIRED
+            raise EventTypesError(f"event type {name!r}", f"has no step from version {version}", how.format(name=name, version=version))
         for step in steps:
             self._check_targets(step)
         for step in steps:
@@ -60,7 +65,10 @@ class Ladder:
             if self.lifts(shape):
                 raise MisstepError(f"{shape[0]} {shape[1]} is older than its first version, so no step lifts it")
             return [(*shape, data)]
-        return [newest for name, version, changed in _taken(step, data) for newest in self.lift((name, version), changed)]
+        taken = _taken(step, data)
+        if len(taken) > 1:                         # they may share what they were made of, which a further step may change
+            taken = [(name, version, deepcopy(changed) if (name, version) in self._steps else changed) for name, version, changed in taken]
+        return [newest for name, version, changed in taken for newest in self.lift((name, version), changed)]
 
     def older(self) -> Iterator[ShapeName]:
         """Every shape that is lifted."""
@@ -78,15 +86,9 @@ class Ladder:
         return tuple(dict.fromkeys(end for target in step.targets for end in self.ends(target)))
 
     def _add(self, step: Step) -> None:
-        if not isinstance(step, Upcast | Rename | Split):
-            raise EventTypesError(f"step {step!r}", "is no step", "give Upcast, Rename or Split objects")
-        subject = f"step from {step.type!r} {step.version!r}"
-        if isinstance(step.version, bool) or not isinstance(step.version, int) or step.version < 1:
-            raise EventTypesError(subject, "has no version to start from", "versions count from 1")
+        subject = _checked(step)
         if (step.type, step.version) in self._steps:
             raise EventTypesError(subject, "stands twice", "give one step from each version, of any kind")
-        if isinstance(step, Split) and not step.into:
-            raise EventTypesError(subject, "declares no types", "name them: into=((type, version), …)")
         rungs = self._types.get(step.type)
         if rungs is not None and step.version >= rungs.newest:
             problem = f"starts from the current version ({rungs.newest}) or a newer one"
@@ -118,6 +120,21 @@ class Ladder:
 
 
 _HOW_TO_FILL = "add Upcast({name!r}, {version}, …) to steps, or say first_version= if older ones never existed"
+_HOW_TO_FILL_RETIRED = "add Upcast({name!r}, {version}, …) or another step from there, to steps, even if the log holds none of it"
+
+
+def _checked(step: object) -> str:
+    """How an error names it. EventTypesError: it could not be taken, whatever the types are."""
+    if not isinstance(step, Upcast | Rename | Split):
+        raise EventTypesError(f"step {step!r}", "is no step", "give Upcast, Rename or Split objects")
+    subject = f"step from {step.type!r} {step.version!r}"
+    if isinstance(step.version, bool) or not isinstance(step.version, int) or step.version < 1:
+        raise EventTypesError(subject, "has no version to start from", "versions count from 1")
+    if not callable(step.change) and not (isinstance(step, Rename) and step.change is None):
+        raise EventTypesError(subject, f"has the change {step.change!r}, which is not a function", "give a function from the old data to the new")
+    if isinstance(step, Split) and not (step.into and all(isinstance(target, tuple) and len(target) == 2 for target in step.into)):
+        raise EventTypesError(subject, f"declares no types, but {step.into!r}", "name them: into=((type, version), …)")
+    return subject
 
 
 def _taken(step: Step, data: dict[str, Any]) -> list[tuple[str, int, dict[str, Any]]]:

@@ -7,8 +7,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-_PATH: Final = re.compile(r"(.*) - at `\$(.*)`", re.DOTALL).fullmatch
+_PATH: Final = re.compile(r"(.*) - at (?:`key` in )?`\$(.*)`", re.DOTALL).fullmatch
 _STEPS: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_OF_A_MAP: Final = "[...]"
+"""How msgspec names a value of a map: by no key, so the map is as near as one can tell."""
 
 
 class Misfit(NamedTuple):
@@ -19,15 +21,17 @@ class Misfit(NamedTuple):
     reason: str
 
 
-def misfit(error: Exception, text: str) -> Misfit:
+def misfit(error: Exception, text: str | bytes) -> Misfit:
     """What the class said of this data."""
     data = orjson.loads(text)
-    if hasattr(error, "errors") and (faults := error.errors()):       # Pydantic's: the first of all it found
-        return _at(data, tuple(faults[0]["loc"]), faults[0]["msg"])
+    if type(error).__module__.startswith("pydantic_core") and hasattr(error, "errors"):       # the first of all faults that it found
+        fault = error.errors()[0]
+        return _at(data, tuple(fault["loc"]), fault["msg"])
     said = str(error) or type(error).__name__
     if (found := _PATH(said)) is None:
         return Misfit("data", data, said)
-    return _at(data, tuple(name or int(number) for name, number in _STEPS.findall(found[2])), found[1])
+    path = found[2].partition(_OF_A_MAP)[0]
+    return _at(data, tuple(name or int(number) for name, number in _STEPS.findall(path)), found[1])
 
 
 def _at(data: Any, path: tuple[str | int, ...], reason: str) -> Misfit:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 import msgspec
-import orjson
 
 from store.event_types.kind import kind
 from store.event_types.schemas import Schema
@@ -14,7 +14,10 @@ from store.event_types.step import ShapeName
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`schema`: of its values, without the default. `default`: a JSON value, where one is declared and not made anew each time."""
+    """`schema`: of its values, without the default. `default`: a JSON value, where one is declared and not made anew each time.
+
+    A number that JSON does not have (infinity, NaN) stands by its name, as the string "inf".
+    """
 
     name: str
     schema: Schema
@@ -28,7 +31,7 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def told_default(self) -> str | None:
-        return None if self.default is msgspec.UNSET else orjson.dumps(self.default).decode()
+        return None if self.default is msgspec.UNSET else msgspec.json.encode(self.default).decode()
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,5 +69,18 @@ def fields_of(schema: Schema) -> Iterator[Field]:
 
 
 def _field(name: str, member: Mapping[str, Any], required: bool) -> Field:
-    schema: Schema = orjson.loads(orjson.dumps({key: value for key, value in member.items() if key != "default"}))   # tuples become lists
-    return Field(name, schema, required, orjson.loads(orjson.dumps(member["default"])) if "default" in member else msgspec.UNSET)
+    schema = {key: _plain(value) for key, value in member.items() if key != "default"}
+    return Field(name, schema, required, _plain(member["default"]) if "default" in member else msgspec.UNSET)
+
+
+def _plain(value: Any) -> Any:
+    """As it is read again from a file: tuples as lists, names as strings."""
+    match value:
+        case float() if not isfinite(value):
+            return str(value)
+        case Mapping():
+            return {str(name): _plain(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case _:
+            return value

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.draft import encode_json
+from store.draft import refuse_nan
 from store.errors import InvalidEventError
+from store.event_types.codec import encode_any
 from store.event_types.ladder import Ladder, MisstepError
+from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
+
+UNLIFTABLE: Final = (MisstepError, InvalidEventError, msgspec.DecodeError, RecursionError)
+"""What `lift` raises: a step failed or made what is not JSON, or the text holds more than Python does: lists in lists in lists."""
 
 
 class Lifted(NamedTuple):
@@ -40,6 +45,18 @@ def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
     return _replace(events, old, [piece for pieces in lifted for piece in pieces])
 
 
+def lift(ladder: Ladder, shape: ShapeName, text: str) -> list[Lifted]:
+    """What one event's JSON text is today. Raises one of UNLIFTABLE."""
+    return [Lifted(name, version, _text(data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(text))]
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    encoded = encode_any(data, "let the step give dicts, lists, strings and numbers")
+    if b"null" in encoded:
+        refuse_nan("data", data)
+    return encoded.decode()
+
+
 def _is_old(ladder: Ladder, events: pa.RecordBatch) -> pa.BooleanArray:
     names = events.column("type").dictionary_encode()
     newest = pa.array([ladder.newest.get(name, 0) for name in names.dictionary.to_pylist()], pa.int32())
@@ -52,9 +69,8 @@ def _lift(ladder: Ladder, events: pa.RecordBatch, rows: Sequence[int]) -> list[l
     lifted: list[list[Lifted]] = []
     try:
         for name, version, data in shapes:
-            pieces = ladder.lift((name, version), msgspec.json.decode(data))
-            lifted.append([Lifted(piece[0], piece[1], encode_json("data", piece[2])) for piece in pieces])
-    except (MisstepError, InvalidEventError, msgspec.DecodeError) as error:
+            lifted.append(lift(ladder, (name, version), data))
+    except UNLIFTABLE as error:
         reason = f"what its steps make of it breaks a rule: {error}" if isinstance(error, InvalidEventError) else str(error)
         raise unreadable(events, rows[len(lifted)], reason, "mend or add the step; the log need not change") from error
     return lifted

@@ -66,6 +66,25 @@ def test_catalogue_says_each_kind_in_words() -> None:
 
 
 @dataclass
+class Limits:
+    huge: int = 2**70
+    last: float = float("inf")
+    inner: Inner | None = None
+
+
+@dataclass
+class Inner:
+    least: float = -float("inf")
+
+
+def test_defaults_that_json_does_not_have_stand_by_their_names(tmp_path: Path) -> None:
+    known = EventTypes(EventType("Limits", Limits)).catalogue()
+    defaults = {row["field"]: row["default"] for row in known.table().to_pylist()}
+    assert defaults == {"huge": str(2**70), "last": '"inf"', "inner": "null"}
+    assert known.save(tmp_path / "types.json") == known == Catalogue.read(tmp_path / "types.json")
+
+
+@dataclass
 class Empty:
     pass
 

@@ -79,6 +79,17 @@ def test_columns_of_a_model_go_by_alias() -> None:
     assert table.schema.field("amount").type == pa.decimal128(38, 9)
 
 
+class Local(pydantic.BaseModel):
+    at: pydantic.NaiveDatetime
+    either: int | datetime | str = 0
+
+
+def test_columns_of_a_models_time_without_a_zone_have_none() -> None:
+    table = columns(Local, Local(at=datetime(2013, 1, 1, 12)))
+    assert table.schema.field("at").type == pa.timestamp("us")
+    assert table["at"].to_pylist() == [datetime(2013, 1, 1, 12)]
+
+
 class Grade(IntEnum):
     LOW = 1
     HIGH = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -116,6 +116,14 @@ WIDENINGS: dict[str, tuple[Any, Any]] = {
     "a list of any": (list[int], list[Any]),
     "a tuple to a list": (tuple[int, int], list[int]),
     "a map's values": (dict[str, int], dict[str, int | None]),
+    "a map of any": (dict[str, int], dict[str, Any]),
+    "a map by integers to one by strings": (dict[int, int], dict[str, int]),
+    "a map by more literals": (dict[Literal["a"], int], dict[Literal["a", "b"], int]),
+    "a map by integers or dates": (dict[int, int], dict[int | date, int]),
+    "a map by larger integers": (dict[Annotated[int, msgspec.Meta(ge=3)], int], dict[int, int]),
+    "a class to a map by its names": (Row, dict[Literal["number", "letter", "more"], Any]),
+    "a time that may lack a zone": (Annotated[datetime, msgspec.Meta(tz=True)], datetime),
+    "a time of day that may lack a zone": (Annotated[time, msgspec.Meta(tz=True)], time),
     "a class to a map": (Row, dict[str, Any]),
     "a class inside": (Narrow, Wide),
     "lists of classes": (list[Narrow], list[Wide] | None),
@@ -138,6 +146,8 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "time and date": (datetime, date),
     "boolean and integer": (bool, Literal[1]),
     "list and map": (list[int], dict[str, int]),
+    "maps by integers and by dates": (dict[int, int], dict[date, int]),
+    "a class and a map by integers": (Row, dict[int, Any]),
     "two patterns": (Annotated[str, msgspec.Meta(pattern="^a")], Annotated[str, msgspec.Meta(pattern="^b")]),
     "two classes": (Row, msgspec.defstruct("Other", [("name", str)])),
     "tuples of two lengths": (tuple[int, int], tuple[int, int, int]),
@@ -164,6 +174,77 @@ class Numbered(pydantic.BaseModel):
 def test_true_is_not_one() -> None:
     flagged, numbered = (EventTypes(EventType("T", cls)).catalogue() for cls in (Flagged, Numbered))
     assert len(told(flagged, numbered, "backward")) == 1
+
+
+class Models:
+    class Some(pydantic.BaseModel):
+        a: datetime
+        b: datetime | None
+        c: dict[str, Any]
+
+    class Aware(pydantic.BaseModel):
+        a: pydantic.AwareDatetime
+        b: pydantic.AwareDatetime | None
+        c: dict[str, int]
+
+    class Naive(pydantic.BaseModel):
+        a: pydantic.NaiveDatetime
+        b: pydantic.NaiveDatetime | None
+        c: dict[int, int]
+
+
+def test_models_tell_times_and_maps_apart_too() -> None:
+    some, aware, naive = (EventTypes(EventType("T", cls)).catalogue() for cls in (Models.Some, Models.Aware, Models.Naive))
+    assert told(aware, some, "backward") == []
+    for old, new in ((some, aware), (aware, naive), (some, naive)):
+        assert [field for _, _, field, _ in told(old, new, "backward")] == ["a", "b", "c"]
+
+
+class Card(pydantic.BaseModel):
+    kind: Literal["card"] = "card"
+    due: pydantic.AwareDatetime
+
+
+class Cash(pydantic.BaseModel):
+    kind: Literal["cash"] = "cash"
+    given: Decimal
+
+
+class Coin(pydantic.BaseModel):
+    kind: Literal["coin"] = "coin"
+
+
+def of_model(kind: Any) -> Catalogue:
+    return EventTypes(EventType("T", pydantic.create_model("T", a=(kind, ...)))).catalogue()
+
+
+UNIONS: dict[str, tuple[Any, Any]] = {
+    "classes": (Card, Card | Cash),
+    "lists of classes": (list[Cash], list[Card | Cash]),
+    "maps of classes": (dict[str, Cash], dict[str, Card | Cash]),
+    "strings": (datetime, str | datetime),
+    "times and numbers": (Decimal | pydantic.AwareDatetime, Decimal | datetime),
+}
+
+
+@pytest.mark.parametrize(("narrow", "wide"), UNIONS.values(), ids=UNIONS.keys())
+def test_unions_that_only_pydantic_reads_are_told_apart(narrow: Any, wide: Any) -> None:
+    assert told(of_model(narrow), of_model(wide), "backward") == []
+    assert len(told(of_model(wide), of_model(narrow), "backward")) == 1
+
+
+def test_classes_told_apart_by_a_field_are_each_looked_at() -> None:
+    both, others = (Annotated[kind, pydantic.Field(discriminator="kind")] for kind in (Card | Cash, Card | Coin))
+    assert len(told(of_model(both), of_model(others), "backward")) == len(told(of_model(others), of_model(both), "backward")) == 1
+
+
+def test_a_misfit_says_what_a_map_is_by_and_that_a_zone_is_asked_for() -> None:
+    old = catalogue(("at", datetime), ("by", dict[str, int]))
+    new = catalogue(("at", Annotated[datetime, msgspec.Meta(tz=True)]), ("by", dict[int, int]))
+    assert [problem for *_, problem in told(old, new, "backward")] == [
+        "old data may hold string (date-time), the new class takes string (date-time), with a zone",
+        "old data may hold map of integer, the new class takes map of integer by string (integer)",
+    ]
 
 
 def test_a_raised_version_with_steps_is_backward_compatible_whatever_its_fields() -> None:
@@ -225,19 +306,27 @@ def test_check_compatible_is_content_with_the_same() -> None:
     check_compatible(types().catalogue(), types().catalogue(), "full")
 
 
+def test_event_types_are_no_catalogue() -> None:
+    with pytest.raises(InvalidEventError, match=r"new EventTypes.* is no catalogue: give types.catalogue\(\)"):
+        check_compatible(types().catalogue(), types())  # type: ignore[arg-type]
+
+
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(InvalidEventError, match="mode 'sideways' is no mode"):
         incompatibilities(catalogue(A), catalogue(A), "sideways")  # type: ignore[arg-type]
 
 
+AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
+LOCAL = Annotated[datetime, msgspec.Meta(tz=False)]
+
 kinds = st.recursive(
     st.sampled_from(
         [int, float, str, bool, datetime, date, Decimal, Row, None, Literal["a"], Literal["a", "b"], Literal[1, 2],
-         Annotated[int, msgspec.Meta(ge=0)], Annotated[str, msgspec.Meta(max_length=2)]]
+         Annotated[int, msgspec.Meta(ge=0)], Annotated[str, msgspec.Meta(max_length=2)], AWARE, LOCAL]
     ),
     lambda inner: st.one_of(
         inner.map(lambda kind: list[kind]),  # type: ignore[valid-type]
-        inner.map(lambda kind: dict[str, kind]),  # type: ignore[valid-type]
+        st.builds(lambda key, kind: dict[key, kind], st.sampled_from([str, int, date, Literal["a"], Literal["a", "b"]]), inner),
         inner.map(lambda kind: kind | None if kind is not None else None),
         st.builds(lambda kind, name: msgspec.defstruct(f"Inner{name}", [("x", kind)]), inner, st.uuids(version=4).map(lambda i: i.hex)),
     ),
@@ -254,9 +343,11 @@ def struct(chosen: dict[str, tuple[Any, bool]], closed: bool = False) -> type:
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
     """JSON values of that kind, as its own class would write them."""
-    simple = {
+    local = st.datetimes()
+    aware = local.map(lambda t: t.replace(tzinfo=UTC))
+    simple: dict[Any, st.SearchStrategy[Any]] = {
+        AWARE: aware, LOCAL: local, datetime: local | aware, date: st.dates(), Decimal: st.decimals(-9, 9, places=2),
         int: st.integers(-(2**63), 2**63 - 1), float: st.floats(-1e9, 1e9), str: st.text(max_size=3), bool: st.booleans(), None: st.none(),
-        datetime: st.datetimes().map(lambda t: t.replace(tzinfo=UTC)), date: st.dates(), Decimal: st.decimals(-9, 9, places=2),
         Row: st.builds(Row, st.integers(0, 9), st.text(max_size=2)),
     }  # fmt: skip
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -268,7 +359,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         case origin if origin is list:
             return st.lists(values(kind.__args__[0]), max_size=2)
         case origin if origin is dict:
-            return st.dictionaries(st.text(max_size=1), values(kind.__args__[1]), max_size=2)
+            return st.dictionaries(*map(values, kind.__args__), max_size=2)
         case origin if origin is Literal:
             return st.sampled_from(kind.__args__)
         case origin if origin in (int, str):

@@ -133,6 +133,14 @@ def test_unknown_types_and_versions_may_pass() -> None:
         assert store.head() == 5
 
 
+def test_a_store_is_not_opened_with_what_is_no_contract(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse"
+    for opened in (lambda: MemoryEventStore(contract=TYPES), lambda: open_store(str(path), create=True, contract=TYPES)):  # type: ignore[arg-type]
+        with pytest.raises(InvalidEventError, match=r"contract EventTypes.* has no check_event and check_table: give types.contract\(\)"):
+            opened()
+    assert not path.exists()
+
+
 def test_contract_refuses_an_unknown_choice() -> None:
     with pytest.raises(InvalidEventError, match="unknown 'maybe' is no choice: take 'refuse' or 'pass'"):
         TYPES.contract(unknown="maybe")  # type: ignore[arg-type]

@@ -85,6 +85,8 @@ def test_decode_of_no_events_is_empty() -> None:
 
 
 def test_decode_refuses_a_table_without_the_columns() -> None:
+    with pytest.raises(InvalidEventError, match="are no Arrow table: give what the store reads"):
+        TYPES.decode([Event("Departed", OLD)])  # type: ignore[arg-type]
     with pytest.raises(InvalidEventError, match="lack the column schema_version: select at least type, schema_version, data"):
         TYPES.decode(pa.table({"type": ["Departed"], "data": ["{}"]}))
 
@@ -111,6 +113,15 @@ def test_upcast_repeats_the_place_of_a_split_event() -> None:
     assert upcast["event_id"][1] == upcast["event_id"][2] == events["event_id"][1]
 
 
+def test_an_integer_of_any_length_comes_through_the_steps() -> None:
+    """The log may hold one: an append takes the bytes of any JSON object."""
+    class Counted(msgspec.Struct):
+        n: int
+
+    known = EventTypes(EventType("Counted", Counted, schema_version=2), steps=[Upcast("Counted", 1, lambda data: data)])
+    assert known.decode(log(Event("Counted", b'{"n":123456789012345678901234567890}'))) == [Counted(123456789012345678901234567890)]
+
+
 def test_upcast_leaves_the_log_as_it_is() -> None:
     with MemoryEventStore() as store:
         store.append("a", [Event("Departed", OLD)])
@@ -125,6 +136,23 @@ def test_a_step_gets_data_of_its_own() -> None:
     assert popping.decode(events) == popping.decode(events) == [Departed("UA1", NOON)]
 
 
+def test_the_pieces_of_a_split_event_share_nothing() -> None:
+    """The step of one piece takes out what the other needs."""
+    step = Split("Pair", 1, lambda data: [("Departed", 1, data), ("Departed", 1, data)], into=(("Departed", 1),))
+    lifted = Upcast("Departed", 1, lambda data: data["inner"].pop())
+    pair = EventTypes(EventType("Departed", Departed, schema_version=2), steps=[step, lifted])
+    assert pair.decode(log(Event("Pair", {"inner": [OLD]}))) == [Departed("UA1", NOON)] * 2
+
+
+def test_data_too_deep_for_a_step_names_the_event() -> None:
+    deep = b'{"a":' + b"[" * 1_010 + b"]" * 1_010 + b"}"
+    with pytest.raises(UnreadableEventError, match="recursion") as refused:
+        stepping(lambda data: data).decode(log(Event("Departed", deep)))
+    assert refused.value.version == 1
+    with pytest.raises(InvalidEventError, match="recursion"):
+        stepping(lambda data: data).decode_text("Departed", 1, deep.decode())
+
+
 def fails(data: dict[str, Any]) -> dict[str, Any]:
     return {"delay": data["missing"]}
 
@@ -136,6 +164,7 @@ def stepping(change: Callable[[dict[str, Any]], Any]) -> EventTypes:
 MISSTEPS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "raises": (fails, "the step from Departed 1 raised KeyError: 'missing'"),
     "gives a list": (lambda data: [1], r"the step from Departed 1 gave \[1\], which is not a mapping"),
+    "gives a lone surrogate": (lambda data: {"a": "\ud800"}, "surrogates not allowed"),
     "gives nothing": (lambda data: None, "gave None, which is not a mapping"),
     "gives NaN": (lambda data: {"a": float("nan")}, "breaks a rule: data.a nan is not a JSON number"),
     "gives objects": (lambda data: {"a": object()}, "breaks a rule: data .* is not JSON"),
@@ -219,5 +248,17 @@ def test_one_event_alone_is_decoded_as_in_a_table() -> None:
     for event in (old, group, raw, TYPES.event(Departed("UA1", NOON, 5))):
         [row] = log(event).to_pylist()
         assert TYPES.decode_text(row["type"], row["schema_version"], row["data"]) == TYPES.decode(log(event))
-    with pytest.raises(UnreadableEventError, match="does not fit its class"):
-        TYPES.decode_text("Departed", 3, "{}")
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (Event("Departed", OLD | {"delay_min": "3"}, schema_version=3), "data.delay_min '3' does not fit Departed 3 .Expected `int`"),
+        (Event("Departed", {"flight": 7, "at": OLD["at"]}), "data.flight 7 does not fit Departed 3"),
+        (Event("Booked", {"flight": "UA1"}), "cannot be lifted from Booked 1 .the step from Booked 1 raised KeyError: 'seat'"),
+    ],
+)
+def test_an_event_that_is_not_in_the_log_yet_is_the_callers_to_mend(event: Event, message: str) -> None:
+    with pytest.raises(InvalidEventError, match=message) as refused:
+        TYPES.decode_text(event.type, event.schema_version, json.dumps(event.data))
+    assert refused.value.remedy.startswith("mend the data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
@@ -93,6 +93,32 @@ def test_event_refuses_what_json_cannot_hold_of_a_model_too(value: float) -> Non
         MEASURED.event(Measured(value=value))
 
 
+@dataclass
+class Numbers:
+    one: int = 0
+    named: dict[str, int] = field(default_factory=dict)
+    counted: dict[int, int] = field(default_factory=dict)
+    listed: list[dict[str, int]] = field(default_factory=list)
+
+
+WRONGLY_TYPED: dict[str, tuple[Any, str]] = {
+    "a Struct": (Departed("UA1", NOON, "3"), "data.delay_min '3' does not fit Departed .Expected `int`, got `str`"),  # type: ignore[arg-type]
+    "a class inside": (Booked("UA1", Row("1")), "data.seat.number '1' does not fit Booked"),  # type: ignore[arg-type]
+    "a model": (Paid.model_construct(amount="much"), "data.amount 'much' does not fit Paid"),  # type: ignore[arg-type]
+    "a map's value": (Numbers(named={"a": "b"}), "data.named {'a': 'b'} does not fit Numbers .Expected `int`, got `str`"),  # type: ignore[dict-item]
+    "a map's key": (Numbers(counted={"a": 1}), "data.counted {'a': 1} does not fit Numbers .Expected `int`, got `str`"),  # type: ignore[dict-item]
+    "a map in a list": (Numbers(listed=[{}, {"a": "b"}]), "data.listed.1 {'a': 'b'} does not fit"),  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize(("value", "message"), WRONGLY_TYPED.values(), ids=WRONGLY_TYPED.keys())
+def test_event_refuses_what_its_class_would_not_read_again(value: object, message: str) -> None:
+    known = EventTypes(*TYPES, EventType("Numbers", Numbers), steps=TYPES.steps)
+    with pytest.raises(InvalidEventError, match=message) as refused:
+        known.event(value)
+    assert refused.value.remedy == "give values of the types that its fields declare"
+
+
 @pytest.mark.parametrize("value", [None, 2**64 - 1, -(2**63), "0" * 30, {"null": None}, {1: None}, 0.1234567890123456789])
 def test_event_takes_what_only_looks_like_it(value: Any) -> None:
     with MemoryEventStore() as store:
@@ -171,6 +197,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a long name": (lambda: EventType("x" * 257, Departed), "is over 256 bytes"),
     "version 0": (lambda: one(schema_version=0), "has schema_version 0: count"),
     "version True": (lambda: one(schema_version=True), "has schema_version True"),
+    "version as text": (lambda: one(schema_version="2"), "has schema_version '2': count"),
+    "tags that are no function": (lambda: one(tags=["a"]), r"has tags \['a'\]: give a function"),
+    "a time that is no function": (lambda: one(occurred_at=NOON), "has occurred_at .*: give a function"),
+    "a contract that is no schema": (lambda: one(contract=Departed), "has the contract .*: give a pandera schema"),
     "first version 0": (lambda: one(first_version=0), "has first_version 0"),
     "first version above": (lambda: one(first_version=2), "first_version 2, above its schema_version 1"),
     "earlier is current": (lambda: one(earlier={1: Booked}), "has an earlier version 1: its earlier versions are none"),
@@ -191,12 +221,20 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a step from 0": (lambda: EventTypes(one(), steps=[Upcast("Departed", 0, same)]), "no version to start from"),
     "a step twice": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="Departed"), Upcast("A", 1, same)]), "'A' 1 stands twice"),
     "no step at all": (lambda: EventTypes(one(), steps=[same]), "is no step"),  # type: ignore[list-item]
+    "a step without a list": (lambda: EventTypes(one(schema_version=2), steps=Upcast("Departed", 1, same)), "are not a list: put it in a list"),  # type: ignore[arg-type]
+    "a step that does nothing": (lambda: EventTypes(one(schema_version=2), steps=[Upcast("Departed", 1, None)]), "change None, which is not a fun"),  # type: ignore[arg-type]
+    "a rename by no function": (lambda: EventTypes(one(), steps=[Rename("A", 1, {}, to="Departed")]), "change {}, which is not a function"),  # type: ignore[arg-type]
+    "split into a name": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into="Departed")]), "declares no types, but 'Departed': name them"),  # type: ignore[arg-type]
+    "split into one pair": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into=("Departed", 1))]), "declares no types, but .*: name them"),  # type: ignore[arg-type]
     "renamed to unknown": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="B")]), "leads to 'B' 1, which is not known"),
     "renamed to newer": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="Departed", to_version=2)]), "leads to 'Departed' 2, which is not known"),
     "upcast to nowhere": (lambda: EventTypes(one(), steps=[Upcast("A", 1, same)]), "leads to 'A' 2, which is not known"),
     "split into unknown": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into=(("Departed", 1), ("B", 1)))]), "leads to 'B' 1"),
     "split into nothing": (lambda: EventTypes(one(), steps=[Split("A", 1, same, into=())]), "declares no types"),
-    "retired with a gap": (lambda: EventTypes(one(), steps=[Rename("A", 2, to="Departed")]), "'A' has no step from version 1"),
+    "retired with a gap": (
+        lambda: EventTypes(one(), steps=[Rename("A", 2, to="Departed")]),
+        r"'A' has no step from version 1: add Upcast\('A', 1, …\) or another step from there, to steps, even if the log holds none of it$",
+    ),
     "a circle": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="B"), Rename("B", 1, to="A")]), r"circle \(A 1 -> B 1 -> A 1\)"),
     "a circle to itself": (lambda: EventTypes(one(), steps=[Rename("A", 1, to="A")]), r"circle \(A 1 -> A 1\)"),
     "a circle of a split": (
@@ -213,6 +251,11 @@ def test_construction_refuses(made: Callable[[], Any], message: str) -> None:
     assert isinstance(refused.value, ValueError)
     assert isinstance(refused.value, StoreError)
     assert refused.value.remedy
+
+
+def test_steps_may_be_any_iterable() -> None:
+    steps = (Upcast("Departed", version, same) for version in (1, 2))
+    assert len(EventTypes(one(schema_version=3), steps=steps).steps) == 2  # type: ignore[arg-type]
 
 
 def test_first_version_asks_for_no_older_steps() -> None:
