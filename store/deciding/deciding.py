@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.aio import Answer, Submits
+from store.aio import Submits
 from store.append import Appended
 from store.contract import Contract
 from store.deciding.decider import Decider
@@ -19,6 +18,7 @@ from store.deciding.states import CACHED_BYTES, CacheUse, States
 from store.draft import Draft
 from store.observer import Observer
 from store.query import Query
+from store.reply import Reply
 from store.times import Clock
 
 
@@ -53,16 +53,6 @@ class Deciding:
         return [Appended(first[0], last[0], first[1], last[1]) for first, last in ends]
 
     def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> Sequence[Appended]:
-        answers: list[Answer] = []
-        told = threading.Lock()                    # a bare lock as the cheapest one-shot signal between two threads
-        told.acquire()
-
-        def answered(answer: Answer) -> None:
-            answers.append(answer)
-            told.release()
-
-        self._store.submit(parts, answered, fail_if, after)
-        told.acquire()
-        if isinstance(answers[0], BaseException):
-            raise answers[0]
-        return answers[0]
+        reply: Reply[list[Appended]] = Reply()
+        self._store.submit(parts, reply, fail_if, after)
+        return reply.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from store.condition import Condition, Match, check_condition
 from store.contract import Contract
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
-from store.delta import committer, reader
+from store.delta import reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
@@ -39,6 +38,7 @@ from store.expected import ANY, ExpectedVersion
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.query import Query
 from store.reading import check_range
+from store.reply import Reply
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
@@ -256,19 +256,9 @@ class DeltaEventStore:
     def _answered(self, parts: Sequence[Draft] | Bulk, condition: Condition | None = None) -> list[Appended] | TableAppended:
         self._check_open()
         refuse_in_decision()
-        answers: list[committer.Answer] = []
-        told = threading.Lock()                    # a bare lock as the cheapest one-shot signal between two threads
-        told.acquire()
-
-        def answered(answer: committer.Answer) -> None:
-            answers.append(answer)
-            told.release()
-
-        self._committer.submit(Request(parts, answered, time.monotonic(), condition))
-        told.acquire()
-        if isinstance(answers[0], BaseException):
-            raise answers[0]
-        return answers[0]
+        reply: Reply[list[Appended] | TableAppended] = Reply()
+        self._committer.submit(Request(parts, reply, time.monotonic(), condition))
+        return reply.wait()
 
     def _committed(self, events: int) -> bool:
         self._bell.ring()
