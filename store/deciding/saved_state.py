@@ -8,7 +8,7 @@ import msgspec
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.states import Known
-from store.snapshots.snapshot import Snapshot, check
+from store.snapshots.snapshot import Snapshot, check_state
 
 S = TypeVar("S")
 
@@ -25,9 +25,8 @@ def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at
     """InvalidEventError: JSON makes something else of the state, so that a load from it would not be the full fold; or it is too large."""
     assert aggregate.snapshots is not None
     text, keep = aggregate.saved_as().text("state", known.state), aggregate.snapshots.keep
-    place = known.version, known.position, known.event_id
-    check(snapshot := Snapshot(aggregate.name, stream_id, *place, aggregate.schema_version, keep, taken_at, text))
-    return snapshot
+    check_state(text)
+    return Snapshot(aggregate.name, stream_id, known.version, known.position, known.event_id, aggregate.schema_version, keep, taken_at, text)
 
 
 def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:

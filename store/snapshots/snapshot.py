@@ -90,13 +90,18 @@ def check(snapshot: Snapshot) -> None:
         value = getattr(snapshot, name)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST[name]:
             raise _out_of_range(name, value)
-    if not isinstance(snapshot.state, str):
-        raise InvalidEventError("state", snapshot.state, "is not a str", "give JSON text")
+    check_state(snapshot.state)
+
+
+def check_state(state: object) -> None:
+    """InvalidEventError: it is no text, or too long."""
+    if not isinstance(state, str):
+        raise InvalidEventError("state", state, "is not a str", "give JSON text")
     try:
-        size = len(snapshot.state.encode())
+        size = len(state.encode())
     except UnicodeEncodeError as error:
-        raise InvalidEventError("state", snapshot.state, "holds lone surrogates", "encode them as JSON does") from error
-    _check_state(size)
+        raise InvalidEventError("state", state, "holds lone surrogates", "encode them as JSON does") from error
+    _check_size(size)
 
 
 def table_of(snapshots: Sequence[Snapshot]) -> pa.Table:
@@ -141,10 +146,10 @@ def _check_columns(table: pa.Table) -> None:
                 raise _out_of_range(name, value)
     sizes: Any = pc.min_max(pc.binary_length(table["state"]))
     for size_bytes in (sizes["min"].as_py(), sizes["max"].as_py()):
-        _check_state(size_bytes)
+        _check_size(size_bytes)
 
 
-def _check_state(size_bytes: int) -> None:
+def _check_size(size_bytes: int) -> None:
     if not 0 < size_bytes <= MAX_STATE_BYTES:
         raise InvalidEventError("state", f"of {size_bytes:,} bytes", f"is empty or over the limit of {MAX_STATE_BYTES:,}", "take no snapshot of it")
 
