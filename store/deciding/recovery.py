@@ -15,15 +15,13 @@ from store.deciding.aggregate import Aggregate
 from store.deciding.fold import about, fold
 from store.deciding.namesakes import Namesakes
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
-from store.deciding.states import Known
+from store.deciding.states import FOREIGN, Known
 from store.event_store import EventStore
 from store.observer import Observer, SnapshotIgnored
 from store.snapshots.snapshot import Snapshot
 
 S = TypeVar("S")
 
-REPLACE: Final = -1
-"""As `Known.saved_at`: the newest snapshot is of no use."""
 STEP: Final = 1_000
 """Events that are read at first where nobody knows how many are wanted."""
 
@@ -58,7 +56,7 @@ class Recovery:
                 state, events = decode_state(aggregate, snapshot), self._since(snapshot, until)
             except UnusableSnapshotError as unusable:
                 self._observer.record(SnapshotIgnored(aggregate.name, stream_id, snapshot.version, snapshot.schema_version, str(unusable)))
-                saved_at = REPLACE if unusable.replaceable else saved_at
+                saved_at = min(saved_at, unusable.saved_at)
                 continue
             known = Known(state, snapshot.version, snapshot.position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id)
             return _folded(aggregate, stream_id, known, events)
@@ -75,7 +73,7 @@ class Recovery:
         first = next(events)
         if not _is_at_its_place(snapshot, first):
             problem = f"event {snapshot.event_id} is not version {snapshot.version} at position {snapshot.position} of this log"
-            raise UnusableSnapshotError(problem, replaceable=True)
+            raise UnusableSnapshotError(problem, saved_at=FOREIGN)
         return chain([first.slice(1)], events)
 
     def _events(self, stream_id: str, after: int, until: Until) -> Iterator[pa.Table]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.saved_state import encode_state
-from store.deciding.states import Known
+from store.deciding.states import FOREIGN, Known
 from store.errors import StorageError, StoreError
 from store.observer import Failed, Observer, Snapshotted
 from store.snapshots.snapshot import Snapshot
@@ -69,6 +70,7 @@ class Snapshotter:
         if not states:
             return 0
         try:
+            self._forget_foreign([one for one, _ in encoded])
             self._snapshots().save(states)
         except Exception as error:
             self._observer.record(Failed("snapshots", str(error) if isinstance(error, StoreError) else repr(error)))
@@ -114,6 +116,15 @@ class Snapshotter:
         before = self._waiting.get(one.key)
         if len(self._waiting) < MOST if before is None else before.known.version < one.known.version:
             self._waiting[one.key] = one
+
+    def _forget_foreign(self, waiting: Sequence[Waiting]) -> None:
+        """They would outlive the new ones, of which the newest versions are kept."""
+        foreign: defaultdict[str, list[str]] = defaultdict(list)
+        for one in waiting:
+            if one.known.saved_at == FOREIGN:
+                foreign[one.aggregate.name].append(one.stream_id)
+        for aggregate, stream_ids in foreign.items():
+            self._snapshots().forget(aggregate, stream_ids)
 
     def _put_back(self, refused: Sequence[Waiting]) -> None:
         with self._lock:

@@ -21,12 +21,18 @@ WEIGHED_AGAIN: Final = 0.25
 _SHARED: Final = (type, ModuleType, FunctionType, BuiltinFunctionType)
 
 
+REPLACE: Final = -1
+"""As `Known.saved_at`: the newest snapshot is of no use."""
+FOREIGN: Final = -2
+"""Worse: one is of another log, as after a restore of this one to an earlier point. It would pass for newer than all that are to come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """A state as of `version` (a boundary's: how many events it was folded from) and `position`.
 
     `checked_s`: by the monotonic clock, when the log was seen to hold nothing newer. `saved_at`: version of the newest snapshot; 0: there
-    is none; below 0: there is one that must be replaced. `tail_bytes`: data of the events since it; of a boundary's, all of them.
+    is none; REPLACE, FOREIGN: there is one that must go. `tail_bytes`: data of the events since it; of a boundary's, all of them.
     `event_id`: of the stream's last event, by which a load knows that a snapshot is of its log.
     """
 

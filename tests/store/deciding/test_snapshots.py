@@ -359,6 +359,20 @@ def test_snapshots_beyond_the_stream_are_found(store: EventStore) -> None:
     assert (found.snapshot.version, found.folded) == (9, None)
 
 
+def test_snapshots_of_another_log_make_room_for_ours(store: EventStore) -> None:
+    """As after a restore to an earlier point: they are of versions that this log has not reached, and would be kept as the newest."""
+    filled(store, 3)
+    saved = snapshot(store, saving(), "1")
+    assert saved is not None
+    store.snapshots.save([saved._replace(version=version, position=version + 90) for version in (8, 9)])
+    assert load(store, saving(), "1").version == 3
+    assert store.deciding.snapshotter.flush() == 1
+    assert [one.version for one in store.snapshots.newest("account", "account-1")] == [3]
+    folded = Folded()
+    assert load(store, saving(evolve=folded), "1").version == 3
+    assert folded.events == 0
+
+
 def test_states_that_cannot_be_saved_do_not_keep_a_category_from_it(store: EventStore) -> None:
     for id in "12345":
         filled(store, int(id), id)
