@@ -10,17 +10,19 @@ import pyarrow as pa
 
 from pipelines.domain import Domain
 from pipelines.warehouse import Warehouse
-from projections import ApplyError, CaughtUp, CheckpointBeyondHeadError, Projection, ReadModel, ReadModelRefusedError, catch_up, lag
+from projections import BUILT_IN, ApplyError, CaughtUp, CheckpointBeyondHeadError, Projection, ReadModel, ReadModelRefusedError, catch_up, lag
 from store import TableRefusedError
 
 _PREVIEW_ROWS: Final = 10
 
 
 def domain_assets(domain: Domain) -> Iterator[dg.AssetSpec | dg.AssetsDefinition]:
-    """The log is made by applications, not by Dagster; the read models follow it."""
+    """The log is made by applications, not by Dagster; the read models follow it: the domain's, and those that every warehouse has."""
     yield dg.AssetSpec("events", group_name=domain.name, kinds={"deltalake"}, description="The event log: every fact, in one total order.")
     for projection in domain.projections:
         yield projection_asset(projection, domain.name)
+    for projection in BUILT_IN:
+        yield projection_asset(projection, "warehouse")
 
 
 def projection_asset(projection: Projection, group: str) -> dg.AssetsDefinition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 
-from projections import Projection
+from projections import BUILT_IN, Projection
 
 
 class DomainError(Exception):
@@ -23,6 +23,8 @@ class Domain:
         names = [projection.name for projection in self.projections]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise DomainError(f"domain {self.name!r} has more than one projection called {', '.join(sorted(repeated))}: give each its own name")
+        if taken := {projection.name for projection in BUILT_IN} & set(names):
+            raise DomainError(f"domain {self.name!r} calls a projection {', '.join(sorted(taken))}, as every warehouse has one: give it another name")
 
 
 def load_domain(import_string: str) -> Domain:

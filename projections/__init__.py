@@ -5,6 +5,7 @@
     model.rows()
 """
 
+from projections.built_in import BUILT_IN, event_types, streams
 from projections.errors import (
     ApplyError,
     CheckpointBeyondHeadError,
@@ -19,6 +20,7 @@ from projections.runner import CaughtUp, catch_up, lag
 from projections.sql import Sql
 
 __all__ = [
+    "BUILT_IN",
     "ApplyError",
     "CaughtUp",
     "CheckpointBeyondHeadError",
@@ -30,5 +32,7 @@ __all__ = [
     "ReadModelRefusedError",
     "Sql",
     "catch_up",
+    "event_types",
     "lag",
+    "streams",
 ]

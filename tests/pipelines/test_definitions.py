@@ -8,6 +8,7 @@ import pytest
 from pipelines.definitions import CATCH_UP, definitions, defs
 from pipelines.flights.domain import domain
 from pipelines.settings import Settings
+from projections import BUILT_IN
 from store import Event, open_store
 
 
@@ -27,6 +28,7 @@ def test_every_projection_is_an_asset_downstream_of_the_events(loaded: dg.Defini
         asset = graph.get(dg.AssetKey(projection.name))
         assert asset.parent_keys == {dg.AssetKey("events")}
         assert (asset.group_name, asset.code_version, asset.pools) == (domain.name, str(projection.version), {projection.name})
+    assert {graph.get(dg.AssetKey(projection.name)).group_name for projection in BUILT_IN} == {"warehouse"}
 
 
 def test_the_job_materializes_every_projection_and_tells_what_it_did(tmp_path: Path, loaded: dg.Definitions) -> None:
@@ -35,7 +37,7 @@ def test_the_job_materializes_every_projection_and_tells_what_it_did(tmp_path: P
     with dg.DagsterInstance.ephemeral() as instance:
         result = loaded.resolve_job_def(CATCH_UP).execute_in_process(instance=instance)
         made = {event.materialization.asset_key.to_user_string(): event.materialization for event in result.get_asset_materialization_events()}
-    assert set(made) == {projection.name for projection in domain.projections}
+    assert set(made) == {projection.name for projection in (*domain.projections, *BUILT_IN)}
     for materialization in made.values():
         told = {name: value.value for name, value in materialization.metadata.items()}
         assert (told["checkpoint"], told["lag_events"], told["delta_version"]) == (1, 0, 1)

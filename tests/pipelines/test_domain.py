@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.domain import Domain, DomainError, load_domain
 from pipelines.flights.domain import domain as flights
+from projections import streams
 
 
 def test_a_domain_is_found_by_its_import_string() -> None:
@@ -33,6 +34,11 @@ def test_a_domain_that_lacks_something_says_what(tmp_path: Path, monkeypatch: py
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="a_library_nobody_has"):
         load_domain("lacking_domain:domain")
+
+
+def test_names_of_the_built_in_projections_are_taken() -> None:
+    with pytest.raises(DomainError, match="streams, as every warehouse has one"):
+        Domain(name="mine", projections=(streams,))
 
 
 def test_two_projections_of_one_name_are_refused() -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from pipelines.flights.domain import domain
 from pipelines.materialize import MaterializeError, materialize_projections
+from projections import BUILT_IN
 from store import Event, open_store
 
 HOUSE = Path(__file__).parent.parent.parent
-NAMES = {projection.name for projection in domain.projections}
+NAMES = {projection.name for projection in (*domain.projections, *BUILT_IN)}
 
 
 @pytest.fixture
