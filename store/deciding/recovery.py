@@ -16,8 +16,9 @@ from store.deciding.fold import fold
 from store.deciding.namesakes import Namesakes
 from store.deciding.saved_state import Anchored, UnusableSnapshotError, decode_state
 from store.deciding.states import Known
+from store.errors import StoreError
 from store.event_store import EventStore
-from store.observer import Observer, SnapshotIgnored
+from store.observer import Failed, Observer, SnapshotIgnored
 from store.snapshots.snapshot import Snapshot
 
 S = TypeVar("S")
@@ -79,9 +80,18 @@ class Recovery:
         events = self._events(snapshot.stream_id, snapshot.version - 1, until)
         first = next(events)
         if not _is_at_its_place(snapshot, first):
+            if until == NOW:
+                self._make_way(snapshot)
             problem = f"event {snapshot.event_id} is not version {snapshot.version} at position {snapshot.position} of this log"
             raise UnusableSnapshotError(problem, replaceable=True)
         return chain([first.slice(1)], events)
+
+    def _make_way(self, snapshot: Snapshot) -> None:
+        """For the one that is saved next: those of another log may have higher versions, and would stay the newest for ever."""
+        try:
+            self._store.snapshots.forget(snapshot.aggregate, [snapshot.stream_id])
+        except StoreError as error:                # no load fails because of it, and the next one tries again
+            self._observer.record(Failed("snapshots", str(error)))
 
     def _events(self, stream_id: str, after: int, until: Until) -> Iterator[pa.Table]:
         """Those past that version. Which version a stream had at a position nobody knows: such a read goes on in growing steps."""
