@@ -54,8 +54,9 @@ class DeltaSnapshots:
         return self._answer(lambda index: reading.newest_many(self._table.files, index, stream_ids, wanted), SNAPSHOTS.empty_table())
 
     def locations(self) -> list[str]:
-        """The full names of the live files that can be read, for a query."""
-        return [self._objects.location(file.path) for file in self._table.index().files()]
+        """The full names of the live files that can be read, for a query: it would fail at any other."""
+        nothing: list[str] = []
+        return self._answer(self._readable, nothing)
 
     # Writing --------------------------------------------------------------------------------------------------
 
@@ -122,6 +123,11 @@ class DeltaSnapshots:
                 self._table.tell(error)
                 break
         return nothing
+
+    def _readable(self, index: Index) -> list[str]:
+        for file in index.files():
+            self._table.files.groups(file)
+        return [self._objects.location(file.path) for file in index.files()]
 
     def _save(self, rows: pa.Table) -> None:
         frame = arranged(frame_of(rows))
