@@ -23,6 +23,11 @@ _COLUMNS = (
     "correlation_id, causation_id, tags, data, metadata, shard"
 )
 
+_ONCE = "qualify row_number() over (partition by stream_id, aggregate, version, schema_version order by taken_at desc) = 1"
+_OWNER = "partition by stream_id, aggregate order by version desc, taken_at desc"
+_KEPT = f"qualify row_number() over ({_OWNER}) <= first_value(keep) over ({_OWNER})"
+"""Which snapshots are kept, as `arranged` says it: files hold others until they are merged."""
+
 
 class SqlSession:
     """An in-memory DuckDB. Every query gets a connection of its own, so that a query sees one state of the log."""
@@ -101,7 +106,8 @@ def _add_snapshots(connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, 
         source, shard = "kept_snapshots", "'h'"
     else:
         source, shard = _parquet(snapshots), _SHARD
-    connection.execute(f"create temp view snapshots as select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} where {seen}")
+    kept = f"select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} {_ONCE}"
+    connection.execute(f"create temp view snapshots as select * from (select * from ({kept}) {_KEPT}) where {seen}")
 
 
 def _parquet(files: Sequence[str]) -> str:
