@@ -99,7 +99,11 @@ class DeltaSnapshots:
             return self._upkeep.clean_log(dry_run)
 
     def vacuum(self, retention_s: float = RETENTION_S, unnamed_s: float = UNNAMED_S, dry_run: bool = False) -> Vacuumed:
-        """Remove files that were replaced longer ago than `retention_s`, and files older than `unnamed_s` that no commit names."""
+        """Remove files that were replaced longer ago than `retention_s`.
+
+        And what is older than `unnamed_s`: files that no commit names, copies in the quarantine. With 0 for both nothing is left of what
+        was forgotten or replaced; a query under way may then miss its files.
+        """
         with _refusals():
             return self._upkeep.vacuum(retention_s, unnamed_s, dry_run)
 
