@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 import duckdb
@@ -21,6 +22,11 @@ _COLUMNS = (
     "position, stream_id, version, event_id, type, schema_version, occurred_at, recorded_at, "
     "correlation_id, causation_id, tags, data, metadata, shard"
 )
+
+_ONCE = "qualify row_number() over (partition by stream_id, aggregate, version, schema_version order by taken_at desc) = 1"
+_OWNER = "partition by stream_id, aggregate order by version desc, taken_at desc"
+_KEPT = f"qualify row_number() over ({_OWNER}) <= first_value(keep) over ({_OWNER})"
+"""Which snapshots are kept, as `arranged` says it: files hold others until they are merged."""
 
 
 class SqlSession:
@@ -74,7 +80,20 @@ def until(as_of: int | datetime | None, head: int) -> str:
 
 def asks_for_snapshots(query: str) -> bool:
     """Can the query be about the view `snapshots`? Only then is it made: it must not be in the way of any other query."""
-    return "snapshots" in query.lower()
+    if "snapshots" not in query.lower():
+        return False
+    try:
+        return any(name.lower() == "snapshots" for name in _parser().cursor().get_table_names(query))
+    except duckdb.Error:                           # it takes one statement at a time, and knows no tables that the query itself makes
+        return True
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """Holds no data. Of functions that give tables it must know the names."""
+    parser = duckdb.connect()
+    parser.execute("create macro stream(id) as table select id")
+    return parser
 
 
 def _add_snapshots(connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
@@ -87,7 +106,8 @@ def _add_snapshots(connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, 
         source, shard = "kept_snapshots", "'h'"
     else:
         source, shard = _parquet(snapshots), _SHARD
-    connection.execute(f"create temp view snapshots as select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} where {seen}")
+    kept = f"select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} {_ONCE}"
+    connection.execute(f"create temp view snapshots as select * from (select * from ({kept}) {_KEPT}) where {seen}")
 
 
 def _parquet(files: Sequence[str]) -> str:

@@ -54,8 +54,9 @@ class DeltaSnapshots:
         return self._answer(lambda index: reading.newest_many(self._table.files, index, stream_ids, wanted), SNAPSHOTS.empty_table())
 
     def locations(self) -> list[str]:
-        """The full names of the live files that can be read, for a query."""
-        return [self._objects.location(file.path) for file in self._table.index().files()]
+        """The full names of the live files that can be read, for a query: it would fail at any other."""
+        nothing: list[str] = []
+        return self._answer(self._readable, nothing)
 
     # Writing --------------------------------------------------------------------------------------------------
 
@@ -98,7 +99,11 @@ class DeltaSnapshots:
             return self._upkeep.clean_log(dry_run)
 
     def vacuum(self, retention_s: float = RETENTION_S, unnamed_s: float = UNNAMED_S, dry_run: bool = False) -> Vacuumed:
-        """Remove files that were replaced longer ago than `retention_s`, and files older than `unnamed_s` that no commit names."""
+        """Remove files that were replaced longer ago than `retention_s`.
+
+        And what is older than `unnamed_s`: files that no commit names, copies in the quarantine. With 0 for both nothing is left of what
+        was forgotten or replaced; a query under way may then miss its files.
+        """
         with _refusals():
             return self._upkeep.vacuum(retention_s, unnamed_s, dry_run)
 
@@ -122,6 +127,11 @@ class DeltaSnapshots:
                 self._table.tell(error)
                 break
         return nothing
+
+    def _readable(self, index: Index) -> list[str]:
+        for file in index.files():
+            self._table.files.groups(file)
+        return [self._objects.location(file.path) for file in index.files()]
 
     def _save(self, rows: pa.Table) -> None:
         frame = arranged(frame_of(rows))

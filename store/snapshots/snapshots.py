@@ -39,10 +39,10 @@ class Snapshots(Protocol):
         """The same for very many: columns of SNAPSHOTS, rows in any order."""
 
     def forget(self, aggregate: str | None = None, stream_ids: Sequence[str] | None = None) -> int:
-        """Drop the snapshots of that aggregate, and of those streams; None: of any. How many rows were dropped.
+        """Drop the snapshots of that aggregate, and of those streams; None: of any. How many that were kept.
 
-        Their bytes are gone once the table has been vacuumed. StorageError as for `save`. NewerTableError: nothing was
-        dropped, a newer store must do it.
+        Their bytes are gone once the table has been vacuumed. States that a process remembers in memory stay there until it
+        opens the store anew. StorageError as for `save`. NewerTableError: nothing was dropped, a newer store must do it.
         """
 
     def compact(self, dry_run: bool = False) -> list[Compacted]:

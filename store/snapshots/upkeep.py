@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
@@ -22,6 +23,8 @@ from store.tables.table_log import TableLog
 CHECKPOINT_EVERY: Final = 16
 """Commits between two checkpoints. A commit lists streams, so that opening would otherwise take milliseconds."""
 CLEAN_EVERY_S: Final = 30.0
+VACUUM_EVERY_S: Final = 86_400.0
+"""It lists all files, so that also those go that no commit names; other clean-ups only remove what was replaced."""
 RETENTION_S: Final = 600.0
 """So long a replaced file stays for readers of an older state. Ours look again when one is gone."""
 KEPT_FILES: Final = 256
@@ -29,7 +32,7 @@ KEPT_FILES: Final = 256
 MERGES: Final = 2
 """By one save, at most: a shard moves down by many, and a saver should not wait for all of them."""
 UNNAMED_S: Final = 7 * 86_400.0
-"""So long a file stays that no commit names: those of a table that could not be read any more are among them."""
+"""So long a file stays that no commit names, or that was damaged: those of a table that could not be read any more are among them."""
 
 
 Done = TypeVar("Done", Checkpointed, Cleaned, Vacuumed)
@@ -40,7 +43,7 @@ class SnapshotUpkeep:
 
     def __init__(self, table: SnapshotTable, observer: Observer) -> None:
         self._table, self._objects, self._observer = table, table.objects, observer
-        self._cleaned_s = time.monotonic()
+        self._cleaned_s, self._vacuumed_s = time.monotonic(), -math.inf
 
     def saved(self) -> None:
         """Do what is due. It never fails: the table is whole without it, and the next one who saves tries again."""
@@ -88,6 +91,9 @@ class SnapshotUpkeep:
         if time.monotonic() - self._cleaned_s > CLEAN_EVERY_S:
             self._cleaned_s = time.monotonic()
             self.clean_log()
+            if self._cleaned_s - self._vacuumed_s > VACUUM_EVERY_S:
+                self._vacuumed_s = self._cleaned_s
+                self.vacuum()
             self._observer.record(vacuum.expire(self._objects, log, RETENTION_S, KEPT_FILES, _now_ms()))
 
     def _merge(self, choose: Callable[[Sequence[File]], Merge | None], limit: int | None) -> list[Compacted]:

@@ -16,6 +16,7 @@ from store.storage.objects import Entry, Objects
 from store.tables.commit import VACUUM_END, VACUUM_START, Change
 from store.tables.files import checked_path
 from store.tables.layout import Layout
+from store.tables.quarantine import QUARANTINE
 from store.tables.shape import NotOursError
 from store.tables.table_log import TableLog
 
@@ -36,11 +37,12 @@ def expire(objects: Objects, log: TableLog, retention_s: float, kept_files: int,
 
 
 def vacuum(objects: Objects, log: TableLog, retention_s: float, unnamed_s: float, now_ms: int, dry_run: bool) -> Vacuumed:
-    """The same, and files older than `unnamed_s` that no commit names, and what killed puts left half written."""
+    """The same, and what is older than `unnamed_s`: files that no commit names, copies in the quarantine; and what killed puts left half written."""
     began = time.monotonic()
     until_ms, old_ms = now_ms - int(retention_s * 1000), now_ms - int(unnamed_s * 1000)
     listed = [entry for entry in objects.list("") if _is_ours(log.layout, entry.path)]
     left = [entry for entry in objects.leftovers() if entry.modified_ms < now_ms - LEFT_S * 1000]
+    left += [entry for entry in objects.list(QUARANTINE) if entry.modified_ms <= old_ms]
     if log.version >= 0 and not dry_run:
         log.amend(lambda: Change(operation=VACUUM_START, data_change=False))
     with log.lock:

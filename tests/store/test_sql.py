@@ -10,6 +10,7 @@ import pytest
 
 from store import Event, EventStore, InvalidEventError, StoreClosedError
 from store.schema import EVENTS
+from store.sql import asks_for_snapshots
 from tests.store.facts import at_once, everything, fact, facts, table
 
 AWKWARD = ["it's", 'a"b', "100%", "{x}", "a-ü-東京", "a\\b", "$1", "?", "x; drop view events", "--", "a/b=c"]
@@ -153,3 +154,17 @@ def test_sql_of_a_closed_store_says_so(store: EventStore) -> None:
     store.close()
     with pytest.raises(StoreClosedError):
         store.sql("select 1")
+
+
+@pytest.mark.parametrize(
+    ("query", "asks"),
+    [
+        ("from snapshots", True), ('select s.state from main."Snapshots" s', True), ("select * from snapshots where version > $v", True),
+        ("with all_of as (from snapshots) select * from all_of", True), ("describe snapshots", True), ("select 1; from snapshots", True),
+        ("pivot snapshots on aggregate using count(*)", True), ("from stream(?) join snapshots using (stream_id, version)", True),
+        ("select 'snapshots' from events", False), ("from stream('snapshots-1') -- of snapshots", False), ("select 1 as snapshots", False),
+        ("with snapshots as (select 1) from snapshots", False), ("from events", False),
+    ],
+)  # fmt: skip
+def test_sql_knows_which_queries_are_about_snapshots(query: str, asks: bool) -> None:
+    assert asks_for_snapshots(query) is asks

@@ -18,6 +18,7 @@ from store import (
     InvalidEventError,
     MemoryEventStore,
     SnapshotPolicy,
+    StorageError,
     load,
     load_all,
     load_as_of,
@@ -212,9 +213,56 @@ def test_a_snapshot_of_another_log_is_ignored(store: EventStore, told: list[Meas
     filled(store, 3, "2")
     beyond = [saved._replace(stream_id="account-2", version=9, position=99), saved._replace(stream_id="account-2", version=2, position=99)]
     store.snapshots.save(beyond)
-    assert load(store, saving(), "2").state == Account("Ada", 2, 3)
     assert load_many(store, saving(), ["1", "2"])["2"].state == Account("Ada", 2, 3)
+    assert load(store, saving(), "2").state == Account("Ada", 2, 3)
     assert [one.version for one in told if isinstance(one, SnapshotIgnored)][:2] == [9, 2]
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_snapshots_ahead_of_the_log_are_replaced(store: EventStore, told: list[Measurement], keep: int) -> None:
+    """Where a log was restored to an earlier state: theirs are the higher versions, of which the newest would be kept."""
+    filled(store, 4)
+    aggregate = saving(SnapshotPolicy(keep=keep))
+    with MemoryEventStore() as before:
+        filled(before, 4)
+        for _ in range(3):
+            before.append("account-1", [types.event(Deposited(1))])
+            saved = snapshot(before, aggregate, "1")
+            assert saved is not None
+            store.snapshots.save([saved])
+    assert load(store, aggregate, "1").version == 4
+    assert store.deciding.snapshotter.flush() == 1
+    assert [one.version for one in store.snapshots.newest("account", "account-1")] == [4]
+    told.clear()
+    folded = Folded()
+    assert load(store, saving(SnapshotPolicy(keep=keep), evolve=folded), "1").version == 4
+    assert folded.events == 0
+    assert not any(isinstance(one, SnapshotIgnored) for one in told)
+
+
+def test_a_look_at_the_past_drops_no_snapshot(store: EventStore) -> None:
+    filled(store, 4)
+    saved = snapshot(store, saving(SnapshotPolicy(keep=2)), "1")
+    assert saved is not None
+    store.snapshots.save([saved._replace(version=2, position=2)])
+    assert load_at(store, saving(), "1", 3).version == 3
+    assert [one.version for one in store.snapshots.newest("account", "account-1")] == [4, 2]
+
+
+def test_a_load_goes_on_where_storage_does_not_let_snapshots_go(store: EventStore, told: list[Measurement], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> int:
+        raise StorageError("the disk is read-only")
+
+    filled(store, 4)
+    saved = snapshot(store, saving(), "1")
+    assert saved is not None
+    store.snapshots.save([saved._replace(version=9, position=99)])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store.snapshots), "forget", refused)
+        assert load(store, saving(), "1").version == 4
+        assert store.deciding.snapshotter.flush() == 0
+    assert store.deciding.snapshotter.flush() == 1
+    assert [one.error for one in told if isinstance(one, Failed)] == ["the disk is read-only"]
 
 
 def test_a_snapshot_of_another_event_at_the_same_place_is_ignored(store: EventStore, told: list[Measurement]) -> None:
@@ -225,9 +273,9 @@ def test_a_snapshot_of_another_event_at_the_same_place_is_ignored(store: EventSt
         saved = snapshot(other, saving(), "1")
     assert saved is not None
     store.snapshots.save([saved])
-    assert load(store, saving(), "1").state.cents == 1
     assert load_many(store, saving(), ["1"])["1"].state.cents == 1
     assert load_at(store, saving(), "1", 1).state.cents == 1
+    assert load(store, saving(), "1").state.cents == 1
     reason = f"event {saved.event_id} is not version 1 at position 1 of this log"
     assert [one.reason for one in told if isinstance(one, SnapshotIgnored)] == [reason, reason]
 
@@ -357,20 +405,6 @@ def test_snapshots_beyond_the_stream_are_found(store: EventStore) -> None:
     store.snapshots.save([saved._replace(version=9, position=99)])
     [found] = verify_snapshots(store, saving(), ["1"])
     assert (found.snapshot.version, found.folded) == (9, None)
-
-
-def test_snapshots_of_another_log_make_room_for_ours(store: EventStore) -> None:
-    """As after a restore to an earlier point: they are of versions that this log has not reached, and would be kept as the newest."""
-    filled(store, 3)
-    saved = snapshot(store, saving(), "1")
-    assert saved is not None
-    store.snapshots.save([saved._replace(version=version, position=version + 90) for version in (8, 9)])
-    assert load(store, saving(), "1").version == 3
-    assert store.deciding.snapshotter.flush() == 1
-    assert [one.version for one in store.snapshots.newest("account", "account-1")] == [3]
-    folded = Folded()
-    assert load(store, saving(evolve=folded), "1").version == 3
-    assert folded.events == 0
 
 
 def test_states_that_cannot_be_saved_do_not_keep_a_category_from_it(store: EventStore) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from store import NewerTableError
+from store import Event, NewerTableError, open_store
 from store.snapshots.delta_snapshots import DeltaSnapshots
 from store.storage.local_objects import LocalObjects
 from tests.store.snapshots.conftest import Seen
@@ -103,6 +103,16 @@ def test_reading_goes_on_and_the_observer_is_told(opened: Open, seen: Seen, dama
     assert found in ([], [1], [3, 1] if damage == "foreign commit" else [])
     assert len(snapshots.newest_many("Account")) <= 2
     assert seen.failures() != []
+
+
+def test_a_query_goes_on_with_what_can_be_read(table: Path, damage: str) -> None:
+    with open_store(str(table.parent), create=True) as warehouse:
+        warehouse.append("a-1", [Event("Any", {}) for _ in range(30)])
+        found = warehouse.sql("select stream_id, version from snapshots").fetchall()
+        assert set(found) <= {("a-1", 1), ("b-1", 2), ("a-1", 3)}
+        assert warehouse.sql("select 'snapshots', count(*) from events").fetchall() == [("snapshots", 30)]
+        warehouse.snapshots.save([snap(1, "c-1")])
+        assert warehouse.sql("select count(*) from snapshots where stream_id = 'c-1'").fetchall() == [(1,)]
 
 
 def test_the_next_save_mends_it(opened: Open, damage: str, table: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from deltalake import DeltaTable
 import store
 from store import SNAPSHOTS, StorageError, StoreClosedError, open_store
 from store.observer import Checkpointed, Vacuumed
+from store.snapshots import upkeep
 from store.snapshots.delta_snapshots import DeltaSnapshots
 from store.storage.local_objects import LocalObjects
 from store.tables import table_log
@@ -281,3 +285,59 @@ def test_maintenance_leaves_what_is_kept_in_one_file(snapshots: DeltaSnapshots, 
     assert isinstance(snapshots.vacuum(retention_s=0.0), Vacuumed)
     assert len(list((tmp_path / "snapshots" / "shard=h").iterdir())) == 1
     assert versions(opened().newest("Account", "a-1")) == [10, 9, 8]
+
+
+def age(file: Path, days: int) -> None:
+    """As if it had been written so long ago."""
+    then_s = file.stat().st_mtime - days * 86_400
+    os.utime(file, (then_s, then_s))
+
+
+def test_saving_removes_what_no_commit_names_once_a_day(
+    snapshots: DeltaSnapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    monkeypatch.setattr(upkeep, "CLEAN_EVERY_S", 0.0)
+    snapshots.save([snap(1)])
+    folder = tmp_path / "snapshots" / "shard=h"
+    old, young = folder / f"{0:032x}.parquet", folder / f"{1:032x}.parquet"
+    for file in (old, young):
+        shutil.copy(next(folder.iterdir()), file)
+    age(old, days=8)
+    age(young, days=6)
+    snapshots._upkeep._vacuumed_s = -math.inf
+    for version in (2, 3):
+        snapshots.save([snap(version)])
+    assert not old.exists()
+    assert young.exists()
+    assert [done.files for done in seen if isinstance(done, Vacuumed) and done.files] == [1]
+    age(young, days=8)
+    snapshots.save([snap(4)])
+    assert young.exists()
+
+
+def test_copies_in_the_quarantine_go_with_age(snapshots: DeltaSnapshots, opened: Open, tmp_path: Path) -> None:
+    for version in (1, 2):
+        snapshots.save([snap(version)])
+    next((tmp_path / "snapshots" / "shard=h").iterdir()).write_bytes(b"garbage")
+    (tmp_path / "snapshots" / "_delta_log" / f"{1:020d}.json").write_bytes(b"{")
+    opened().save([snap(3)])
+    copies = [file for file in (tmp_path / "snapshots" / "_quarantine").rglob("*") if file.is_file()]
+    assert len(copies) == 2
+    age(copies[0], days=8)
+    opened().vacuum()
+    assert [copy.exists() for copy in copies] == [False, True]
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_nothing_is_left_of_what_was_forgotten_after_a_vacuum_of_all(opened: Open, tmp_path: Path, torn: bool) -> None:
+    """Nor of a table that could not be read any more, whose files `forget` does not know."""
+    opened().save([snap(1, state='"secret"'), snap(1, "b-1")])
+    if torn:
+        (tmp_path / "snapshots" / "_delta_log" / f"{1:020d}.json").write_bytes(b"{")
+        opened().save([snap(2, state='"secret"'), snap(2, "b-1")])
+    opened().forget(stream_ids=["a-1"])
+    opened().vacuum(retention_s=0, unnamed_s=0)
+    assert versions(opened().newest("Account", "b-1"))[0] == 1 + torn
+    files = [file for file in (tmp_path / "snapshots").rglob("*.parquet") if file.parent.name != "_delta_log"]
+    assert [pl.read_parquet(file)["state"].to_list() for file in files] == [[f'{{"v":{1 + torn}}}']]
+    assert not any(file.is_file() for file in (tmp_path / "snapshots" / "_quarantine").rglob("*"))

@@ -129,6 +129,28 @@ def test_forget_drops_these_and_no_others(store: EventStore, which: dict[str, An
     assert {name for name, place in names.items() if not store.snapshots.newest(*place)} == gone
 
 
+def saved_over_and_over(store: EventStore) -> None:
+    """What is kept: version 4 in two shapes, and 3 as it was taken last."""
+    store.append("a-1", facts(50))
+    store.snapshots.save([snap(version, keep=9) for version in (1, 2)])
+    store.snapshots.save([snap(3, taken_at=20, state='"last"'), snap(3, taken_at=10), snap(1, "b-1")])
+    store.snapshots.save([snap(3, taken_at=15), snap(4, taken_at=5, schema_version=2), snap(4, taken_at=30, keep=3), snap(4, taken_at=1)])
+
+
+def test_sql_shows_those_that_are_kept_and_no_others(store: EventStore) -> None:
+    saved_over_and_over(store)
+    query = "select version, schema_version, epoch_us(taken_at) from snapshots where stream_id = 'a-1' order by all"
+    assert store.sql(query).fetchall() == [(3, 1, 20), (4, 1, 30), (4, 2, 5)]
+    assert store.sql(query, as_of=30).fetchall() == [(3, 1, 20)]
+    assert store.sql("select count(*) from snapshots").fetchall() == [(4,)]
+
+
+def test_forget_counts_those_that_were_kept(store: EventStore) -> None:
+    saved_over_and_over(store)
+    assert store.snapshots.forget(stream_ids=["a-1"]) == 3
+    assert store.snapshots.forget() == 1
+
+
 def test_one_str_is_no_list_of_streams(store: EventStore) -> None:
     """Its letters would be taken for streams."""
     with pytest.raises(InvalidEventError, match="stream_ids 'a-1' are not a list"):
