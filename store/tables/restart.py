@@ -22,8 +22,9 @@ _ABSURD: Final = 2**53
 def restart(objects: Objects, layout: Layout) -> str:
     """Make the table empty by a commit later than all that are there; the folder where the old log lies now.
 
-    The commit and its checkpoint stand above whatever was there, so a process that knows the old log finds the new one as
-    if it had slept. Of two that restart at once one is later, and counts. Data files stay where they are.
+    The numbers below it stay taken, each by the same commit. So a process that knew the old log, to whatever version, finds the
+    new one with its next look, and commits nothing below it, where nobody would ever read it. Of two that restart at once one
+    is later, and counts. Data files stay where they are.
     """
     old = [entry.path for entry in objects.list("_delta_log")]
     folder = new_folder()
@@ -35,8 +36,12 @@ def restart(objects: Objects, layout: Layout) -> str:
     now_ms = time.time_ns() // 1_000_000
     commit = Commit(version, str(uuid.uuid4()), Change(operation="CREATE OR REPLACE TABLE", anew=True), Identity(str(uuid.uuid4()), now_ms))
     assert commit.table is not None
-    if objects.put_if_absent(log_path(version), encode(layout, commit, now_ms)):
+    body = encode(layout, commit, now_ms)
+    if objects.put_if_absent(log_path(version), body):
         objects.delete([path for path in old if path == checkpoint_file.HINT])
         checkpoint_file.write(objects, version, [{"protocol": layout.protocol()}, {"metaData": layout.metadata(commit.table)}], 0)
-        objects.delete([path for path in old if path != checkpoint_file.HINT])
+        taken = [log_path(number) for number in sorted({place for n in numbers for place in (n, n + 1)}) if number < version]
+        for path in taken:
+            objects.replace(path, body)
+        objects.delete([path for path in old if path not in {*taken, checkpoint_file.HINT}])
     return folder

@@ -142,16 +142,25 @@ def test_maintenance_mends_it(opened: Open, damage: str, seen: Seen) -> None:
     assert seen.failures() == []
 
 
-def test_a_process_that_knew_the_table_before_goes_on(opened: Open, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table that begins anew stands above what it knew, so it finds it as after a sleep."""
-    other = opened()
-    other.newest("Account", "a-1")
-    commit(table, 2).write_bytes(b"")
-    opened().save([snap(4)])
-    monkeypatch.setattr("store.tables.table_log.ASLEEP_S", 0.0)
-    assert versions(other.newest("Account", "a-1")) == [4]
-    other.save([snap(5)])
-    assert versions(opened().newest("Account", "a-1")) == [5, 4]
+@pytest.mark.parametrize("behind", [0, 1, 2])
+@pytest.mark.parametrize("name", ["torn commit", "missing commit"])
+def test_a_process_that_knew_the_table_before_goes_on(opened: Open, table: Path, name: str, behind: int) -> None:
+    """To whatever commit: it finds the table that began anew at once, and nothing that it does is lost below."""
+    savers = [opened() for _ in range(2)]
+    saved = [commit(table, number) for number in range(3 - behind, 3)]
+    for path in saved:
+        path.rename(path.with_suffix(".later"))
+    for saver in savers:
+        saver.newest("Account", "a-1")
+    for path in saved:
+        path.with_suffix(".later").rename(path)
+    DAMAGES[name](table)
+    opened().save([snap(4), snap(4, "b-1")])
+    savers[0].save([snap(5)])
+    assert savers[1].forget("Account", ["b-1"]) == 1
+    for handle in (*savers, opened()):
+        assert versions(handle.newest("Account", "a-1")) == [5, 4]
+        assert handle.newest("Account", "b-1") == []
 
 
 @pytest.mark.parametrize("name", ["torn commit", "foreign table", "garbage for a data file", "torn checkpoint without commits"])
