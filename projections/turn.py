@@ -7,6 +7,7 @@ from typing import Final
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.table import TableMerger
 
 from projections.durable import refuse_torn, sync_checkpoint, sync_commits
 from projections.errors import CheckpointMovedError, ProjectionError
@@ -15,6 +16,7 @@ from projections.projection import Projection
 # A failing hook raises although the commit has landed, so checkpoints of the Delta log are made apart.
 _NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _COMMITS_PER_CHECKPOINT: Final = 100
+_GONE: Final = "#"  # no column of ours can be called so
 
 
 class Turn:
@@ -41,9 +43,10 @@ class Turn:
             return self._projection.columns.empty_table()
         return rows_of(self._table, self._projection.columns).join(keys, list(self._projection.key), join_type="left semi")
 
-    def commit(self, rows: pa.Table, checkpoint: int) -> None:
+    def commit(self, rows: pa.Table, checkpoint: int, deleted: pa.Table | None = None) -> None:
         """Put these rows (one a key) in the place of those with the same keys, and move the checkpoint, durably, or do neither.
 
+        `deleted`: keys (each once, none of them in `rows`) whose rows go in the same commit, if there are any.
         CheckpointMovedError: another runner committed meanwhile. After any error this turn is over; take a new one.
         """
         before = self.checkpoint
@@ -52,9 +55,11 @@ class Turn:
         version = int(self._table.version())
         properties = CommitProperties(app_transactions=[Transaction(self._projection.name, checkpoint)])
         try:
-            if len(rows):
+            if deleted is not None and len(deleted):
+                self._merge_and_delete(rows, deleted, properties)
+            elif len(rows):
                 self._merge(rows, properties)
-            else:
+            if int(self._table.version()) == version:  # a merge that finds nothing to do commits nothing, no checkpoint either
                 self._advance(properties)
             self._settle(version)
         except CommitFailedError as error:
@@ -68,11 +73,20 @@ class Turn:
         self._table.update_incremental()
 
     def _merge(self, rows: pa.Table, properties: CommitProperties) -> None:
+        self._merger(rows, properties).when_matched_update_all().when_not_matched_insert_all().execute()
+
+    def _merge_and_delete(self, rows: pa.Table, deleted: pa.Table, properties: CommitProperties) -> None:
+        """One batch of both; a row's flag says whether it goes."""
+        flagged = [table.append_column(_GONE, pa.repeat(gone, len(table))) for table, gone in ((rows, False), (deleted, True))]
+        merger = self._merger(pa.concat_tables(flagged, promote_options="default"), properties)
+        merger = merger.when_matched_delete(f'batch."{_GONE}"').when_matched_update_all(except_cols=[_GONE])
+        merger.when_not_matched_insert_all(f'not batch."{_GONE}"', except_cols=[_GONE]).execute()
+
+    def _merger(self, batch: pa.Table, properties: CommitProperties) -> TableMerger:
         same_key = " and ".join(f'model."{name}" = batch."{name}"' for name in self._projection.key)
-        merge = self._table.merge(
-            rows, same_key, source_alias="batch", target_alias="model", commit_properties=properties, post_commithook_properties=_NO_HOOKS
+        return self._table.merge(
+            batch, same_key, source_alias="batch", target_alias="model", commit_properties=properties, post_commithook_properties=_NO_HOOKS
         )
-        merge.when_matched_update_all().when_not_matched_insert_all().execute()
 
     def _settle(self, before: int) -> None:
         """Durable, with every commit since the state we read: we build on those too."""
