@@ -33,7 +33,7 @@ def projection_asset(projection: Projection, group: str) -> dg.AssetsDefinition:
         group_name=group,
         description=projection.description or None,
         deps=["events"],
-        kinds={"deltalake", "duckdb"},
+        kinds={"deltalake", projection.form.engine},
         code_version=str(projection.version),
         metadata={"dagster/column_schema": _column_schema(projection)},
         # Two runs of one projection cannot both win; the pool spares the loser the work.

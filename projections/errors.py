@@ -26,11 +26,28 @@ class DeclarationError(ProjectionError, ValueError):
 
 
 class ApplyError(ProjectionError):
-    """The projection could not turn these events into rows; none of them is applied. Mend it, raise its version if rows change, run again."""
+    """The projection could not turn these events into rows; none of their batch is applied. Mend it, raise its version if rows change, run again.
 
-    def __init__(self, projection: str, first: int, last: int, problem: str) -> None:
-        self.projection, self.first, self.last = projection, first, last
-        super().__init__(f"projection {projection!r} failed on the events at positions {first} to {last}: {problem}")
+    `first`, `last`: positions. Where it is known which event it was they are the same, and `stream_id`, `type` and `correlation_id` tell of it.
+    """
+
+    def __init__(
+        self,
+        projection: str,
+        first: int,
+        last: int,
+        problem: str,
+        *,
+        stream_id: str | None = None,
+        type: str | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        self.projection, self.first, self.last, self.problem = projection, first, last, problem
+        self.stream_id, self.type, self.correlation_id = stream_id, type, correlation_id
+        told = {"stream": stream_id, "type": type, "correlation id": correlation_id}
+        event = ", ".join(f"{name} {value!r}" for name, value in told.items() if value is not None)
+        where = f"event at position {first}" if first == last else f"events at positions {first} to {last}"
+        super().__init__(f"projection {projection!r} failed on the {where}{f' ({event})' if event else ''}: {problem}")
 
 
 class CheckpointMovedError(ProjectionError):

@@ -10,7 +10,8 @@ from typing import Final
 import pyarrow as pa
 
 from projections.errors import DeclarationError, Fault
-from projections.sql import Sql
+from projections.form import Form
+from store import EventTypes
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 # What Delta, Arrow and DuckDB all hold without changing it, so that a row read back is the row written.
@@ -24,15 +25,18 @@ class Projection:
     `version`: raise it whenever the rows of old events would come out differently; each version has its own table.
     `columns`: the rows' columns, the key among them. `form`: how events become rows.
     `types`, `categories`: the events it reads (any of each); others are not even fetched. None: all.
+    `event_types`: with them it sees every event in its newest shape; `types` are then the names of these, and events that
+    were renamed or split are found under their old names.
     """
 
     name: str
     version: int
     key: tuple[str, ...]
     columns: pa.Schema
-    form: Sql
+    form: Form
     types: tuple[str, ...] | None = None
     categories: tuple[str, ...] | None = None
+    event_types: EventTypes | None = None
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -43,7 +47,7 @@ class Projection:
         yield from self._faults_of_names()
         yield from self._faults_of_columns()
         yield from self._faults_of_key()
-        yield from self.form.faults(self.key, self.columns)
+        yield from self.form.faults(self)
 
     def _faults_of_names(self) -> Iterator[Fault]:
         if not _NAME.fullmatch(self.name):
@@ -53,6 +57,13 @@ class Projection:
         for field, chosen in (("types", self.types), ("categories", self.categories)):
             if chosen is not None and (isinstance(chosen, str) or not chosen):
                 yield Fault(field, f"is {chosen!r}", "give a tuple of one or more names, or None for all events")
+
+        if self.event_types is not None:
+            known = [event_type.name for event_type in self.event_types]
+            for name in self.types or ():
+                if name not in known:
+                    remedy = f"take the names of their newest shapes: {', '.join(known)}"
+                    yield Fault("types", f"name {name!r}, which the event types do not know", remedy)
 
     def _faults_of_columns(self) -> Iterator[Fault]:
         if len(set(self.columns.names)) < len(self.columns.names):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
-from projections.errors import ApplyError, CheckpointBeyondHeadError
+from projections.batches import batches, newest
+from projections.errors import ApplyError, CheckpointBeyondHeadError, ProjectionError
+from projections.form import Changes, Fold, key_schema
 from projections.projection import Projection
 from projections.read_model import ReadModel
-from projections.sql import SqlFold
 from projections.turn import Turn
-from store import EventStore
+from store import EventStore, UnreadableEventError
 
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """What a run did: events applied, rows written, the checkpoint it reached, and how long it took."""
+    """What a run did: events applied, rows written or deleted, the checkpoint it reached, and how long it took."""
 
     events: int
     rows: int
@@ -38,11 +40,11 @@ def catch_up(store: EventStore, model: ReadModel, batch_events: int = 100_000) -
     if turn.checkpoint > head:
         raise CheckpointBeyondHeadError(model.uri, turn.checkpoint, head)
     applied = written = 0
-    with projection.form.open(projection.key, projection.columns) as fold:
-        for events, until in _batches(store, projection, turn.checkpoint, head, batch_events):
-            rows = _apply(projection, fold, turn, events)
-            turn.commit(rows, until)
-            applied, written = applied + len(events), written + len(rows)
+    with projection.form.open(projection) as fold:
+        for events, until in batches(store, projection, turn.checkpoint, head, batch_events):
+            changes = _apply(projection, fold, turn, events)
+            turn.commit(changes.rows, until, changes.deleted)
+            applied, written = applied + len(events), written + len(changes.rows) + len(changes.deleted)
     return CaughtUp(applied, written, turn.checkpoint, time.perf_counter() - started)
 
 
@@ -52,35 +54,31 @@ def lag(store: EventStore, model: ReadModel) -> int:
     return store.head() - checkpoint
 
 
-def _batches(store: EventStore, projection: Projection, after: int, head: int, batch_events: int) -> Iterator[tuple[pa.Table, int]]:
-    """The events in slices, each with the checkpoint it leads to. The last one leads to the head and may be empty."""
-    if batch_events < 1:
-        raise ValueError(f"batch_events is {batch_events}: give at least 1")
-    reader = store.read_all(after, until=head, types=projection.types, categories=projection.categories)
-    waiting, reached = reader.schema.empty_table(), after
-    for batch in reader:
-        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
-        while len(waiting) >= batch_events:
-            reached = waiting["position"][batch_events - 1].as_py()
-            yield waiting.slice(0, batch_events), reached
-            waiting = waiting.slice(batch_events)
-    if reached < head:
-        yield waiting, head
-
-
-def _apply(projection: Projection, fold: SqlFold, turn: Turn, events: pa.Table) -> pa.Table:
-    """The rows that these events change, as they are afterwards."""
-    if not len(events):
-        return projection.columns.empty_table()
-    try:
-        fresh = fold.rows(events)
+def _apply(projection: Projection, fold: Fold, turn: Turn, events: pa.Table) -> Changes:
+    """What these events change."""
+    with _blaming(projection, events):
+        seen = newest(projection, events)
+        if not len(seen):
+            return Changes(projection.columns.empty_table(), key_schema(projection).empty_table())
+        touched = fold.touched(seen)
         for name in projection.key:
-            if fresh[name].null_count:
-                raise _failed(projection, events, f"a row has no {name}: leave it out in the select (where … is not null)")
-        return fold.combine(turn.rows(fresh.select(projection.key)), fresh)
-    except (duckdb.Error, pa.ArrowInvalid) as error:
-        raise _failed(projection, events, str(error)) from error
+            if touched.keys[name].null_count:
+                raise ValueError(f"a row has no {name}: leave it out (in a select by where … is not null, in a frame by drop_nulls)")
+    current = turn.rows(touched.keys)
+    with _blaming(projection, events):
+        return touched.change(current)
 
 
-def _failed(projection: Projection, events: pa.Table, problem: str) -> ApplyError:
-    return ApplyError(projection.name, events["position"][0].as_py(), events["position"][-1].as_py(), problem)
+@contextmanager
+def _blaming(projection: Projection, events: pa.Table) -> Iterator[None]:
+    """Whatever goes wrong inside is an ApplyError on these events, or on the one of them that is to blame."""
+    try:
+        yield
+    except ProjectionError:
+        raise
+    except UnreadableEventError as error:
+        position = int(error.position or 0)
+        raise ApplyError(projection.name, position, position, str(error), stream_id=error.stream_id, type=error.type) from error
+    except Exception as error:  # a form runs the projection's own code, which may raise anything
+        problem = str(error) if isinstance(error, duckdb.Error | ValueError) else f"{type(error).__name__}: {error}"
+        raise ApplyError(projection.name, events["position"][0].as_py(), events["position"][-1].as_py(), problem) from error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import duckdb
 import pyarrow as pa
 
 from projections.errors import Fault
+from projections.form import Changes, Declared, Touched, key_schema
 from store import MemoryEventStore
 
 # All associative: the rows come out the same however the log is cut into batches.
@@ -33,30 +34,35 @@ class Sql:
     must depend on the events alone (no clock, no random, no other table), and on each event or on sums over them.
     """
 
+    engine: ClassVar[str] = "duckdb"
+
     select: str
     combine: Mapping[str, str]
 
-    def faults(self, key: Sequence[str], columns: pa.Schema) -> Iterator[Fault]:
-        for column in columns:
-            if column.name not in key:
+    def faults(self, declared: Declared) -> Iterator[Fault]:
+        for column in declared.columns:
+            if column.name not in declared.key:
                 yield from _faults_of_combine(column, self.combine.get(column.name))
         for name in self.combine:
-            if name in key or name not in columns.names:
+            if name in declared.key or name not in declared.columns.names:
                 yield Fault(f"combine of {name!r}", "is for no column outside the key", "remove it, or add the column")
-        yield from self._faults_of_select(key, columns)
+        yield from self._faults_of_select(declared)
 
-    def open(self, key: Sequence[str], columns: pa.Schema) -> SqlFold:
-        return SqlFold(self, key, columns)
+    def reads(self, declared: Declared) -> tuple[str, ...] | None:
+        return declared.types
+
+    def open(self, declared: Declared) -> SqlFold:
+        return SqlFold(self, declared)
 
     def ordered(self) -> bool:
         return not {"first", "last"}.isdisjoint(self.combine.values())
 
-    def _faults_of_select(self, key: Sequence[str], columns: pa.Schema) -> Iterator[Fault]:
-        with MemoryEventStore() as store, self.open(key, columns) as fold:
+    def _faults_of_select(self, declared: Declared) -> Iterator[Fault]:
+        with MemoryEventStore() as store, self.open(declared) as fold:
             nothing = store.read_all().read_all()
             try:
                 given = fold.given(nothing)
-                for name in (*columns.names, *(["position"] if self.ordered() else [])):
+                for name in (*declared.columns.names, *(["position"] if self.ordered() else [])):
                     if name not in given:
                         yield Fault("select", f"gives no {name}, only {', '.join(given)}", f"add it to the select: … as {name}")
                 fold.rows(nothing)
@@ -67,18 +73,23 @@ class Sql:
 class SqlFold:
     """The SQL form at work, in a DuckDB of its own. Raises duckdb.Error when the select meets data it cannot take."""
 
-    def __init__(self, form: Sql, key: Sequence[str], columns: pa.Schema) -> None:
-        self._form, self._key, self._columns = form, key, columns
+    def __init__(self, form: Sql, declared: Declared) -> None:
+        self._form, self._key, self._columns = form, declared.key, declared.columns
+        self._none = key_schema(declared).empty_table()
         # Rows come from the events alone, or a rebuild would differ: no files, no variables of the caller's Python.
         self._duckdb = duckdb.connect(config={"enable_external_access": False, "python_enable_replacements": False})
         self._duckdb.execute("set TimeZone = 'UTC'")
-        types = self._duckdb.from_arrow(columns.empty_table()).types
-        self._types = {name: str(type) for name, type in zip(columns.names, types, strict=True)}
+        types = self._duckdb.from_arrow(self._columns.empty_table()).types
+        self._types = {name: str(type) for name, type in zip(self._columns.names, types, strict=True)}
 
     def given(self, events: pa.Table) -> list[str]:
         """The columns that the select gives."""
         self._duckdb.register("events", events)
         return list(self._duckdb.sql(f"from ({self._form.select}\n)").columns)
+
+    def touched(self, events: pa.Table) -> Touched:
+        fresh = self.rows(events)
+        return Touched(fresh.select(self._key), lambda current: Changes(self.combine(current, fresh), self._none))
 
     def rows(self, events: pa.Table) -> pa.Table:
         """One row a key, of these events alone."""

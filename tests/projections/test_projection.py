@@ -3,11 +3,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from projections import DeclarationError, Projection, ProjectionError, Sql
+from store import EventType, EventTypes, Rename
 
+
+class Noted(msgspec.Struct):
+    note: str = ""
+
+
+TYPES = EventTypes(EventType("Noted", Noted), steps=[Rename("Written", 1, to="Noted", to_version=1)])
 COLUMNS = pa.schema({"k": pa.string(), "n": pa.int64()})
 SELECT = "select stream_id as k, 1 as n, position from events"
 GOOD: dict[str, Any] = {"name": "p", "version": 1, "key": ("k",), "columns": COLUMNS, "form": Sql(SELECT, {"n": "sum"})}
@@ -24,6 +32,7 @@ def test_a_declaration_is_a_value() -> None:
         ({"version": 0}, "version", "from 1"),
         ({"version": True}, "version", "from 1"),
         ({"types": "Deposited"}, "types", "tuple"),
+        ({"types": ("Noted", "Written"), "event_types": TYPES}, "types", "newest shapes: Noted"),
         ({"categories": ()}, "categories", "None for all"),
         ({"key": "k"}, "key", "tuple"),
         ({"key": ()}, "key", "one or more"),
