@@ -14,6 +14,9 @@ from projections.errors import (
     ProjectionError,
     ReadModelRefusedError,
 )
+from projections.frame import Frame
+from projections.handlers import Handlers
+from projections.place import Place
 from projections.projection import Projection
 from projections.read_model import ReadModel
 from projections.runner import CaughtUp, catch_up, lag
@@ -26,6 +29,9 @@ __all__ = [
     "CheckpointBeyondHeadError",
     "CheckpointMovedError",
     "DeclarationError",
+    "Frame",
+    "Handlers",
+    "Place",
     "Projection",
     "ProjectionError",
     "ReadModel",
