@@ -1,4 +1,4 @@
-"""What the flights' read models hold."""
+"""What the flights' read models in SQL hold."""
 
 from __future__ import annotations
 
