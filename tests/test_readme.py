@@ -1,4 +1,4 @@
-"""What the README and the guide show is what happens: their Python runs as it stands."""
+"""What the README and the guides show is what happens: their Python runs as it stands."""
 
 from __future__ import annotations
 
@@ -26,3 +26,11 @@ def test_the_library_of_the_guide_runs(tmp_path: Path, monkeypatch: pytest.Monke
     exec(compile(library, "docs/deciding.md", "exec"), {"__name__": "library"})
     told = capsys.readouterr().out.splitlines()
     assert told == re.findall(r"print\(.*\) +# (.*)", library)
+
+
+def test_the_projections_of_the_guide_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = "".join(re.findall(r"```python\n(.*?)```", (HOUSE / "docs" / "projections.md").read_text(), re.DOTALL))
+    exec(compile(shown, "docs/projections.md", "exec"), {"__name__": "guide"})
+    told = capsys.readouterr().out.splitlines()
+    assert told == re.findall(r"print\(.*\) +# (.*)", shown)
