@@ -40,7 +40,7 @@ class Handlers:
             yield Fault("types", f"is {declared.types!r}", "leave it out: handlers read the types they are for")
         yield from self._faults_of_functions(declared.event_types)
         if self.row is not dict and (names := fields_of(self.row) or []) != declared.columns.names:
-            problem = f"{self.row.__name__} has the fields {', '.join(names) or '(none that one could tell)'}"
+            problem = f"is {self.row!r}, with the fields {', '.join(names) or '(none that one could tell)'}"
             yield Fault("row", problem, f"give a dataclass or msgspec Struct with {', '.join(declared.columns.names)}, in this order")
 
     def reads(self, declared: Declared) -> tuple[str, ...]:

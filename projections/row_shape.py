@@ -94,7 +94,7 @@ class Judge:
 
 def fields_of(row: type) -> list[str] | None:
     """The names of a row class's fields; None: it is neither a dataclass nor a msgspec Struct."""
-    if is_dataclass(row):
+    if is_dataclass(row) and isinstance(row, type):
         return [field.name for field in fields(row)]
     names = getattr(row, "__struct_fields__", None)
     return None if names is None else list(names)

@@ -93,6 +93,7 @@ class FrozenRow:
         ({"on": {"Counted": None}}, "handler of 'Counted'", "row, event, place"),
         ({"key": "k"}, "key of the handlers", "event, place"),
         ({"row": int}, "row", "with k, n"),
+        ({"row": FrozenRow("k", 1)}, "row", "with k, n"),
         ({"row": Counted}, "row", "with k, n"),
     ],
 )

@@ -40,3 +40,6 @@ def test_a_read_model_lives_in_a_bucket_as_in_a_directory(bucket: str, accounts:
             late.commit(accounts.columns.empty_table(), store.head())
     assert sum(model.rows("changes")["changes"].to_pylist()) == 9
     assert model.checkpoint() == store.head()
+    before = model.row_count()
+    model.turn().commit(accounts.columns.empty_table(), store.head() + 1, deleted=model.rows("account", "day", limit=1))
+    assert (model.row_count(), model.checkpoint()) == (before - 1, store.head() + 1)
