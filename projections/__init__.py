@@ -8,12 +8,14 @@
 from projections.built_in import BUILT_IN, event_types, streams
 from projections.errors import (
     ApplyError,
+    BehindError,
     CheckpointBeyondHeadError,
     CheckpointMovedError,
     DeclarationError,
     ProjectionError,
     ReadModelRefusedError,
 )
+from projections.following import follow, wait_for
 from projections.projection import Projection
 from projections.read_model import ReadModel
 from projections.runner import CaughtUp, catch_up, lag
@@ -22,6 +24,7 @@ from projections.sql import Sql
 __all__ = [
     "BUILT_IN",
     "ApplyError",
+    "BehindError",
     "CaughtUp",
     "CheckpointBeyondHeadError",
     "CheckpointMovedError",
@@ -33,6 +36,8 @@ __all__ = [
     "Sql",
     "catch_up",
     "event_types",
+    "follow",
     "lag",
     "streams",
+    "wait_for",
 ]
