@@ -8,12 +8,14 @@
 from projections.built_in import BUILT_IN, event_types, streams
 from projections.errors import (
     ApplyError,
+    BehindError,
     CheckpointBeyondHeadError,
     CheckpointMovedError,
     DeclarationError,
     ProjectionError,
     ReadModelRefusedError,
 )
+from projections.following import follow, wait_for
 from projections.frame import Frame
 from projections.handlers import Handlers
 from projections.place import Place
@@ -25,6 +27,7 @@ from projections.sql import Sql
 __all__ = [
     "BUILT_IN",
     "ApplyError",
+    "BehindError",
     "CaughtUp",
     "CheckpointBeyondHeadError",
     "CheckpointMovedError",
@@ -39,6 +42,8 @@ __all__ = [
     "Sql",
     "catch_up",
     "event_types",
+    "follow",
     "lag",
     "streams",
+    "wait_for",
 ]

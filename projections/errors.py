@@ -66,6 +66,14 @@ class CheckpointBeyondHeadError(ProjectionError):
         super().__init__(f"{uri}: the checkpoint {checkpoint} lies beyond the head {head} of the log: rebuild it, or give it its own log")
 
 
+class BehindError(ProjectionError):
+    """The read model has not got that far in time. Wait longer, or see to it that something follows the log."""
+
+    def __init__(self, uri: str, checkpoint: int, position: int, timeout_s: float) -> None:
+        self.uri, self.checkpoint, self.position = uri, checkpoint, position
+        super().__init__(f"{uri} is at position {checkpoint}, not at {position}, after {timeout_s:g} s: is anything following the log? See `follow`")
+
+
 class ReadModelRefusedError(ProjectionError):
     """What lies at `uri` is torn, or is not this projection's read model."""
 

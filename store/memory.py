@@ -30,7 +30,7 @@ from store.reading import check_range
 from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
-from store.sql import SqlSession, asks_for_snapshots, until
+from store.sql import SqlSession, until
 from store.subscription import Bell, LogSubscription
 from store.times import Clock, now
 from store.verdict import judge, judge_bulk
@@ -130,8 +130,7 @@ class MemoryEventStore:
         events = self._events()
         if self._sql is None:
             self._sql = SqlSession()
-        snapshots = self._snapshots.table() if asks_for_snapshots(query) else []
-        return self._sql.query_table(events, query, params, until(as_of, len(events)), snapshots)
+        return self._sql.query_table(events, query, params, until(as_of, len(events)), self._snapshots.table)
 
     @property
     def snapshots(self) -> MemorySnapshots:

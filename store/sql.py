@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeAlias
 
 import duckdb
@@ -14,10 +13,11 @@ from store.errors import InvalidEventError
 from store.shard import MAX_DEPTH
 from store.snapshots.snapshot import SNAPSHOTS
 
-Snapshots: TypeAlias = "Sequence[str] | pa.Table"
-"""Their Parquet files, or their rows."""
+Snapshots: TypeAlias = "Callable[[], Sequence[str] | pa.Table]"
+"""Gives their Parquet files, or their rows. It is called only for a query that asks for them."""
 
 _STREAM = "create or replace temp macro stream(id) as table select * from events where stream_id = id {shards} order by version"
+_STREAM_NAME = "create temp macro stream(id) as table select id"
 _COLUMNS = (
     "position, stream_id, version, event_id, type, schema_version, occurred_at, recorded_at, "
     "correlation_id, causation_id, tags, data, metadata, shard"
@@ -39,12 +39,12 @@ class SqlSession:
             self._database.register_filesystem(filesystem)
 
     def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
-        """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: those that the query may see."""
+        """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: all that there are."""
         connection = self._database.cursor()
         columns = _COLUMNS.replace(", shard", f", {_SHARD} as shard")
         connection.execute(f"create temp view events as select {columns} from {_parquet(files)} where {until}")
         connection.execute(_STREAM.format(shards=f"and shard in ({_PREFIXES})"))
-        _add_snapshots(connection, snapshots, query, until)
+        self._add_snapshots(connection, snapshots, query, until)
         return connection.sql(query, params=params)
 
     def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
@@ -53,11 +53,36 @@ class SqlSession:
         columns = _COLUMNS.replace(", shard", ", 'h' as shard")
         connection.execute(f"create temp view events as select {columns} from recorded_events where {until}")
         connection.execute(_STREAM.format(shards=""))
-        _add_snapshots(connection, snapshots, query, until)
+        self._add_snapshots(connection, snapshots, query, until)
         return connection.sql(query, params=params)
+
+    def asks_for_snapshots(self, query: str) -> bool:
+        """Can the query be about the view `snapshots`? Only then is it made: it must not be in the way of any other query."""
+        if "snapshots" not in query.lower():
+            return False
+        connection = self._database.cursor()
+        connection.execute(_STREAM_NAME)
+        try:
+            return any(name.lower() == "snapshots" for name in connection.get_table_names(query))
+        except duckdb.Error:                       # it takes one statement at a time, and knows no tables that the query itself makes
+            return True
 
     def close(self) -> None:
         self._database.close()
+
+    def _add_snapshots(self, connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
+        """Those of events that the query can see. One that was taken at a later event is of a state to come."""
+        if not self.asks_for_snapshots(query):
+            return
+        seen = "position <= (select coalesce(max(position), 0) from events)" if "recorded_at" in until else until
+        there = snapshots()
+        if isinstance(there, pa.Table) or not there:
+            connection.register("kept_snapshots", there if isinstance(there, pa.Table) else SNAPSHOTS.empty_table())
+            source, shard = "kept_snapshots", "'h'"
+        else:
+            source, shard = _parquet(there), _SHARD
+        kept = f"select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} {_ONCE}"
+        connection.execute(f"create temp view snapshots as select * from (select * from ({kept}) {_KEPT}) where {seen}")
 
 
 _SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
@@ -76,38 +101,6 @@ def until(as_of: int | datetime | None, head: int) -> str:
         case datetime() if as_of.tzinfo is not None:
             return f"position <= {head} and recorded_at <= timestamptz {_quoted(as_of.isoformat())}"
     raise InvalidEventError("as_of", as_of, "is no place in the log", "give a position from 0, or a datetime with a time zone")
-
-
-def asks_for_snapshots(query: str) -> bool:
-    """Can the query be about the view `snapshots`? Only then is it made: it must not be in the way of any other query."""
-    if "snapshots" not in query.lower():
-        return False
-    try:
-        return any(name.lower() == "snapshots" for name in _parser().cursor().get_table_names(query))
-    except duckdb.Error:                           # it takes one statement at a time, and knows no tables that the query itself makes
-        return True
-
-
-@cache
-def _parser() -> duckdb.DuckDBPyConnection:
-    """Holds no data. Of functions that give tables it must know the names."""
-    parser = duckdb.connect()
-    parser.execute("create macro stream(id) as table select id")
-    return parser
-
-
-def _add_snapshots(connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
-    """Those of events that the query can see. One that was taken at a later event is of a state to come."""
-    if not asks_for_snapshots(query):
-        return
-    seen = "position <= (select coalesce(max(position), 0) from events)" if "recorded_at" in until else until
-    if isinstance(snapshots, pa.Table) or not snapshots:
-        connection.register("kept_snapshots", snapshots if isinstance(snapshots, pa.Table) else SNAPSHOTS.empty_table())
-        source, shard = "kept_snapshots", "'h'"
-    else:
-        source, shard = _parquet(snapshots), _SHARD
-    kept = f"select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} {_ONCE}"
-    connection.execute(f"create temp view snapshots as select * from (select * from ({kept}) {_KEPT}) where {seen}")
 
 
 def _parquet(files: Sequence[str]) -> str:

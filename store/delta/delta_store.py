@@ -42,7 +42,7 @@ from store.reply import Reply
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
-from store.sql import SqlSession, asks_for_snapshots, until
+from store.sql import SqlSession, until
 from store.storage.objects import Objects
 from store.storage.places import objects_at
 from store.subscription import Bell, LogSubscription
@@ -163,10 +163,10 @@ class DeltaEventStore:
             segments = self._log.segments()
         if self._sql is None:
             self._sql = SqlSession(self._objects.filesystem())
-        snapshots = self._snapshots.locations() if asks_for_snapshots(query) else []
         if not segments:
-            return self._sql.query_table(EVENTS.empty_table(), query, params, condition, snapshots)
-        return self._sql.query_files([self._objects.location(segment.path) for segment in segments], query, params, condition, snapshots)
+            return self._sql.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations)
+        files = [self._objects.location(segment.path) for segment in segments]
+        return self._sql.query_files(files, query, params, condition, self._snapshots.locations)
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 

@@ -67,9 +67,9 @@ def decode(layout: Layout, version: int, body: bytes) -> Commit:
     """Read a commit. NotOursError when it is empty, torn, of another kind of table, or a stranger's in a table that is ours alone."""
     with understood(f"commit {version}"):
         said = _said(version, body)
+        tables = [layout.identity_of(metadata) for metadata in said.get("metaData", [])]     # first: a newer table may need more of its writers
         for protocol in said.get("protocol", []):
             layout.check_protocol(protocol)
-        tables = [layout.identity_of(metadata) for metadata in said.get("metaData", [])]
         if version == 0 and not (tables and "protocol" in said):
             raise NotOursError("commit 0 does not say what table this is")
         info: Mapping[str, Any] = next(iter(said.get("commitInfo", [])), {})

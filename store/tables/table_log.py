@@ -150,10 +150,11 @@ class TableLog:
             protocols, metadata = told["protocol"], told["metaData"]
             if not len(protocols) == len(metadata) == 1:
                 raise NotOursError(f"checkpoint {version} does not say what the table is")
+            table = self.layout.identity_of(metadata[0])     # first: a newer table may need more of its writers
             self.layout.check_protocol(protocols[0])
             return State(
                 version,
-                self.layout.identity_of(metadata[0]),
+                table,
                 [file_of(self.layout, add) for add in told["add"]],
                 [retired_of(self.layout, remove) for remove in told["remove"]],
                 {txn["appId"]: txn["version"] for txn in told["txn"]},

@@ -10,7 +10,7 @@ import pytest
 
 from store import Event, EventStore, InvalidEventError, StoreClosedError
 from store.schema import EVENTS
-from store.sql import asks_for_snapshots
+from store.sql import SqlSession
 from tests.store.facts import at_once, everything, fact, facts, table
 
 AWKWARD = ["it's", 'a"b', "100%", "{x}", "a-ü-東京", "a\\b", "$1", "?", "x; drop view events", "--", "a/b=c"]
@@ -167,4 +167,4 @@ def test_sql_of_a_closed_store_says_so(store: EventStore) -> None:
     ],
 )  # fmt: skip
 def test_sql_knows_which_queries_are_about_snapshots(query: str, asks: bool) -> None:
-    assert asks_for_snapshots(query) is asks
+    assert SqlSession().asks_for_snapshots(query) is asks

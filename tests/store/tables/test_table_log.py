@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from store.errors import OutcomeUnknownError, StorageError, TableRefusedError
+from store.errors import NewerTableError, OutcomeUnknownError, StorageError, TableRefusedError
 from store.storage.local_objects import LocalObjects
 from store.tables import cleanup, table_log
 from store.tables.commit import Change
@@ -217,6 +217,18 @@ def test_commits_that_are_not_ours_are_refused(objects: FaultyObjects, log: Tabl
     with pytest.raises(TableRefusedError):
         log.refresh()
     with pytest.raises(TableRefusedError):
+        TableLog(objects, OURS)
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_a_newer_table_is_told_from_a_foreign_one(objects: FaultyObjects, checkpointed: bool) -> None:
+    """Also where it needs more of its writers than we know."""
+    newer = dataclasses.replace(OURS, features=(*OURS.features, "alluvium2"), configuration={**OURS.configuration, "alluvium.format": "2"})
+    log = TableLog(objects, newer)
+    added(objects, log, 1)
+    if checkpointed:
+        log.checkpoint()
+    with pytest.raises(NewerTableError, match="update this process"):
         TableLog(objects, OURS)
 
 
