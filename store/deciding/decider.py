@@ -78,10 +78,11 @@ class Decider:
             while decisions:
                 decisions = self._commit(ground, decisions)
         except DuplicateEventError as error:
-            if len(decisions) == 1:
-                decisions[0].outcome = error.told(decisions[0].correlation_id)
+            unserved = [decision for decision in decisions if not decision.served]    # others were told already that they gave up
+            if len(unserved) == 1:
+                unserved[0].outcome = error.told(unserved[0].correlation_id)
             else:                                  # one of them is at fault, and the others have nothing to do with it
-                for decision in decisions:
+                for decision in unserved:
                     self._serve(ground, [decision])
         except StoreError as error:
             for decision in decisions:

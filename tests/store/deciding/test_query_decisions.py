@@ -225,6 +225,29 @@ def test_a_type_that_the_boundary_does_not_know_is_refused(store: EventStore) ->
     assert load_query(store, anything, Query(["Claimd"])).state == 0
 
 
+def test_who_has_given_up_is_not_decided_again_for_a_neighbour(store: EventStore) -> None:
+    """One gives up at a conflict; then an event that is there already makes the rest of its batch be served one by one."""
+    there = types.event(Booked("1", "Ada"))
+    store.append("a", [there])
+    conflicts = iter([True])
+
+    def impatient(state: Seats) -> dict[str, Booked]:
+        if next(conflicts, False):
+            append_elsewhere(store, "b", [types.event(Booked("1", "Eve"))])
+        return {"c": Booked("1", "Cy")}
+
+    def repeating(state: Seats) -> dict[str, list[Event]]:
+        return {"a": [there]} if "Eve" in state.passengers else {}
+
+    patience_s = {impatient: 0.0}
+    decisions = [impatient, repeating, lambda state: {"d": Booked("1", "Dan")}]
+    transact = lambda decide: transact_query(store, seats, FLIGHT, decide, patience_s=patience_s.get(decide, 10.0))  # noqa: E731
+    gave_up, repeated, decided = together(store, (seats, FLIGHT), transact, decisions)
+    assert isinstance(gave_up.exception(), ContentionError)
+    assert (repeated.result().appended, decided.result().appended) == ({"a": (1, 1, 1, 1)}, {"d": (1, 1, 3, 3)})
+    assert (store.stream_version("c"), store.head()) == (0, 3)
+
+
 @pytest.mark.parametrize("matches", [True, False])
 def test_a_lost_reply_makes_no_decision_a_fact_twice(store: EventStore, matches: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when thousands of others come into its stream before it is sent again, and whether its own event matches the query or not."""
