@@ -47,8 +47,8 @@ class Deciding:
             there = batch.filter(pc.is_in(batch["event_id"], wanted))
             columns = (there[name].to_pylist() for name in ("stream_id", "event_id", "version", "position"))
             places |= {(stream_id, event_id): place for stream_id, event_id, *place in zip(*columns, strict=True)}
-        if len(places) < len(wanted):
-            return []
+        if any((part.stream_id, event_id) not in places for part in parts for event_id in part.event_ids):
+            return []                              # an id is a stream's own: elsewhere it is another event's
         ends = [(places[part.stream_id, part.event_ids[0]], places[part.stream_id, part.event_ids[-1]]) for part in parts]
         return [Appended(first[0], last[0], first[1], last[1]) for first, last in ends]
 
