@@ -39,7 +39,6 @@ class Loader:
 
     def load(self, aggregate: Aggregate[S], stream_id: str, stale_s: float) -> Known:
         """The newest state; a remembered one at once if it was the newest `stale_s` ago or later."""
-        _ = self._store.snapshots                  # which a closed store refuses, and one that was forked: memory must not answer for it
         _check_seconds(stale_s)
         began_s, found = time.monotonic(), self._states.get((aggregate, stream_id))
         if found is not None and began_s - found.checked_s <= stale_s:

@@ -72,7 +72,7 @@ class Snapshotter:
         try:
             self._forget_foreign([one for one, _ in encoded])
             self._snapshots().save(states)
-        except Exception as error:
+        except Exception as error:                 # whatever it is, this thread must live on, and nobody else waits for snapshots
             self._observer.record(Failed("snapshots", str(error) if isinstance(error, StoreError) else repr(error)))
             if isinstance(error, StorageError):
                 self._put_back([one for one, _ in encoded])
