@@ -18,6 +18,8 @@ from projections.errors import (
 from projections.following import follow, wait_for
 from projections.frame import Frame
 from projections.handlers import Handlers
+from projections.memory_model import MemoryModel
+from projections.model import Model
 from projections.place import Place
 from projections.projection import Projection
 from projections.read_model import ReadModel
@@ -34,6 +36,8 @@ __all__ = [
     "DeclarationError",
     "Frame",
     "Handlers",
+    "MemoryModel",
+    "Model",
     "Place",
     "Projection",
     "ProjectionError",

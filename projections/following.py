@@ -17,7 +17,7 @@ from projections.errors import (
     ProjectionError,
     ReadModelRefusedError,
 )
-from projections.read_model import ReadModel
+from projections.model import Model
 from projections.runner import catch_up, lag
 from store import EventStore, StorageError
 
@@ -27,11 +27,11 @@ LONGEST_WAIT_S: Final = 30.0
 _SHORTEST_LOOK_S: Final = 0.005
 _LONGEST_LOOK_S: Final = 0.1
 
-Halted = Callable[[ReadModel, ProjectionError], None]
+Halted = Callable[[Model, ProjectionError], None]
 """Told of a projection that cannot go on: which one, and why. Called on its thread."""
 
 
-def follow(store: EventStore, models: Sequence[ReadModel], stop: threading.Event, halted: Halted) -> None:
+def follow(store: EventStore, models: Sequence[Model], stop: threading.Event, halted: Halted) -> None:
     """Keep these read models within a second of the head, each on a thread of its own, until `stop` is set; the batches under way are finished.
 
     One that meets events which it cannot apply, or a table that is not its own, is halted and told; the others go on. Where storage
@@ -48,7 +48,7 @@ def follow(store: EventStore, models: Sequence[ReadModel], stop: threading.Event
             follower.result()
 
 
-def wait_for(model: ReadModel, position: int, timeout_s: float = 10.0) -> None:
+def wait_for(model: Model, position: int, timeout_s: float = 10.0) -> None:
     """Return once the read model holds everything up to that position (of an `Appended`): so a reader sees its own writes.
 
     It only waits: something else must follow the log. BehindError: not in that time.
@@ -62,7 +62,7 @@ def wait_for(model: ReadModel, position: int, timeout_s: float = 10.0) -> None:
         look_s = min(2 * look_s, _LONGEST_LOOK_S)
 
 
-def _follow(store: EventStore, model: ReadModel, stop: threading.Event, halted: Halted) -> None:
+def _follow(store: EventStore, model: Model, stop: threading.Event, halted: Halted) -> None:
     failures = 0
     while not stop.is_set():
         try:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -45,31 +44,6 @@ def test_other_readers_see_the_same_rows(model: ReadModel, store: MemoryEventSto
         assert session.read_parquet(files).order("account, day").to_arrow_table().cast(model.projection.columns).to_pylist() == ours
 
 
-def test_chosen_columns_and_a_limit_are_kept(model: ReadModel, store: MemoryEventStore) -> None:
-    catch_up(store, model)
-    assert model.rows("balance", "account").column_names == ["balance", "account"]
-    assert len(model.rows(limit=1)) == 1
-    assert model.row_count() == len(model.rows())
-
-
-def test_of_two_turns_from_one_state_one_wins(model: ReadModel, accounts: Projection) -> None:
-    ours, theirs = model.turn(), model.turn()
-    theirs.commit(row(accounts, "a", 1), 5)
-    with pytest.raises(CheckpointMovedError):
-        ours.commit(row(accounts, "a", 1), 5)
-    assert (model.checkpoint(), model.rows("changes").to_pylist()) == (5, [{"changes": 1}])
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_a_checkpoint_alone_is_as_exclusive_as_rows(model: ReadModel, accounts: Projection, first: bool) -> None:
-    ours, theirs = model.turn(), model.turn()
-    nothing = accounts.columns.empty_table()
-    theirs.commit(nothing if first else row(accounts, "a", 1), 5)
-    with pytest.raises(CheckpointMovedError):
-        ours.commit(row(accounts, "a", 1) if first else nothing, 5)
-    assert model.checkpoint() == 5
-
-
 def test_a_file_written_by_a_commit_that_failed_is_no_row(model: ReadModel, accounts: Projection) -> None:
     """What a crash between writing the data and committing leaves behind."""
     ours, theirs = model.turn(), model.turn()
@@ -79,56 +53,6 @@ def test_a_file_written_by_a_commit_that_failed_is_no_row(model: ReadModel, acco
     model.turn().commit(row(accounts, "b", 1), 6)
     assert len(list(Path(model.uri).glob("*.parquet"))) >= len(DeltaTable(model.uri).file_uris())
     assert sorted(model.rows("account")["account"].to_pylist()) == ["a", "b"]
-
-
-def keys(accounts: Projection, *names: str) -> pa.Table:
-    schema = pa.schema([accounts.columns.field(name) for name in accounts.key])
-    return pa.Table.from_pylist([{"account": name, "day": date(2013, 1, 1)} for name in names], schema=schema)
-
-
-def dated(accounts: Projection, **changes: int) -> pa.Table:
-    rows = [{"account": name, "day": date(2013, 1, 1), "changes": number} for name, number in changes.items()]
-    return pa.Table.from_pylist(rows, schema=accounts.columns)
-
-
-def test_rows_are_put_and_deleted_in_one_commit(model: ReadModel, accounts: Projection) -> None:
-    turn = model.turn()
-    turn.commit(dated(accounts, a=1, b=1, c=1), 5)
-    before = model.delta_version()
-    turn.commit(dated(accounts, a=2, d=1), 6, deleted=keys(accounts, "b"))
-    assert model.rows("account", "changes").sort_by("account").to_pylist() == [
-        {"account": name, "changes": changes} for name, changes in (("a", 2), ("c", 1), ("d", 1))
-    ]
-    assert (model.checkpoint(), model.delta_version()) == (6, before + 1)
-
-
-def test_deleting_what_is_not_there_moves_the_checkpoint(model: ReadModel, accounts: Projection) -> None:
-    turn = model.turn()
-    turn.commit(dated(accounts, a=1), 5)
-    nothing = accounts.columns.empty_table()
-    turn.commit(nothing, 6, deleted=keys(accounts, "b"))
-    assert (turn.checkpoint, model.checkpoint(), model.row_count()) == (6, 6, 1)
-    turn.commit(nothing, 7, deleted=keys(accounts, "a"))
-    assert (model.checkpoint(), model.row_count(), len(model.rows())) == (7, 0, 0)
-
-
-def test_a_delete_is_as_exclusive_as_rows(model: ReadModel, accounts: Projection) -> None:
-    model.turn().commit(dated(accounts, a=1), 5)
-    ours, theirs = model.turn(), model.turn()
-    nothing = accounts.columns.empty_table()
-    theirs.commit(nothing, 6, deleted=keys(accounts, "a"))
-    for name in ("a", "b"):
-        with pytest.raises(CheckpointMovedError):
-            ours.commit(nothing, 6, deleted=keys(accounts, name))
-    assert model.checkpoint() == 6
-
-
-def test_the_checkpoint_never_goes_back(model: ReadModel, accounts: Projection) -> None:
-    turn = model.turn()
-    turn.commit(row(accounts, "a", 1), 5)
-    for checkpoint in (4, 5):
-        with pytest.raises(ValueError, match="forward"):
-            turn.commit(row(accounts, "a", 1), checkpoint)
 
 
 def test_the_checkpoint_outlives_many_commits(model: ReadModel, accounts: Projection) -> None:
