@@ -1,112 +1,60 @@
-"""One runner's turn at a read model: what it read is what it changes, or it changes nothing."""
+"""One runner's turn at a read model in Delta."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.table import TableMerger
 
-from projections.durable import refuse_torn, sync_checkpoint, sync_commits
-from projections.errors import CheckpointMovedError, ProjectionError
+from projections.errors import CheckpointMovedError, ReadModelRefusedError
+from projections.form import key_schema
 from projections.projection import Projection
-
-# A failing hook raises although the commit has landed, so checkpoints of the Delta log are made apart.
-_NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-_COMMITS_PER_CHECKPOINT: Final = 100
-_GONE: Final = "#"  # no column of ours can be called so
+from store import KeyedTurn, TableMovedError, TableRefusedError
 
 
-class Turn:
-    """Holds one DeltaTable for reading the checkpoint, reading rows and committing.
+class DeltaTurn:
+    """See `Turn`. The checkpoint is the commit's `txn` of the projection's name, so any Delta reader can ask for it."""
 
-    The checkpoint is the commit's `txn` of the projection's name. Delta refuses a commit when another one with the same
-    name came after the state it was read from; deltalake checks that only against the handle it is given, and does not
-    compare the numbers. So a handle made anew for the commit would let two runners apply one batch twice.
-    """
-
-    def __init__(self, uri: str, projection: Projection, table: DeltaTable) -> None:
-        self._uri, self._projection, self._table = uri, projection, table
-        # The last runner may have died between its commit and the fsync; what we build on must be durable first.
-        version = int(table.version())
-        sync_commits(uri, version - 1, version)
+    def __init__(self, uri: str, projection: Projection, turn: KeyedTurn) -> None:
+        self._uri, self._projection, self._turn = uri, projection, turn
 
     @property
     def checkpoint(self) -> int:
-        return checkpoint_of(self._table, self._projection)
+        return self._turn.state.txns.get(self._projection.name, 0)
 
     def rows(self, keys: pa.Table) -> pa.Table:
-        """The rows as of this turn that have one of these keys."""
-        if not self._table.count():
-            return self._projection.columns.empty_table()
-        return rows_of(self._table, self._projection.columns).join(keys, list(self._projection.key), join_type="left semi")
+        with self._moved():
+            return self._turn.rows(keys)
 
     def commit(self, rows: pa.Table, checkpoint: int, deleted: pa.Table | None = None) -> None:
-        """Put these rows (one a key) in the place of those with the same keys, and move the checkpoint, durably, or do neither.
+        if checkpoint <= self.checkpoint:
+            raise ValueError(f"the checkpoint moves forward only: {self.checkpoint} to {checkpoint}")
+        gone = key_schema(self._projection).empty_table() if deleted is None else deleted
+        with self._moved():
+            self._turn.commit(rows, gone, {self._projection.name: checkpoint}, marks_of(self._projection))
 
-        `deleted`: keys (each once, none of them in `rows`) whose rows go in the same commit, if there are any.
-        CheckpointMovedError: another runner committed meanwhile. After any error this turn is over; take a new one.
-        """
-        before = self.checkpoint
-        if checkpoint <= before:
-            raise ValueError(f"the checkpoint moves forward only: {before} to {checkpoint}")
-        version = int(self._table.version())
-        properties = CommitProperties(app_transactions=[Transaction(self._projection.name, checkpoint)])
-        try:
-            if deleted is not None and len(deleted):
-                self._merge_and_delete(rows, deleted, properties)
-            elif len(rows):
-                self._merge(rows, properties)
-            if int(self._table.version()) == version:  # a merge that finds nothing to do commits nothing, no checkpoint either
-                self._advance(properties)
-            self._settle(version)
-        except CommitFailedError as error:
-            raise CheckpointMovedError(self._uri, before) from error
-        except (DeltaError, OSError) as error:
-            raise ProjectionError(f"{self._uri}: the commit failed, or its answer was lost: {error}; run again") from error
-
-    def _advance(self, properties: CommitProperties) -> None:
-        schema = self._table.schema()
-        self._table.create_write_transaction([], "append", schema, commit_properties=properties, post_commithook_properties=_NO_HOOKS)
-        self._table.update_incremental()
-
-    def _merge(self, rows: pa.Table, properties: CommitProperties) -> None:
-        self._merger(rows, properties).when_matched_update_all().when_not_matched_insert_all().execute()
-
-    def _merge_and_delete(self, rows: pa.Table, deleted: pa.Table, properties: CommitProperties) -> None:
-        """One batch of both; a row's flag says whether it goes."""
-        flagged = [table.append_column(_GONE, pa.repeat(gone, len(table))) for table, gone in ((rows, False), (deleted, True))]
-        merger = self._merger(pa.concat_tables(flagged, promote_options="default"), properties)
-        merger = merger.when_matched_delete(f'batch."{_GONE}"').when_matched_update_all(except_cols=[_GONE])
-        merger.when_not_matched_insert_all(f'not batch."{_GONE}"', except_cols=[_GONE]).execute()
-
-    def _merger(self, batch: pa.Table, properties: CommitProperties) -> TableMerger:
-        same_key = " and ".join(f'model."{name}" = batch."{name}"' for name in self._projection.key)
-        return self._table.merge(
-            batch, same_key, source_alias="batch", target_alias="model", commit_properties=properties, post_commithook_properties=_NO_HOOKS
-        )
-
-    def _settle(self, before: int) -> None:
-        """Durable, with every commit since the state we read: we build on those too."""
-        version = int(self._table.version())
-        refuse_torn(self._uri)
-        sync_commits(self._uri, before, version)
-        if version // _COMMITS_PER_CHECKPOINT > before // _COMMITS_PER_CHECKPOINT:
-            self._table.create_checkpoint()
-            sync_checkpoint(self._uri)
+    @contextmanager
+    def _moved(self) -> Iterator[None]:
+        with refused(self._uri):
+            try:
+                yield
+            except TableMovedError as error:
+                raise CheckpointMovedError(self._uri, self.checkpoint) from error
 
 
-def checkpoint_of(table: DeltaTable, projection: Projection) -> int:
-    return int(table.transaction_version(projection.name) or 0)
+def marks_of(projection: Projection) -> dict[str, str]:
+    """What a table says of the projection whose rows it holds."""
+    return {"alluvium.projection": projection.name, "alluvium.version": str(projection.version)}
 
 
-def rows_of(table: DeltaTable, columns: pa.Schema, limit: int | None = None) -> pa.Table:
-    """Rows of the state that `table` holds."""
-    batches, wanted = [], limit
-    for batch in pa.RecordBatchReader.from_stream(table.scan(columns=columns.names)):
-        batches.append(batch.slice(0, wanted))
-        if wanted is not None and (wanted := wanted - len(batch)) <= 0:
-            break
-    return pa.Table.from_batches(batches).cast(columns) if batches else columns.empty_table()
+@contextmanager
+def refused(uri: str) -> Iterator[None]:
+    """ReadModelRefusedError if what lies there is no such table."""
+    try:
+        yield
+    except TableRefusedError as error:
+        raise ReadModelRefusedError(uri, error.problem, _REMEDY) from error
+
+
+_REMEDY = "if the projection's columns have changed, raise its version, so that it is rebuilt beside; else remove the table, and rebuild it"

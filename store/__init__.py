@@ -35,6 +35,7 @@ from store.errors import (
     StorageUnavailableError,
     StoreClosedError,
     StoreError,
+    TableMovedError,
     TableRefusedError,
     UnknownEventTypeError,
     UnreadableEventError,
@@ -50,6 +51,8 @@ from store.event_types.raw_event import RawEvent
 from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.json_lines import JsonLines
+from store.keyed.keyed_table import KeyedTable
+from store.keyed.keyed_turn import KeyedTurn
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
 from store.open import open_store, storage_options
@@ -87,6 +90,8 @@ __all__ = [
     "Interval",
     "InvalidEventError",
     "JsonLines",
+    "KeyedTable",
+    "KeyedTurn",
     "Loaded",
     "LoggingObserver",
     "Matched",
@@ -109,6 +114,7 @@ __all__ = [
     "StoreError",
     "Subscription",
     "TableAppended",
+    "TableMovedError",
     "TableRefusedError",
     "Transacted",
     "UnknownEventTypeError",

@@ -177,6 +177,16 @@ class TableRefusedError(StoreError):
         super().__init__(f"{uri}: {problem}; {remedy}")
 
 
+class TableMovedError(StoreError):
+    """Another writer of the table committed first; nothing was written. Take a new turn, and see what there is left to do."""
+
+    remedy = "take a new turn, and see what there is left to do"
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        super().__init__(f"{uri}: another writer committed first; nothing was written: {self.remedy}")
+
+
 class EventTypesError(StoreError, ValueError):
     """Event types, steps or a catalogue that cannot stand; nothing was made. Mend `subject` as `remedy` says."""
 

@@ -23,7 +23,7 @@ class Change:
 
     `operation`: in Delta's words. `data_change`: False if the rows stay the same and only lie in other files.
     `txns`: app id -> version, as Delta's transaction identifiers. `vacuumed_ms`: the files retired by that moment are gone.
-    `anew`: forgets all that was before, for a log that cannot be read.
+    `anew`: forgets all that was before, for a log that cannot be read. `marks`: what is said of the table from now on; see `Identity`.
     """
 
     operation: str
@@ -33,6 +33,7 @@ class Change:
     txns: Mapping[str, int] = field(default_factory=dict)
     vacuumed_ms: int | None = None
     anew: bool = False
+    marks: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

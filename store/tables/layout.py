@@ -19,10 +19,11 @@ _PRIMITIVES: Final = {
 
 
 class Identity(NamedTuple):
-    """What tells one table from another of the same kind."""
+    """What tells one table from another of the same kind. `marks`: what its writers said of it beside the layout, in its configuration."""
 
     table_id: str
     created_ms: int
+    marks: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Layout:
             "format": {"provider": "parquet", "options": {}},
             "schemaString": orjson.dumps(self._delta_schema()).decode(),
             "partitionColumns": [] if self.partition is None else [self.partition],
-            "configuration": dict(self.configuration),
+            "configuration": {**identity.marks, **self.configuration},
             "createdTime": identity.created_ms,
         }
 
@@ -82,12 +83,18 @@ class Layout:
                 raise (NewerFormatError if newer else NotOursError)(f"its {name} is {found!r}, this store writes {value!r}")
         partitions = [] if self.partition is None else [self.partition]
         if orjson.loads(metadata["schemaString"]) != self._delta_schema() or list(metadata["partitionColumns"]) != partitions:
-            raise NotOursError(f"its columns are not those of {self.name}")
-        return Identity(text(metadata["id"]), whole(metadata.get("createdTime")))
+            raise NotOursError(f"its columns are {_told(metadata['schemaString'])}, and those of {self.name} are {_told(self._delta_schema())}")
+        marks = {text(name): text(value) for name, value in configuration.items() if name not in self.configuration}
+        return Identity(text(metadata["id"]), whole(metadata.get("createdTime")), marks)
 
     def _delta_schema(self) -> dict[str, Any]:
         columns = [_column(f.name, _delta_type(f.type), f.nullable) for f in self.schema]
         return {"type": "struct", "fields": columns if self.partition is None else [*columns, _column(self.partition, "string", nullable=False)]}
+
+
+def _told(schema: Any) -> str:
+    fields = orjson.loads(schema)["fields"] if isinstance(schema, str) else schema["fields"]
+    return ", ".join(f"{field['name']} {field['type'] if isinstance(field['type'], str) else field['type']['type']}" for field in fields)
 
 
 def _column(name: str, kind: Any, nullable: bool) -> dict[str, Any]:

@@ -72,8 +72,9 @@ class SortedFiles:
     DamagedFileError: the list of live files is old, or the file is damaged. StorageError: it cannot be read now.
     """
 
-    def __init__(self, objects: Objects, layout: Layout, key: str) -> None:
-        self._objects, self._schema = objects, layout.schema
+    def __init__(self, objects: Objects, layout: Layout, key: str, kept_bytes: int = KEPT_BYTES) -> None:
+        """`kept_bytes`: of the rows that stay in memory; see `keep`."""
+        self._objects, self._schema, self._most_kept_bytes = objects, layout.schema, kept_bytes
         self._key = layout.schema.get_field_index(key)
         self._lock = threading.Lock()
         self._footers: OrderedDict[str, Footer] = OrderedDict()
@@ -82,11 +83,12 @@ class SortedFiles:
         self._kept_bytes = 0
 
     def keep(self, file: File, rows: pa.Table) -> None:
-        """Remember the rows of a file just written, so that it need not be opened."""
+        """Remember the rows of a file just written or read, so that it need not be opened."""
         with self._lock:
-            self._kept[file.path] = rows
-            self._kept_bytes += rows.nbytes
-            while self._kept_bytes > KEPT_BYTES:
+            if file.path not in self._kept:
+                self._kept[file.path] = rows
+                self._kept_bytes += rows.nbytes
+            while self._kept_bytes > self._most_kept_bytes:
                 self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
 
     def drop(self, files: Iterable[File]) -> None:
@@ -102,6 +104,14 @@ class SortedFiles:
         """The least key and the size in memory, about, of each row group in order."""
         with self._opened(file) as (footer, _):
             return [(footer.bounds(g)[0], footer.metadata.row_group(g).total_byte_size) for g in range(footer.metadata.num_row_groups)]
+
+    def read_whole(self, file: File, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of a file, in its order, with these columns or all."""
+        wanted = self._schema if columns is None else pa.schema([self._schema.field(name) for name in columns])
+        if (kept := self._kept.get(file.path)) is not None:
+            return kept.select(wanted.names)
+        with self._opened(file) as (_, source):
+            return source.read(columns=wanted.names, use_threads=False).select(wanted.names).cast(wanted)
 
     def read(self, file: File, low: Any, high: Any, wanted: Between | None = None) -> Iterator[pa.Table]:
         """The rows of the row groups that can hold keys from `low` to `high` (see `Footer.between`): others come along.

@@ -108,8 +108,7 @@ class TableLog:
                     if (change := decide()) is None:
                         return lost
                     now_ms = time.time_ns() // 1_000_000
-                    made = Identity(str(uuid.uuid4()), now_ms) if self.version < 0 else None
-                    commit = Commit(self.version + 1, commit_id, change, made)
+                    commit = Commit(self.version + 1, commit_id, change, self._said_by(change, now_ms))
                 match self._publish(commit, encode(self.layout, commit, now_ms)):
                     case Outcome.OURS:
                         self._apply(commit)
@@ -173,6 +172,12 @@ class TableLog:
             raise OutcomeUnknownError(f"commit {commit.version} may or may not be part of the table ({error}): {_REMEDY}") from error
         self._proved_s = max(self._proved_s, began_s)
         return Outcome.OURS
+
+    def _said_by(self, change: Change, now_ms: int) -> Identity | None:
+        """What the table is from this change on, if it says so; the first one makes the table."""
+        if self.table is None:
+            return Identity(str(uuid.uuid4()), now_ms, change.marks or {})
+        return None if change.marks is None else self.table._replace(marks=change.marks)
 
     def _apply(self, commit: Commit) -> None:
         with self.lock:

@@ -48,10 +48,10 @@ def test_one_failing_projection_does_not_stop_the_others(home: Path) -> None:
     failing, *others = domain.projections
     warehouse = home / "warehouse"
     materialize_projections(str(warehouse))
-    (warehouse / "projections" / failing.name / "v1" / "_delta_log" / f"{1:020d}.json").write_bytes(b"")
+    (warehouse / "projections" / failing.name / "v1" / "_delta_log" / f"{0:020d}.json").write_bytes(b"")
     with open_store(str(warehouse)) as store:
         store.append("aircraft-N1", [Event("Unrelated", {})])
     with pytest.raises(MaterializeError, match=f"{failing.name}.*empty"):
         materialize_projections(str(warehouse))
     for other in others:
-        assert (warehouse / "projections" / other.name / "v1" / "_delta_log" / f"{2:020d}.json").exists()
+        assert (warehouse / "projections" / other.name / "v1" / "_delta_log" / f"{1:020d}.json").exists()

@@ -1,0 +1,97 @@
+"""A table of rows by key: anybody reads it; turns change it, each of which commits rows and its writer's txns together or nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from typing import Final
+
+import pyarrow as pa
+
+from store.delta.upkeep import Maintained
+from store.keyed.keyed_turn import KeyedTurn
+from store.keyed.opened import KeyedState, Opened, layout_of
+from store.keyed.upkeep import KeyedUpkeep
+from store.observer import Guarded, LoggingObserver, Observer
+from store.storage.places import objects_at
+from store.tables.files import File
+from store.tables.sorted_files import DamagedFileError
+
+READERS: Final = 4
+
+
+class KeyedTable:
+    """A Delta table at a path or an object-store URI, with one row a key, ours alone to write. Safe to use from many threads at once.
+
+    `columns`: of its rows; `key`: some of them, never null, none a floating-point number, a list or a struct. Any number of processes read and
+    write it: readers see one committed state, and of two turns from one state one wins. A place without a table has no rows.
+
+    Every method: StorageError, storage refuses; TableRefusedError, there is something else, or it is torn; NewerTableError.
+    """
+
+    def __init__(
+        self, uri: str, name: str, columns: pa.Schema, key: Sequence[str], *, description: str = "", observer: Observer | None = None
+    ) -> None:
+        self.uri, self.columns, self.key = uri, columns, tuple(key)
+        self._layout = layout_of(name, description, columns, self.key)
+        self._observer = Guarded(LoggingObserver() if observer is None else observer)
+        self._lock = threading.Lock()
+        self._opened: Opened | None = None
+        self._upkeep: KeyedUpkeep | None = None
+
+    def state(self) -> KeyedState:
+        """The newest one."""
+        return self._table().state()
+
+    def rows(self, names: Sequence[str] | None = None, limit: int | None = None) -> pa.Table:
+        """The rows of one committed state, in the order of their keys, with these columns or all; the first `limit` of them."""
+        names = self.columns.names if names is None else list(names)
+        while True:
+            files = self.state().leaves.files
+            try:
+                return self._read(files, names, limit)
+            except DamagedFileError as error:      # if it was replaced, and vacuumed, there is a newer state to read
+                if error.file.path in {file.path for file in self.state().leaves.files}:
+                    raise self._table().refusal(str(error)) from error
+
+    def files(self) -> list[str]:
+        """The live Parquet files, as DuckDB and Polars are given them."""
+        table = self._table()
+        return [table.objects.location(file.path) for file in table.state().leaves.files]
+
+    def turn(self) -> KeyedTurn:
+        """A hold on the newest state, for reading and changing it."""
+        table = self._table()
+        if not table.is_there():                   # removed by somebody, to make it anew
+            table = self._table(anew=True)
+        assert self._upkeep is not None
+        return KeyedTurn(table, table.state(), self._upkeep.committed)
+
+    def maintain(self, dry_run: bool = False) -> Maintained:
+        """Merge small leaves, vacuum, write a checkpoint, clean the log. Those who commit do it by themselves, as it falls due."""
+        self._table()
+        assert self._upkeep is not None
+        return self._upkeep.maintain(dry_run)
+
+    def _table(self, anew: bool = False) -> Opened:
+        with self._lock:
+            if self._opened is None or anew:
+                self._opened = Opened(objects_at(self.uri, self._observer), self._layout, self.key)
+                self._upkeep = KeyedUpkeep(self._opened, self._observer)
+            return self._opened
+
+    def _read(self, files: Sequence[File], names: Sequence[str], limit: int | None) -> pa.Table:
+        table, wanted = self._table(), pa.schema([self.columns.field(name) for name in names])
+        if limit is not None:
+            files = _first(files, limit)
+        with ThreadPoolExecutor(READERS, "alluvium-leaves") as pool:
+            read = list(pool.map(lambda file: table.files.read_whole(file, names), files))
+        return pa.concat_tables([wanted.empty_table(), *read]).slice(0, limit)
+
+
+def _first(files: Sequence[File], rows: int) -> list[File]:
+    """As many of them as hold so many rows."""
+    before = accumulate((file.rows for file in files), initial=0)
+    return [file for file, start in zip(files, before, strict=False) if start < rows]
