@@ -15,6 +15,7 @@ from projections.errors import (
     ProjectionError,
     ReadModelRefusedError,
 )
+from projections.fingerprint import fingerprint
 from projections.following import follow, wait_for
 from projections.frame import Frame
 from projections.handlers import Handlers
@@ -46,6 +47,7 @@ __all__ = [
     "Sql",
     "catch_up",
     "event_types",
+    "fingerprint",
     "follow",
     "lag",
     "streams",

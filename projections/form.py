@@ -63,6 +63,9 @@ class Form(Protocol):
     def reads(self, declared: Declared) -> tuple[str, ...] | None:
         """The types of events that it needs, by the names of their newest shapes; None: all."""
 
+    def determined_by(self) -> tuple[object, ...]:
+        """All that its rows depend on beside the events: texts, functions and classes. See `fingerprint`."""
+
     def open(self, declared: Declared) -> AbstractContextManager[Fold]: ...
 
 

@@ -50,6 +50,9 @@ class Frame:
     def reads(self, declared: Declared) -> tuple[str, ...] | None:
         return declared.types
 
+    def determined_by(self) -> tuple[object, ...]:
+        return self.touches, self.change
+
     def open(self, declared: Declared) -> AbstractContextManager[FrameFold]:
         return nullcontext(FrameFold(self, declared))
 

@@ -46,6 +46,9 @@ class Handlers:
     def reads(self, declared: Declared) -> tuple[str, ...]:
         return tuple(self._by_name(declared))
 
+    def determined_by(self) -> tuple[object, ...]:
+        return {of if isinstance(of, str) else of.__qualname__: handler for of, handler in self.on.items()}, self.key, self.row
+
     def open(self, declared: Declared) -> AbstractContextManager[HandlersFold]:
         assert declared.event_types is not None
         return nullcontext(HandlersFold(declared, declared.event_types, self._by_name(declared), self.key, self.row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,6 +15,7 @@ from projections.errors import Fault
 from projections.form import Changes, Declared, Touched, key_schema
 from store import MemoryEventStore
 
+_SPACE: Final = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:--[^\n]*|/\*.*?\*/|\s)+""", re.DOTALL)
 # All associative: the rows come out the same however the log is cut into batches.
 _COMBINES: Final = {
     "sum": "sum({column})",
@@ -50,6 +52,9 @@ class Sql:
 
     def reads(self, declared: Declared) -> tuple[str, ...] | None:
         return declared.types
+
+    def determined_by(self) -> tuple[object, ...]:
+        return same_sql(self.select), dict(self.combine)
 
     def open(self, declared: Declared) -> SqlFold:
         return SqlFold(self, declared)
@@ -125,6 +130,11 @@ class SqlFold:
             return f'"{name}"'
         combined = _COMBINES[self._form.combine[name]].format(column=f'"{name}"', order='"#"')
         return f'cast({combined} as {self._types[name]}) as "{name}"'
+
+
+def same_sql(select: str) -> str:
+    """The select without comments, each stretch of white space outside quotes as one space."""
+    return _SPACE.sub(lambda found: found[1] or " ", select).strip()
 
 
 def _faults_of_combine(column: pa.Field, how: str | None) -> Iterator[Fault]:
