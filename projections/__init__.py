@@ -12,6 +12,8 @@ from projections.errors import (
     CheckpointBeyondHeadError,
     CheckpointMovedError,
     DeclarationError,
+    NeedsRebuildError,
+    PausedError,
     ProjectionError,
     ReadModelRefusedError,
 )
@@ -19,12 +21,13 @@ from projections.fingerprint import fingerprint
 from projections.following import follow, wait_for
 from projections.frame import Frame
 from projections.handlers import Handlers
+from projections.hold import Hold
 from projections.memory_model import MemoryModel
 from projections.model import Model
 from projections.place import Place
 from projections.projection import Projection
 from projections.read_model import ReadModel
-from projections.runner import CaughtUp, catch_up, lag
+from projections.runner import CaughtUp, catch_up, fill, lag
 from projections.sql import Sql
 
 __all__ = [
@@ -37,8 +40,11 @@ __all__ = [
     "DeclarationError",
     "Frame",
     "Handlers",
+    "Hold",
     "MemoryModel",
     "Model",
+    "NeedsRebuildError",
+    "PausedError",
     "Place",
     "Projection",
     "ProjectionError",
@@ -47,6 +53,7 @@ __all__ = [
     "Sql",
     "catch_up",
     "event_types",
+    "fill",
     "fingerprint",
     "follow",
     "lag",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -64,6 +65,22 @@ class CheckpointBeyondHeadError(ProjectionError):
     def __init__(self, uri: str, checkpoint: int, head: int) -> None:
         self.uri, self.checkpoint, self.head = uri, checkpoint, head
         super().__init__(f"{uri}: the checkpoint {checkpoint} lies beyond the head {head} of the log: rebuild it, or give it its own log")
+
+
+class NeedsRebuildError(ProjectionError):
+    """The declaration has changed since these rows were made; applying it to them would mix the two. Nothing was written: rebuild it."""
+
+    def __init__(self, projection: str, problem: str) -> None:
+        self.projection, self.problem = projection, problem
+        super().__init__(f"projection {projection!r} needs rebuild: {problem}: run `rebuild`; what serves goes on serving meanwhile")
+
+
+class PausedError(ProjectionError):
+    """Somebody paused this read model. Leave it, or resume it."""
+
+    def __init__(self, uri: str, since: datetime, why: str) -> None:
+        self.uri, self.since, self.why = uri, since, why
+        super().__init__(f"{uri} is paused since {since:%Y-%m-%d %H:%M:%S} UTC ({why}): leave it, or resume it")
 
 
 class BehindError(ProjectionError):

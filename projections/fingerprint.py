@@ -64,8 +64,11 @@ class _Text:
         yield from told
 
     def _code(self, value: FunctionType | type) -> Iterator[str]:
-        yield f"{value.__module__}.{value.__qualname__}"
-        if id(value) in self._told or self._package != value.__module__.partition(".")[0]:
+        if self._package != value.__module__.partition(".")[0]:
+            yield f"{value.__module__}.{value.__qualname__}"
+            return
+        yield value.__qualname__                   # a script's module is called otherwise when it is imported
+        if id(value) in self._told:
             return
         self._told.add(id(value))
         yield _source(value)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from projections.errors import CheckpointMovedError
+from projections.hold import HALTED, Hold
 from projections.projection import Projection
+from projections.tiers import Tiers, empty
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """One committed state; never changed, so readers need no lock."""
 
-    rows: pa.Table
+    tiers: Tiers
     checkpoint: int
+    hold: Hold | None = None
 
 
 class MemoryModel:
@@ -26,17 +28,20 @@ class MemoryModel:
         self.uri = f"memory:{projection.name}/v{projection.version}"
         self.projection = projection
         self._lock = threading.Lock()
-        self._held = Held(projection.columns.empty_table(), 0)
+        self._held = Held(empty(projection.columns, projection.key), 0)
 
     def rows(self, *columns: str, limit: int | None = None) -> pa.Table:
-        rows = self._held.rows.slice(0, limit)
+        rows = self._held.tiers.all().rows.slice(0, limit)
         return rows.select(columns) if columns else rows
 
     def checkpoint(self) -> int:
         return self._held.checkpoint
 
     def row_count(self) -> int:
-        return len(self._held.rows)
+        return len(self.rows())
+
+    def hold(self) -> Hold | None:
+        return self._held.hold
 
     def turn(self) -> MemoryTurn:
         return MemoryTurn(self, self._held)
@@ -53,22 +58,23 @@ class MemoryTurn:
 
     def __init__(self, model: MemoryModel, held: Held) -> None:
         self._model, self._held = model, held
-        self._key = list(model.projection.key)
 
     @property
     def checkpoint(self) -> int:
         return self._held.checkpoint
 
     def rows(self, keys: pa.Table) -> pa.Table:
-        return self._held.rows.join(keys, self._key, join_type="left semi")
+        return self._held.tiers.find(keys)[0]
 
     def commit(self, rows: pa.Table, checkpoint: int, deleted: pa.Table | None = None) -> None:
         if checkpoint <= self.checkpoint:
             raise ValueError(f"the checkpoint moves forward only: {self.checkpoint} to {checkpoint}")
-        kept = self._held.rows
-        for gone in (rows, deleted):
-            if gone is not None and len(gone):
-                kept = kept.join(gone.select(self._key), self._key, join_type="left anti")
-        after = Held(pa.concat_tables([kept, rows]).combine_chunks(), checkpoint)
+        tiers = self._held.tiers.put(rows, rows.slice(0, 0) if deleted is None else deleted)
+        self._go_on(Held(tiers.settled(), checkpoint))
+
+    def halt(self, why: str) -> None:
+        self._go_on(self._held._replace(hold=Hold.now(HALTED, why)))
+
+    def _go_on(self, after: Held) -> None:
         self._model._replace(self._held, after)
         self._held = after

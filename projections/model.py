@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from projections.hold import Hold
 from projections.projection import Projection
 
 
@@ -26,6 +27,9 @@ class Turn(Protocol):
         CheckpointMovedError: another runner committed meanwhile. ValueError: the checkpoint does not move forward.
         """
 
+    def halt(self, why: str) -> None:
+        """Remember why this run cannot go on, for whoever asks; the next commit forgets it."""
+
 
 class Model(Protocol):
     """The rows of one projection, with the checkpoint up to which they hold the log. Readers see one committed state."""
@@ -44,6 +48,9 @@ class Model(Protocol):
         """The last position applied; 0 before the first."""
 
     def row_count(self) -> int: ...
+
+    def hold(self) -> Hold | None:
+        """Why it does not go on, if so."""
 
     def turn(self) -> Turn:
         """A runner's hold on the model as it is now."""

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from projections.errors import NeedsRebuildError, PausedError
+from projections.fingerprint import fingerprint
+from projections.hold import PAUSED, Hold, hold_of, without_hold
 from projections.projection import Projection
-from projections.turn import DeltaTurn, refused
-from store import KeyedTable
+from projections.turn import FINGERPRINT, DeltaTurn, refused
+from store import KeyedTable, Maintained
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,13 @@ class ReadModel:
     uri: str
     projection: Projection
     _table: KeyedTable = field(init=False, repr=False, compare=False)
+    _code: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         declared = self.projection
         table = KeyedTable(self.uri, declared.name, declared.columns, declared.key, description=declared.description)
         object.__setattr__(self, "_table", table)  # opened when it is first asked for something
+        object.__setattr__(self, "_code", fingerprint(declared))
 
     def __reduce__(self) -> tuple[type[ReadModel], tuple[str, Projection]]:
         return ReadModel, (self.uri, self.projection)
@@ -60,7 +65,48 @@ class ReadModel:
         with refused(self.uri):
             return self._table.files()
 
-    def turn(self) -> DeltaTurn:
-        """A runner's hold on the model as it is now, for reading and changing it."""
+    def hold(self) -> Hold | None:
+        """Why it does not go on, if so."""
         with refused(self.uri):
-            return DeltaTurn(self.uri, self.projection, self._table.turn())
+            return hold_of(self._table.state().marks)
+
+    def made_by(self) -> str | None:
+        """The fingerprint of the code that made its rows; None before the first commit."""
+        with refused(self.uri):
+            return self._table.state().marks.get(FINGERPRINT)
+
+    def turn(self) -> DeltaTurn:
+        """A runner's hold on the model as it is now, for reading and changing it.
+
+        NeedsRebuildError: other code made its rows. PausedError: somebody paused it.
+        """
+        turn = self._turn()
+        if (made_by := turn.marks.get(FINGERPRINT)) != self._code:
+            raise NeedsRebuildError(self.projection.name, f"the rows at {self.uri} were made by other code ({made_by}, now {self._code})")
+        if (hold := hold_of(turn.marks)) is not None and hold.kind == PAUSED:
+            raise PausedError(self.uri, hold.since, hold.why)
+        return turn
+
+    def pause(self, why: str) -> None:
+        """From now on runners refuse it, and one at work ends with its next batch, unwritten. Its rows stay as they are."""
+        turn = self._turn()
+        turn.mark({**turn.marks, **Hold.now(PAUSED, why).mark()})
+
+    def resume(self) -> None:
+        """Let runners go on. Nothing happens if it is not paused."""
+        turn = self._turn()
+        if (marks := without_hold(turn.marks, PAUSED)) != turn.marks:
+            turn.mark(marks)
+
+    def reset(self) -> None:
+        """Begin anew, in place: no rows and checkpoint 0, in one commit. A pause stays. To keep serving meanwhile, `rebuild` it instead."""
+        self._turn().reset()
+
+    def maintain(self, dry_run: bool = False) -> Maintained:
+        """Merge small files, vacuum, write a checkpoint, clean the log. Runners do it by themselves, as it falls due."""
+        with refused(self.uri):
+            return self._table.maintain(dry_run)
+
+    def _turn(self) -> DeltaTurn:
+        with refused(self.uri):
+            return DeltaTurn(self.uri, self.projection, self._code, self._table.turn())

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 import pyarrow as pa
 
 from projections.errors import CheckpointMovedError, ReadModelRefusedError
 from projections.form import key_schema
+from projections.hold import HALTED, Hold, without_hold
 from projections.projection import Projection
 from store import KeyedTurn, TableMovedError, TableRefusedError
 
+FINGERPRINT: Final = "alluvium.fingerprint"
+"""The mark that tells by which code a table's rows were made."""
+_REMEDY: Final = "if the projection's columns have changed, raise its version, so that it is rebuilt beside; else remove the table, and rebuild it"
+
 
 class DeltaTurn:
-    """See `Turn`. The checkpoint is the commit's `txn` of the projection's name, so any Delta reader can ask for it."""
+    """See `Turn`. The checkpoint is the commit's `txn` of the projection's name, so any Delta reader can ask for it.
 
-    def __init__(self, uri: str, projection: Projection, turn: KeyedTurn) -> None:
-        self._uri, self._projection, self._turn = uri, projection, turn
+    `made_by`: the fingerprint of the projection's code.
+    """
+
+    def __init__(self, uri: str, projection: Projection, made_by: str, turn: KeyedTurn) -> None:
+        self._uri, self._projection, self._made_by, self._turn = uri, projection, made_by, turn
+        self._nothing = key_schema(projection).empty_table()
 
     @property
     def checkpoint(self) -> int:
@@ -30,9 +40,33 @@ class DeltaTurn:
     def commit(self, rows: pa.Table, checkpoint: int, deleted: pa.Table | None = None) -> None:
         if checkpoint <= self.checkpoint:
             raise ValueError(f"the checkpoint moves forward only: {self.checkpoint} to {checkpoint}")
-        gone = key_schema(self._projection).empty_table() if deleted is None else deleted
+        marks = without_hold(self.marks, HALTED)
         with self._moved():
-            self._turn.commit(rows, gone, {self._projection.name: checkpoint}, marks_of(self._projection))
+            gone = self._nothing if deleted is None else deleted
+            self._turn.commit(rows, gone, {self._projection.name: checkpoint}, None if marks == self._turn.state.marks else marks)
+
+    def halt(self, why: str) -> None:
+        self.mark({**self.marks, **Hold.now(HALTED, why).mark()})
+
+    def reset(self) -> None:
+        """Begin anew: no rows, checkpoint 0, whatever code made the rows. In one commit; a runner at work has to start again."""
+        marks = without_hold({**self.marks, FINGERPRINT: self._made_by}, HALTED)
+        with self._moved():
+            self._turn.replace(self._projection.columns.empty_table(), {self._projection.name: 0}, marks)
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """What the table says of itself; before it is made, what it will say."""
+        return self._turn.state.marks or self._own_marks()
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """Let the table say this of itself from now on."""
+        with self._moved():
+            self._turn.commit(self._projection.columns.empty_table(), self._nothing, {}, marks)
+
+    def _own_marks(self) -> dict[str, str]:
+        told = {"alluvium.projection": self._projection.name, "alluvium.version": str(self._projection.version)}
+        return {**told, FINGERPRINT: self._made_by}
 
     @contextmanager
     def _moved(self) -> Iterator[None]:
@@ -43,11 +77,6 @@ class DeltaTurn:
                 raise CheckpointMovedError(self._uri, self.checkpoint) from error
 
 
-def marks_of(projection: Projection) -> dict[str, str]:
-    """What a table says of the projection whose rows it holds."""
-    return {"alluvium.projection": projection.name, "alluvium.version": str(projection.version)}
-
-
 @contextmanager
 def refused(uri: str) -> Iterator[None]:
     """ReadModelRefusedError if what lies there is no such table."""
@@ -55,6 +84,3 @@ def refused(uri: str) -> Iterator[None]:
         yield
     except TableRefusedError as error:
         raise ReadModelRefusedError(uri, error.problem, _REMEDY) from error
-
-
-_REMEDY = "if the projection's columns have changed, raise its version, so that it is rebuilt beside; else remove the table, and rebuild it"

@@ -19,6 +19,7 @@ from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import load, load_as_of, load_at, load_query, transact, transact_many, transact_query
 from store.delta.copying.backup import Copied
+from store.delta.upkeep import Maintained
 from store.errors import (
     ClockSkewError,
     ConditionFailedError,
@@ -53,6 +54,7 @@ from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.json_lines import JsonLines
 from store.keyed.keyed_table import KeyedTable
 from store.keyed.keyed_turn import KeyedTurn
+from store.keyed.keys import rows_with, rows_without
 from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
 from store.open import open_store, storage_options
@@ -94,6 +96,7 @@ __all__ = [
     "KeyedTurn",
     "Loaded",
     "LoggingObserver",
+    "Maintained",
     "Matched",
     "MemoryEventStore",
     "NestedDecisionError",
@@ -139,6 +142,8 @@ __all__ = [
     "rebuild_snapshots",
     "recommend_interval",
     "restore",
+    "rows_with",
+    "rows_without",
     "snapshot",
     "snapshot_due",
     "storage_options",

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from store.errors import TableMovedError
-from store.keyed.keys import Ordered, found, in_order, left
+from store.keyed.keys import Ordered, in_order, rows_with, rows_without
 from store.keyed.leaves import cut
 from store.keyed.opened import KeyedState, Opened
 from store.tables.commit import Change, Commit
@@ -43,16 +43,16 @@ class KeyedTurn:
     def rows(self, keys: pa.Table) -> pa.Table:
         """The rows that have one of these keys (each once), in the order of their keys."""
         wanted = in_order(keys.select(self._key), self._key)
-        there = [found(self._read(file), wanted[part], self._key) for file, part in self._touched(wanted) if file is not None]
+        there = [rows_with(self._read(file), wanted[part], self._key) for file, part in self._touched(wanted) if file is not None]
         return pa.concat_tables([self._schema.empty_table(), *there])
 
-    def commit(self, rows: pa.Table, deleted: pa.Table, txns: Mapping[str, int], marks: Mapping[str, str]) -> None:
+    def commit(self, rows: pa.Table, deleted: pa.Table, txns: Mapping[str, int], marks: Mapping[str, str] | None = None) -> None:
         """Put these rows (one a key), delete those with these keys (none of them in `rows`), and set these txns, durably in one commit.
 
-        `marks`: of the table, if this commit makes it. The turn goes on from there. OutcomeUnknownError: take a new turn, and look.
+        `marks`: of the table from now on; None: as they are. The turn goes on from there. OutcomeUnknownError: take a new turn, and look.
         """
         fresh, gone = in_order(rows, self._key), in_order(deleted.select(self._key), self._key)
-        self._publish(self._rewritten(fresh, gone), txns, marks if self.state.delta_version < 0 else None)
+        self._publish(self._rewritten(fresh, gone), txns, marks)
 
     def replace(self, rows: pa.Table, txns: Mapping[str, int], marks: Mapping[str, str]) -> None:
         """Put these rows in the place of all, and these txns and marks in the place of the old ones, durably in one commit."""
@@ -70,7 +70,7 @@ class KeyedTurn:
         size = self.state.row_count + len(fresh)
         for file, (put, lost) in slices.values():
             before = self._schema.empty_table() if file is None else self._read(file)
-            kept = left(left(before, put, self._key), lost, self._key)
+            kept = rows_without(rows_without(before, put, self._key), lost, self._key)
             if len(put) or len(kept) < len(before):
                 rows = in_order(pa.concat_tables([kept, put]), self._key) if len(kept) else put
                 yield Rewritten(file, cut(rows, size))
@@ -100,7 +100,8 @@ class KeyedTurn:
 
         def decide() -> Change | None:
             # Upkeep of others may have come between, but nothing that we built on.
-            as_read = log.txns == before.txns and files.keys() == {file.path for file in log.files()}
+            marks = {} if log.table is None else log.table.marks
+            as_read = log.txns == before.txns and marks == before.marks and {file.path for file in log.files()} == files.keys()
             return change if as_read and log.vacuumed == vacuumed else None
 
         commit = log.amend(decide)

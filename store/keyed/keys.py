@@ -39,12 +39,12 @@ def in_order(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     return rows.sort_by([(name, "ascending") for name in key]).combine_chunks() if len(rows) > 1 else rows
 
 
-def found(rows: pa.Table, keys: pa.Table, key: Sequence[str]) -> pa.Table:
+def rows_with(rows: pa.Table, keys: pa.Table, key: Sequence[str]) -> pa.Table:
     """The rows that have one of these keys, in their order."""
     return rows.take(_places(rows, keys, key, "semi"))
 
 
-def left(rows: pa.Table, keys: pa.Table, key: Sequence[str]) -> pa.Table:
+def rows_without(rows: pa.Table, keys: pa.Table, key: Sequence[str]) -> pa.Table:
     """The rows that have none of these keys, in their order."""
     return rows.take(_places(rows, keys, key, "anti")) if len(keys) else rows
 

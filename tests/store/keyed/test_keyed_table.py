@@ -44,7 +44,7 @@ def rows(*numbers: int, said: str = "x", place: str = "a") -> pa.Table:
 
 def put(table: KeyedTable, *numbers: int, said: str = "x", deleted: tuple[int, ...] = ()) -> None:
     turn = table.turn()
-    turn.commit(rows(*numbers, said=said), rows(*deleted), {"step": turn.state.txns.get("step", 0) + 1}, {})
+    turn.commit(rows(*numbers, said=said), rows(*deleted), {"step": turn.state.txns.get("step", 0) + 1})
 
 
 def numbers(table: KeyedTable) -> list[int]:
@@ -69,7 +69,7 @@ class Table(RuleBasedStateMachine):
         self.steps += 1
         fresh = [{"place": place, "number": number, "said": said, "tags": [said]} for (place, number), said in put.items()]
         lost = pa.Table.from_pylist([{"place": place, "number": number} for place, number in gone - put.keys()], schema=NOTHING.schema)
-        self.turn.commit(pa.Table.from_pylist(fresh, schema=COLUMNS), lost, {"step": self.steps}, {})
+        self.turn.commit(pa.Table.from_pylist(fresh, schema=COLUMNS), lost, {"step": self.steps})
         self.told = {key: said for key, said in self.told.items() if key not in gone} | put
 
     @rule(wanted=st.sets(keys, max_size=8))
@@ -161,10 +161,10 @@ def test_of_two_turns_from_one_state_one_wins(table: KeyedTable) -> None:
     for first_rows, second_rows in ((rows(1), rows(2)), (rows(), rows(3)), (rows(4), rows())):
         ours, theirs = table.turn(), opened(Path(table.uri).parent).turn()
         step = theirs.state.txns.get("step", 0) + 1
-        theirs.commit(first_rows, NOTHING, {"step": step}, {})
+        theirs.commit(first_rows, NOTHING, {"step": step})
         files = set(table.files())
         with pytest.raises(TableMovedError):
-            ours.commit(second_rows, NOTHING, {"step": step}, {})
+            ours.commit(second_rows, NOTHING, {"step": step})
         assert set(table.files()) == files
     assert set(Path(table.uri).glob("*.parquet")) >= set(map(Path, table.files()))
 
@@ -172,17 +172,17 @@ def test_of_two_turns_from_one_state_one_wins(table: KeyedTable) -> None:
 def test_a_turn_goes_on_from_its_own_commit_not_from_anothers(table: KeyedTable) -> None:
     """Else it would apply once more what the other one has done meanwhile."""
     ours = table.turn()
-    ours.commit(rows(1), NOTHING, {"step": 1}, {})
-    opened(Path(table.uri).parent).turn().commit(rows(2), NOTHING, {"step": 2}, {})
+    ours.commit(rows(1), NOTHING, {"step": 1})
+    opened(Path(table.uri).parent).turn().commit(rows(2), NOTHING, {"step": 2})
     with pytest.raises(TableMovedError):
-        ours.commit(rows(2), NOTHING, {"step": 2}, {})
+        ours.commit(rows(2), NOTHING, {"step": 2})
 
 
 def test_a_turn_outlives_the_upkeep_of_others_that_moves_no_rows(table: KeyedTable) -> None:
     put(table, *range(3))
     turn = table.turn()
     opened(Path(table.uri).parent).maintain()
-    turn.commit(rows(3), NOTHING, {"step": 2}, {})
+    turn.commit(rows(3), NOTHING, {"step": 2})
     assert numbers(table) == [0, 1, 2, 3]
 
 
@@ -196,7 +196,7 @@ def test_many_threads_and_handles_lose_nothing(tmp_path: Path) -> None:
             while True:
                 turn = mine.turn()
                 try:
-                    turn.commit(rows(number, place=name), NOTHING, {"step": turn.state.txns.get("step", 0) + 1}, {})
+                    turn.commit(rows(number, place=name), NOTHING, {"step": turn.state.txns.get("step", 0) + 1})
                     break
                 except TableMovedError as error:
                     lost.append(error)
@@ -229,7 +229,7 @@ def test_every_type_of_column_comes_back_as_it_was(tmp_path: Path) -> None:
     given = pa.Table.from_pylist(told, schema=columns)
     turn = table.turn()
     for start in (0, 20):
-        turn.commit(given.slice(start, 20), given.slice(0, 0), {}, {})
+        turn.commit(given.slice(start, 20), given.slice(0, 0), {})
     assert table.turn().rows(given.slice(5, 30)).sort_by("small").equals(given.slice(5, 30).sort_by("small"))
     assert table.rows().equals(given.sort_by([(name, "ascending") for name in key]))
     assert pl.read_delta(table.uri).height == DeltaTable(table.uri).count() == 40
@@ -237,18 +237,27 @@ def test_every_type_of_column_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_key_that_is_null_is_refused(table: KeyedTable) -> None:
     with pytest.raises(ValueError, match="number is part of the key, and null in 1 rows"):
-        table.turn().commit(pa.Table.from_pylist([{"place": "a"}], schema=COLUMNS), NOTHING, {}, {})
+        table.turn().commit(pa.Table.from_pylist([{"place": "a"}], schema=COLUMNS), NOTHING, {})
     assert table.state().delta_version == -1
 
 
 def test_marks_and_txns_are_told_to_every_reader(table: KeyedTable) -> None:
     turn = table.turn()
     turn.commit(rows(1), NOTHING, {"places": 7}, {"made.by": "tests"})
-    turn.commit(rows(2), NOTHING, {"places": 8}, {"made.by": "nobody"})
+    turn.commit(rows(2), NOTHING, {"places": 8})
     for state in (table.state(), turn.state, opened(Path(table.uri).parent).state()):
         assert (state.txns, state.marks) == ({"places": 8}, {"made.by": "tests"})
     theirs = DeltaTable(table.uri)
     assert (theirs.transaction_version("places"), theirs.metadata().configuration["made.by"]) == (8, "tests")
+
+
+def test_marks_are_as_exclusive_as_rows(table: KeyedTable) -> None:
+    put(table, 1)
+    ours, theirs = table.turn(), opened(Path(table.uri).parent).turn()
+    theirs.commit(rows(), NOTHING, {}, {"paused": "yes"})
+    with pytest.raises(TableMovedError):
+        ours.commit(rows(2), NOTHING, {"step": 2})
+    assert (numbers(table), table.state().marks) == ([1], {"paused": "yes"})
 
 
 def test_replacing_all_rows_is_one_commit(table: KeyedTable) -> None:
