@@ -10,10 +10,24 @@ import pyarrow as pa
 
 from pipelines.domain import Domain
 from pipelines.warehouse import Warehouse
-from projections import BUILT_IN, ApplyError, CaughtUp, CheckpointBeyondHeadError, Projection, ReadModel, ReadModelRefusedError, catch_up, lag
+from projections import (
+    BUILT_IN,
+    ApplyError,
+    CaughtUp,
+    CheckpointBeyondHeadError,
+    NeedsRebuildError,
+    PausedError,
+    Projection,
+    ReadModelRefusedError,
+    ServingModel,
+    catch_up,
+    lag,
+)
 from store import TableRefusedError
 
 _PREVIEW_ROWS: Final = 10
+_HOPELESS: Final = (ApplyError, CheckpointBeyondHeadError, NeedsRebuildError, PausedError, ReadModelRefusedError, TableRefusedError)
+"""What trying again does not change."""
 
 
 def domain_assets(domain: Domain) -> Iterator[dg.AssetSpec | dg.AssetsDefinition]:
@@ -46,14 +60,14 @@ def projection_asset(projection: Projection, group: str) -> dg.AssetsDefinition:
             with warehouse.open() as store:
                 done = catch_up(store, model)
                 behind = lag(store, model)
-        except (ApplyError, CheckpointBeyondHeadError, ReadModelRefusedError, TableRefusedError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from error  # trying again changes nothing
+        except _HOPELESS as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
         return dg.MaterializeResult(metadata=_metadata(model, done, behind))
 
     return read_model
 
 
-def _metadata(model: ReadModel, done: CaughtUp, behind: int) -> dict[str, dg.MetadataValue]:
+def _metadata(model: ServingModel, done: CaughtUp, behind: int) -> dict[str, dg.MetadataValue]:
     return {
         "events": dg.MetadataValue.int(done.events),
         "rows_written": dg.MetadataValue.int(done.rows),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from projections import Projection, ReadModel
+from projections import Projection, ServingModel
 from store import EventStore, open_store
 
 
@@ -17,5 +17,6 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The event store; close it after use."""
         return open_store(self.uri)
 
-    def model(self, projection: Projection) -> ReadModel:
-        return ReadModel.under(self.uri, projection)
+    def model(self, projection: Projection) -> ServingModel:
+        """The one that serves, and is to be kept up to date."""
+        return ServingModel(self.uri, projection)

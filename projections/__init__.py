@@ -5,10 +5,12 @@
     model.rows()
 """
 
+from projections.builds import Build, Builds
 from projections.built_in import BUILT_IN, event_types, streams
 from projections.errors import (
     ApplyError,
     BehindError,
+    BuildError,
     CheckpointBeyondHeadError,
     CheckpointMovedError,
     DeclarationError,
@@ -27,13 +29,19 @@ from projections.model import Model
 from projections.place import Place
 from projections.projection import Projection
 from projections.read_model import ReadModel
+from projections.rebuilding import Rebuilt, rebuild
 from projections.runner import CaughtUp, catch_up, fill, lag
+from projections.serving_model import ServingModel
 from projections.sql import Sql
+from projections.status import Status, status
 
 __all__ = [
     "BUILT_IN",
     "ApplyError",
     "BehindError",
+    "Build",
+    "BuildError",
+    "Builds",
     "CaughtUp",
     "CheckpointBeyondHeadError",
     "CheckpointMovedError",
@@ -50,13 +58,18 @@ __all__ = [
     "ProjectionError",
     "ReadModel",
     "ReadModelRefusedError",
+    "Rebuilt",
+    "ServingModel",
     "Sql",
+    "Status",
     "catch_up",
     "event_types",
     "fill",
     "fingerprint",
     "follow",
     "lag",
+    "rebuild",
+    "status",
     "streams",
     "wait_for",
 ]

@@ -75,6 +75,14 @@ class NeedsRebuildError(ProjectionError):
         super().__init__(f"projection {projection!r} needs rebuild: {problem}: run `rebuild`; what serves goes on serving meanwhile")
 
 
+class BuildError(ProjectionError):
+    """There is no such build, or not one with which that can be done. Nothing was changed."""
+
+    def __init__(self, projection: str, problem: str, remedy: str) -> None:
+        self.projection, self.problem, self.remedy = projection, problem, remedy
+        super().__init__(f"projection {projection!r}: {problem}: {remedy}")
+
+
 class PausedError(ProjectionError):
     """Somebody paused this read model. Leave it, or resume it."""
 

@@ -14,6 +14,8 @@ from projections.errors import (
     BehindError,
     CheckpointBeyondHeadError,
     CheckpointMovedError,
+    NeedsRebuildError,
+    PausedError,
     ProjectionError,
     ReadModelRefusedError,
 )
@@ -71,7 +73,9 @@ def _follow(store: EventStore, model: Model, stop: threading.Event, halted: Halt
             failures = 0
         except CheckpointMovedError:
             pass                                   # another runner is at it, and did what we were to do
-        except (ApplyError, CheckpointBeyondHeadError, ReadModelRefusedError) as error:
+        except PausedError:
+            failures = 0                           # until somebody resumes it
+        except (ApplyError, CheckpointBeyondHeadError, NeedsRebuildError, ReadModelRefusedError) as error:
             halted(model, error)
             return
         except (ProjectionError, StorageError):

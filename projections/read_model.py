@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from projections.builds import Builds
 from projections.errors import NeedsRebuildError, PausedError
 from projections.fingerprint import fingerprint
 from projections.hold import PAUSED, Hold, hold_of, without_hold
@@ -38,8 +39,11 @@ class ReadModel:
 
     @classmethod
     def under(cls, warehouse: str, projection: Projection) -> ReadModel:
-        """The place of a projection's read model in a warehouse."""
-        return cls(f"{warehouse.rstrip('/')}/projections/{projection.name}/v{projection.version}", projection)
+        """The read model of the declared version in a warehouse: of its builds the one that serves, if one does."""
+        builds = Builds(warehouse)
+        build = builds.serving(projection)
+        mine = build is not None and build.version == projection.version
+        return cls(builds.uri(projection.name, build.build if build and mine else f"v{projection.version}"), projection)
 
     def rows(self, *columns: str, limit: int | None = None) -> pa.Table:
         """The rows, in the order of their keys, with these columns (or all); the first `limit` of them."""

@@ -52,7 +52,7 @@ from store.event_types.raw_event import RawEvent
 from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from store.json_lines import JsonLines
-from store.keyed.keyed_table import KeyedTable
+from store.keyed.keyed_table import KeyedTable, is_table
 from store.keyed.keyed_turn import KeyedTurn
 from store.keyed.keys import rows_with, rows_without
 from store.memory import MemoryEventStore
@@ -132,6 +132,7 @@ __all__ = [
     "given_many",
     "given_query",
     "incompatibilities",
+    "is_table",
     "load",
     "load_all",
     "load_as_of",

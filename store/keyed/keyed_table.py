@@ -16,7 +16,9 @@ from store.keyed.opened import KeyedState, Opened, layout_of
 from store.keyed.upkeep import KeyedUpkeep
 from store.observer import Guarded, LoggingObserver, Observer
 from store.storage.places import objects_at
+from store.tables.checkpoint_file import HINT
 from store.tables.files import File
+from store.tables.publishing import log_path
 from store.tables.sorted_files import DamagedFileError
 
 READERS: Final = 4
@@ -75,6 +77,13 @@ class KeyedTable:
         assert self._upkeep is not None
         return self._upkeep.maintain(dry_run)
 
+    def remove(self) -> None:
+        """Delete all of its files, for good. Readers of it fail from now on. After a crash, remove it again."""
+        with self._lock:
+            self._opened = self._upkeep = None
+        objects = objects_at(self.uri, self._observer)
+        objects.delete([entry.path for entry in (*objects.list(""), *objects.leftovers())])
+
     def _table(self, anew: bool = False) -> Opened:
         with self._lock:
             if self._opened is None or anew:
@@ -95,3 +104,9 @@ def _first(files: Sequence[File], rows: int) -> list[File]:
     """As many of them as hold so many rows."""
     before = accumulate((file.rows for file in files), initial=0)
     return [file for file, start in zip(files, before, strict=False) if start < rows]
+
+
+def is_table(uri: str) -> bool:
+    """Is there a Delta table of ours, whatever its columns?"""
+    objects = objects_at(uri)
+    return any(objects.get(path) is not None for path in (log_path(0), HINT))
