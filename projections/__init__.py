@@ -7,6 +7,7 @@
 
 from projections.builds import Build, Builds
 from projections.built_in import BUILT_IN, event_types, streams
+from projections.dead_letters import LETTERS, DeadLetters
 from projections.errors import (
     ApplyError,
     BehindError,
@@ -19,6 +20,7 @@ from projections.errors import (
     ProjectionError,
     ReadModelRefusedError,
 )
+from projections.failing import Halt, Park
 from projections.fingerprint import fingerprint
 from projections.following import follow, wait_for
 from projections.frame import Frame
@@ -30,6 +32,7 @@ from projections.place import Place
 from projections.projection import Projection
 from projections.read_model import ReadModel
 from projections.rebuilding import Rebuilt, rebuild
+from projections.redelivery import discard, retry
 from projections.runner import CaughtUp, catch_up, fill, lag
 from projections.serving_model import ServingModel
 from projections.sql import Sql
@@ -37,6 +40,7 @@ from projections.status import Status, status
 
 __all__ = [
     "BUILT_IN",
+    "LETTERS",
     "ApplyError",
     "BehindError",
     "Build",
@@ -45,13 +49,16 @@ __all__ = [
     "CaughtUp",
     "CheckpointBeyondHeadError",
     "CheckpointMovedError",
+    "DeadLetters",
     "DeclarationError",
     "Frame",
+    "Halt",
     "Handlers",
     "Hold",
     "MemoryModel",
     "Model",
     "NeedsRebuildError",
+    "Park",
     "PausedError",
     "Place",
     "Projection",
@@ -63,12 +70,14 @@ __all__ = [
     "Sql",
     "Status",
     "catch_up",
+    "discard",
     "event_types",
     "fill",
     "fingerprint",
     "follow",
     "lag",
     "rebuild",
+    "retry",
     "status",
     "streams",
     "wait_for",

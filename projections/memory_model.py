@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ class Held(NamedTuple):
     tiers: Tiers
     checkpoint: int
     hold: Hold | None = None
+    retried: Mapping[str, int] = {}
 
 
 class MemoryModel:
@@ -43,8 +45,11 @@ class MemoryModel:
     def hold(self) -> Hold | None:
         return self._held.hold
 
-    def turn(self) -> MemoryTurn:
+    def look(self) -> MemoryTurn:
         return MemoryTurn(self, self._held)
+
+    def turn(self) -> MemoryTurn:
+        return self.look()
 
     def _replace(self, before: Held, after: Held) -> None:
         with self._lock:
@@ -70,7 +75,14 @@ class MemoryTurn:
         if checkpoint <= self.checkpoint:
             raise ValueError(f"the checkpoint moves forward only: {self.checkpoint} to {checkpoint}")
         tiers = self._held.tiers.put(rows, rows.slice(0, 0) if deleted is None else deleted)
-        self._go_on(Held(tiers.settled(), checkpoint))
+        self._go_on(self._held._replace(tiers=tiers.settled(), checkpoint=checkpoint, hold=None))
+
+    def retried(self, stream_id: str) -> int:
+        return self._held.retried.get(stream_id, 0)
+
+    def amend(self, rows: pa.Table, deleted: pa.Table, stream_id: str, until: int) -> None:
+        tiers = self._held.tiers.put(rows, deleted).settled()
+        self._go_on(self._held._replace(tiers=tiers, retried={**self._held.retried, stream_id: until}))
 
     def halt(self, why: str) -> None:
         self._go_on(self._held._replace(hold=Hold.now(HALTED, why)))

@@ -27,6 +27,12 @@ class Turn(Protocol):
         CheckpointMovedError: another runner committed meanwhile. ValueError: the checkpoint does not move forward.
         """
 
+    def retried(self, stream_id: str) -> int:
+        """Up to which position the parked events of that stream have been dealt with; 0: none was."""
+
+    def amend(self, rows: pa.Table, deleted: pa.Table, stream_id: str, until: int) -> None:
+        """Put and delete rows as `commit` does, for parked events of that stream up to that position. The checkpoint stays."""
+
     def halt(self, why: str) -> None:
         """Remember why this run cannot go on, for whoever asks; the next commit forgets it."""
 
@@ -52,5 +58,8 @@ class Model(Protocol):
     def hold(self) -> Hold | None:
         """Why it does not go on, if so."""
 
+    def look(self) -> Turn:
+        """The model as it is now, whether a runner may change it or not."""
+
     def turn(self) -> Turn:
-        """A runner's hold on the model as it is now."""
+        """The same for a runner. NeedsRebuildError: other code made its rows. PausedError: somebody paused it."""

@@ -31,6 +31,13 @@ class Overlay:
         self._tiers = self._tiers.put(rows, rows.slice(0, 0) if deleted is None else deleted)
         self._checkpoint = checkpoint
 
+    def retried(self, stream_id: str) -> int:
+        return self._below.retried(stream_id)
+
+    def amend(self, rows: pa.Table, deleted: pa.Table, stream_id: str, until: int) -> None:
+        self.flush()
+        self._below.amend(rows, deleted, stream_id, until)
+
     def halt(self, why: str) -> None:
         self.flush()                               # what was applied before it is good
         self._below.halt(why)

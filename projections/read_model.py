@@ -79,12 +79,12 @@ class ReadModel:
         with refused(self.uri):
             return self._table.state().marks.get(FINGERPRINT)
 
-    def turn(self) -> DeltaTurn:
-        """A runner's hold on the model as it is now, for reading and changing it.
+    def look(self) -> DeltaTurn:
+        with refused(self.uri):
+            return DeltaTurn(self.uri, self.projection, self._code, self._table.turn())
 
-        NeedsRebuildError: other code made its rows. PausedError: somebody paused it.
-        """
-        turn = self._turn()
+    def turn(self) -> DeltaTurn:
+        turn = self.look()
         if (made_by := turn.marks.get(FINGERPRINT)) != self._code:
             raise NeedsRebuildError(self.projection.name, f"the rows at {self.uri} were made by other code ({made_by}, now {self._code})")
         if (hold := hold_of(turn.marks)) is not None and hold.kind == PAUSED:
@@ -93,24 +93,28 @@ class ReadModel:
 
     def pause(self, why: str) -> None:
         """From now on runners refuse it, and one at work ends with its next batch, unwritten. Its rows stay as they are."""
-        turn = self._turn()
+        turn = self.look()
         turn.mark({**turn.marks, **Hold.now(PAUSED, why).mark()})
 
     def resume(self) -> None:
         """Let runners go on. Nothing happens if it is not paused."""
-        turn = self._turn()
+        turn = self.look()
         if (marks := without_hold(turn.marks, PAUSED)) != turn.marks:
             turn.mark(marks)
 
     def reset(self) -> None:
         """Begin anew, in place: no rows and checkpoint 0, in one commit. A pause stays. To keep serving meanwhile, `rebuild` it instead."""
-        self._turn().reset()
+        self.look().reset()
+
+    def adopt(self) -> None:
+        """Say that the code of now makes the rows that are there, and go on with it: after a change that touches no row applied so far.
+
+        Such as a step for old events that could not be read before. What is said wrongly here only a rebuild puts right.
+        """
+        turn = self.look()
+        turn.mark({**turn.marks, FINGERPRINT: self._code})
 
     def maintain(self, dry_run: bool = False) -> Maintained:
         """Merge small files, vacuum, write a checkpoint, clean the log. Runners do it by themselves, as it falls due."""
         with refused(self.uri):
             return self._table.maintain(dry_run)
-
-    def _turn(self) -> DeltaTurn:
-        with refused(self.uri):
-            return DeltaTurn(self.uri, self.projection, self._code, self._table.turn())

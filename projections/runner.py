@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from projections.applying import apply
 from projections.batches import Bounds, batches
 from projections.errors import ApplyError, CheckpointBeyondHeadError, ProjectionError
+from projections.failing import Failing, Halt
 from projections.model import Model, Turn
 from projections.overlay import Overlay
-from projections.projection import Projection
 from store import EventStore, StoreError
 
+_HALT: Final = Halt()
 HELD_BYTES: Final = 512 << 20
 """Of the rows that a fill holds in memory before it commits them."""
 
@@ -30,21 +30,27 @@ class CaughtUp:
     seconds: float
 
 
-def catch_up(store: EventStore, model: Model, batch_events: int = 100_000, *, until: int | None = None) -> CaughtUp:
+def catch_up(
+    store: EventStore, model: Model, batch_events: int = 100_000, *, until: int | None = None, failing: Failing = _HALT
+) -> CaughtUp:
     """Apply every event up to the head at the call, or up to `until`, in batches of this many at most, each one durable commit.
 
     A run cut off anywhere loses nothing and repeats nothing: the next one goes on at the checkpoint. The rows are the
-    same for every batch size. CheckpointMovedError: another runner is at it. ApplyError: nothing of that batch is written, and the
-    model is halted. NeedsRebuildError, CheckpointBeyondHeadError: rebuild. PausedError: resume.
+    same for every batch size. `failing`: what becomes of events that cannot be applied; see `Park`.
+
+    ApplyError: nothing of that batch is written, and the model is halted. CheckpointMovedError: another runner is at it.
+    NeedsRebuildError, CheckpointBeyondHeadError: rebuild. PausedError: resume.
     """
     started, turn = time.perf_counter(), model.turn()
     applied = written = 0
-    for events, rows in _run(store, model.projection, turn, _end(store, model, turn, until), Bounds(batch_events)):
+    for events, rows in _run(store, model, turn, _end(store, model, turn, until), Bounds(batch_events), failing):
         applied, written = applied + events, written + rows
     return CaughtUp(applied, written, turn.checkpoint, time.perf_counter() - started)
 
 
-def fill(store: EventStore, model: Model, batch_events: int = 400_000, held_bytes: int = HELD_BYTES) -> CaughtUp:
+def fill(
+    store: EventStore, model: Model, batch_events: int = 400_000, held_bytes: int = HELD_BYTES, *, failing: Failing = _HALT
+) -> CaughtUp:
     """The same for a model that is far behind: rows stay in memory, and are committed when they take so much, and at the end.
 
     Far quicker, as rows that change often are written once. A run cut off goes on where the last commit was.
@@ -52,7 +58,8 @@ def fill(store: EventStore, model: Model, batch_events: int = 400_000, held_byte
     started, turn = time.perf_counter(), model.turn()
     overlay = Overlay(model.projection, turn)
     applied = written = 0
-    for events, _ in _run(store, model.projection, overlay, _end(store, model, turn, None), Bounds(batch_events, data_bytes=256 << 20)):
+    bounds = Bounds(batch_events, data_bytes=256 << 20)
+    for events, _ in _run(store, model, overlay, _end(store, model, turn, None), bounds, failing):
         applied += events
         if overlay.size_bytes() > held_bytes:
             written += overlay.flush()
@@ -73,12 +80,14 @@ def _end(store: EventStore, model: Model, turn: Turn, until: int | None) -> int:
     return head if until is None else min(head, until)
 
 
-def _run(store: EventStore, projection: Projection, turn: Turn, until: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
+def _run(store: EventStore, model: Model, turn: Turn, until: int, bounds: Bounds, failing: Failing) -> Iterator[tuple[int, int]]:
     """Batch by batch: how many events it had, and how many rows it changed."""
+    projection = model.projection
     with projection.form.open(projection) as fold:
+        step = failing.begin(model, turn, fold)
         for events, reached in batches(store, projection, turn.checkpoint, until, bounds):
             try:
-                changes = apply(projection, fold, turn, events)
+                changes = step.apply(events, reached)
             except ApplyError as error:
                 with suppress(ProjectionError, StoreError):    # it is told below in any case
                     turn.halt(str(error))

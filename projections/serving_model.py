@@ -50,6 +50,9 @@ class ServingModel:
     def hold(self) -> Hold | None:
         return self.now().hold()
 
+    def look(self) -> DeltaTurn:
+        return self.now().look()
+
     def turn(self) -> DeltaTurn:
         return self.now().turn()
 

@@ -9,6 +9,7 @@ from typing import Final
 from deltalake import DeltaTable
 
 from projections.builds import MAKING, Build, Builds
+from projections.dead_letters import DeadLetters
 from projections.fingerprint import fingerprint
 from projections.hold import Hold, hold_of
 from projections.projection import Projection
@@ -27,6 +28,7 @@ class Status:
 
     `serving`: the build that readers see; `making`: one that is being rebuilt beside it. `lag`: events between `checkpoint` and the
     head of the log; `lag_s`: since when the first of them waits, in seconds.
+    `parked`: its dead letters.
     """
 
     projection: str
@@ -38,6 +40,7 @@ class Status:
     checkpoint: int
     lag: int
     lag_s: float
+    parked: int
 
 
 def status(store: EventStore, warehouse: str, projection: Projection) -> Status:
@@ -53,7 +56,8 @@ def status(store: EventStore, warehouse: str, projection: Projection) -> Status:
     marks = {} if table is None else dict(table.metadata().configuration)
     state, why = _state(projection, serving, marks.get(FINGERPRINT), hold_of(marks), head - checkpoint)
     rows = 0 if table is None else int(table.count())
-    return Status(projection.name, state, why, serving, making, rows, checkpoint, head - checkpoint, _waited_s(store, checkpoint, head))
+    parked = 0 if serving is None else DeadLetters(warehouse).count(projection.name, serving.build)
+    return Status(projection.name, state, why, serving, making, rows, checkpoint, head - checkpoint, _waited_s(store, checkpoint, head), parked)
 
 
 def _state(projection: Projection, serving: Build | None, made_by: str | None, hold: Hold | None, lag: int) -> tuple[str, str]:

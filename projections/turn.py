@@ -45,6 +45,13 @@ class DeltaTurn:
             gone = self._nothing if deleted is None else deleted
             self._turn.commit(rows, gone, {self._projection.name: checkpoint}, None if marks == self._turn.state.marks else marks)
 
+    def retried(self, stream_id: str) -> int:
+        return self._turn.state.txns.get(self._app_id(stream_id), 0)
+
+    def amend(self, rows: pa.Table, deleted: pa.Table, stream_id: str, until: int) -> None:
+        with self._moved():
+            self._turn.commit(rows, deleted, {self._app_id(stream_id): until})
+
     def halt(self, why: str) -> None:
         self.mark({**self.marks, **Hold.now(HALTED, why).mark()})
 
@@ -63,6 +70,9 @@ class DeltaTurn:
         """Let the table say this of itself from now on."""
         with self._moved():
             self._turn.commit(self._projection.columns.empty_table(), self._nothing, {}, marks)
+
+    def _app_id(self, stream_id: str) -> str:
+        return f"{self._projection.name}/retried/{stream_id}"
 
     def _own_marks(self) -> dict[str, str]:
         told = {"alluvium.projection": self._projection.name, "alluvium.version": str(self._projection.version)}

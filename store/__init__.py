@@ -59,11 +59,13 @@ from store.memory import MemoryEventStore
 from store.observer import LoggingObserver, Observer
 from store.open import open_store, storage_options
 from store.query import Query
+from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
 from store.snapshots.snapshots import Snapshots
 
 __all__ = [
     "ANY",
+    "EVENTS",
     "NO_STREAM",
     "SNAPSHOTS",
     "STREAM_EXISTS",

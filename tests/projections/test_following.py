@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from projections import BehindError, Projection, ReadModel, Sql, catch_up, follow, following, wait_for
+from projections import BehindError, Halt, Projection, ReadModel, Sql, catch_up, follow, following, wait_for
 from projections.following import Halted
 from store import Event, EventStore, MemoryEventStore, StorageError, open_store
 
@@ -108,10 +108,10 @@ def test_an_error_that_nobody_expects_stops_all_and_is_raised(model: ReadModel, 
     other = ReadModel.under(str(tmp_path), counting("other"))
     catching_up = catch_up
 
-    def broken(store: EventStore, model: ReadModel) -> Any:
+    def broken(store: EventStore, model: ReadModel, *, failing: Halt) -> Any:
         if model is other:
             raise ZeroDivisionError
-        return catching_up(store, model)
+        return catching_up(store, model, failing=failing)
 
     monkeypatch.setattr(following, "catch_up", broken)
     with MemoryEventStore() as store:
