@@ -1,0 +1,79 @@
+"""`python -m pipelines.follow [NAME ...]`: keep projections of the domain within a second of the log, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+
+from pipelines.domain import DomainError, load_domain
+from pipelines.settings import Settings
+from projections import BUILT_IN, DeadLetters, Halt, Model, Park, Projection, ProjectionError, ServingModel, follow
+from store import StoreError, open_store
+
+STOPPED: Final = 0
+HALTED: Final = 1
+REFUSED: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: stopped by Ctrl-C or SIGTERM, the batches under way finished. 1: a projection halted meanwhile. 2: bad usage, or refused."""
+    given, settings = _parser().parse_args(arguments), Settings.read()
+    console, stop = Console(soft_wrap=True, markup=False, highlight=False, stderr=True), threading.Event()
+    halted: list[str] = []
+
+    def tell(model: Model, error: ProjectionError) -> None:
+        halted.append(model.projection.name)
+        console.print(f"{model.projection.name} halted: {error}")
+
+    try:
+        chosen = choose((*load_domain(settings.domain).projections, *BUILT_IN), given.names)
+        models = [ServingModel(settings.warehouse, projection) for projection in chosen]
+        with open_store(settings.warehouse) as store, stopped_by_signals(stop):
+            console.print(f"following {settings.warehouse} with {', '.join(given.names) or f'{len(models)} projections'}; Ctrl-C stops it")
+            follow(store, models, stop, tell, Park(DeadLetters(settings.warehouse)) if given.park else Halt())
+    except (DomainError, StoreError, UnknownNameError) as error:
+        console.print(str(error))
+        return REFUSED
+    return HALTED if halted else STOPPED
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM set the event and do nothing else."""
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class UnknownNameError(Exception):
+    """No projection is called so. The message names those that there are."""
+
+
+def choose(projections: Sequence[Projection], names: Sequence[str]) -> list[Projection]:
+    """Those of these names; all for no names."""
+    by_name = {projection.name: projection for projection in projections}
+    for name in names:
+        if name not in by_name:
+            raise UnknownNameError(f"there is no projection {name!r}: take some of {', '.join(by_name)}")
+    return [by_name[name] for name in names] if names else list(projections)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.follow", description="Keep projections within a second of the log.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="projections of the domain; all by default")
+    parser.add_argument("--park", action="store_true", help="park the streams of events that cannot be applied, instead of halting there")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
