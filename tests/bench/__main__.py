@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tests.bench import amplification, appends, deciding, growth, loading, log, opening, push, reads, snapshots, sustained, writers
+from tests.bench import amplification, appends, deciding, growth, loading, log, opening, projections, push, reads, snapshots, sustained, writers
 from tests.bench.run import Run, Sizes
 
 SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
@@ -28,6 +28,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "opening": opening.section,                    # after the reads: it appends to the streams that they read
     "deciding": deciding.section,
     "loading": loading.section,
+    "projections": projections.section,            # before what appends more to it
     "snapshots": snapshots.section,                # after the loads: it appends to the long stream
     "sustained": sustained.section,
 }
