@@ -35,6 +35,7 @@ from projections.rebuilding import Rebuilt, rebuild
 from projections.redelivery import discard, retry
 from projections.runner import CaughtUp, catch_up, fill, lag
 from projections.serving_model import ServingModel
+from projections.shard_fill import fill_by_shard
 from projections.sql import Sql
 from projections.status import Status, status
 
@@ -73,6 +74,7 @@ __all__ = [
     "discard",
     "event_types",
     "fill",
+    "fill_by_shard",
     "fingerprint",
     "follow",
     "lag",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,9 +28,14 @@ class Bounds:
             raise ValueError(f"a batch of {self.events} events and {self.data_bytes} bytes at most can hold none: give at least 1 of each")
 
 
-def batches(store: EventStore, projection: Projection, after: int, until: int, bounds: Bounds) -> Iterator[tuple[pa.Table, int]]:
-    """The events in slices, as they are stored, each with the checkpoint it leads to. The last one leads to `until` and may be empty."""
-    reader = store.read_all(after, until=until, types=_stored(projection), categories=projection.categories)
+def batches(
+    store: EventStore, projection: Projection, after: int, until: int, bounds: Bounds, shards: Sequence[str] | None = None
+) -> Iterator[tuple[pa.Table, int]]:
+    """The events in slices, as they are stored, each with the checkpoint it leads to. The last one leads to `until` and may be empty.
+
+    `shards`: of these alone.
+    """
+    reader = store.read_all(after, until=until, types=_stored(projection), categories=projection.categories, shards=shards)
     waiting, reached = reader.schema.empty_table(), after
     for batch in reader:
         waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])

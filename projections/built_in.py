@@ -16,6 +16,7 @@ streams: Final = Projection(
     version=1,
     description="Every stream: its version, its events and the bytes of their data, when the first and the last one occurred and were recorded.",
     key=("stream_id",),
+    by_stream=True,
     columns=pa.schema(
         {
             "stream_id": pa.string(),

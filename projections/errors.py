@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class ProjectionError(Exception):
     """Root of every error of the projections. Nothing half-done is left: run again, and the work goes on at the checkpoint."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """From its fields: an exception is rebuilt by its message otherwise, which is not what the classes below are made from."""
+        return _bare, (type(self), self.args), self.__dict__
 
 
 class Fault(NamedTuple):
@@ -105,3 +109,7 @@ class ReadModelRefusedError(ProjectionError):
     def __init__(self, uri: str, problem: str, remedy: str) -> None:
         self.uri, self.problem, self.remedy = uri, problem, remedy
         super().__init__(f"{uri}: {problem}; {remedy}")
+
+
+def _bare(kind: type[ProjectionError], args: tuple[object, ...]) -> ProjectionError:
+    return kind.__new__(kind, *args)

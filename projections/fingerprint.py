@@ -20,21 +20,22 @@ def fingerprint(projection: Projection) -> str:
     """Sixteen hex digits, the same in every process, on every machine and for every layout of the source.
 
     It sees the key, columns, types and categories; a select but for its spaces and comments; functions and row classes by their source but
-    for comments, docstrings and formatting, with their defaults, what they close over, and the functions, classes and plain values of their own
-    top-level package that they name; and the steps and classes of the event types. It does not see other packages, what is reached through a
-    module (`settings.LIMIT`) or an attribute, nor the data files that code reads: raise the version when those change.
+    for comments, docstrings and formatting, with their defaults, what they close over, and the functions, classes and plain values that
+    they name, of the top-level packages of what is declared; and the steps and classes of the event types. It does not see other packages,
+    what is reached through a module (`settings.LIMIT`) or an attribute, nor the data files that code reads: raise the version when those
+    change.
     """
-    seen = _Text(_package(projection))
     events = [] if projection.event_types is None else [*projection.event_types.steps, *((of.name, of.cls) for of in projection.event_types)]
     declared = (projection.key, str(projection.columns), projection.types, projection.categories, *projection.form.determined_by(), events)
+    seen = _Text(_packages(declared))
     return hashlib.sha256("\n".join(seen.of(declared)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class _Text:
     """Objects as lines of text. What was told once is named from then on, so that functions may call each other."""
 
-    def __init__(self, package: str | None) -> None:
-        self._package = package
+    def __init__(self, packages: frozenset[str]) -> None:
+        self._packages = packages
         self._told: set[int] = set()
 
     def of(self, value: Any) -> Iterator[str]:
@@ -64,7 +65,7 @@ class _Text:
         yield from told
 
     def _code(self, value: FunctionType | type) -> Iterator[str]:
-        if self._package != value.__module__.partition(".")[0]:
+        if value.__module__.partition(".")[0] not in self._packages:
             yield f"{value.__module__}.{value.__qualname__}"
             return
         yield value.__qualname__                   # a script's module is called otherwise when it is imported
@@ -84,15 +85,18 @@ class _Text:
                 yield from self.of(value)
 
 
-def _package(projection: Projection) -> str | None:
-    """The top-level package that the code is of."""
-    for value in projection.form.determined_by():
-        for one in [*value.values()] if isinstance(value, Mapping) else [value]:
-            while isinstance(one, partial):
-                one = one.func
-            if callable(one) and getattr(one, "__module__", None) not in (None, "builtins"):
-                return str(one.__module__).partition(".")[0]
-    return None
+def _packages(value: object) -> frozenset[str]:
+    """The top-level packages that the declared functions and classes are of."""
+    if isinstance(value, Mapping):
+        return _packages([*value.values()])
+    if isinstance(value, list | tuple):
+        return frozenset().union(*map(_packages, value))
+    if isinstance(value, partial):
+        return _packages(value.func)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _packages([getattr(value, field.name) for field in fields(value)])
+    module = getattr(value, "__module__", None) if callable(value) else None
+    return frozenset() if module in (None, "builtins") else frozenset([str(module).partition(".")[0]])
 
 
 def _source(value: FunctionType | type) -> str:

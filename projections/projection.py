@@ -27,6 +27,7 @@ class Projection:
     `types`, `categories`: the events it reads (any of each); others are not even fetched. None: all.
     `event_types`: with them it sees every event in its newest shape; `types` are then the names of these, and events that
     were renamed or split are found under their old names.
+    `by_stream`: all events that touch a row are of one stream. Then several processes can rebuild it, see `fill_by_shard`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Projection:
     categories: tuple[str, ...] | None = None
     event_types: EventTypes | None = None
     description: str = ""
+    by_stream: bool = False
 
     def __post_init__(self) -> None:
         for fault in self._faults():

@@ -75,10 +75,12 @@ class EventStore(Protocol):
         tags: Sequence[str] | None = None,
         backward: bool = False,
         query: Query | None = None,
+        shards: Sequence[str] | None = None,
     ) -> pa.RecordBatchReader:
         """The log in order of position, positions in (after, until], in bounded memory.
 
-        Any of `types`, any of `categories`, all of `tags`, and what the `query` matches. The reader sees the log as it was at the call.
+        Any of `types`, any of `categories`, all of `tags`, what the `query` matches, and streams in any of `shards` ('h' and the first
+        hex digits of the md5 of the stream's id, as the files are laid out). The reader sees the log as it was at the call.
         """
 
     def subscribe(

@@ -96,9 +96,10 @@ class MemoryEventStore:
         tags: Sequence[str] | None = None,
         backward: bool = False,
         query: Query | None = None,
+        shards: Sequence[str] | None = None,
     ) -> pa.RecordBatchReader:
         check_range(after, limit)
-        events = Selection(after, until, types, categories, tags, query).filter(self._events())
+        events = Selection(after, until, types, categories, tags, query, shards).filter(self._events())
         if backward:
             events = events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64()))
         return events.slice(0, limit).to_reader(max_chunksize=65_536)

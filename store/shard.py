@@ -7,11 +7,16 @@ prune: a stream's events lie in `h`, or in the shards whose name is a prefix of 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
 from typing import Final
+
+import pyarrow as pa
 
 ROOT: Final = "h"
 MAX_DEPTH: Final = 4
 FANOUT: Final = 16
+NAME: Final = re.compile(r"h[0-9a-f]{0,32}")
 
 
 def stream_hash(stream_id: str) -> str:
@@ -21,6 +26,22 @@ def stream_hash(stream_id: str) -> str:
 
 def shard_of(stream_id: str, depth: int) -> str:
     return ROOT + stream_hash(stream_id)[:depth]
+
+
+def meets(shard: str, wanted: Sequence[str]) -> bool:
+    """Can this shard hold streams of one of these?"""
+    return any(shard.startswith(one) or one.startswith(shard) for one in wanted)
+
+
+def in_shards(stream_ids: pa.ChunkedArray, wanted: Sequence[str]) -> pa.ChunkedArray:
+    """Row by row: does the stream belong to one of these? A stream that has many rows is hashed once a chunk."""
+    prefixes = tuple(one.removeprefix(ROOT) for one in wanted)
+    chunks = (chunk.dictionary_encode() for chunk in stream_ids.chunks)
+    return pa.chunked_array([_those_in(chunk.dictionary, prefixes).take(chunk.indices) for chunk in chunks], pa.bool_())
+
+
+def _those_in(stream_ids: pa.StringArray, prefixes: tuple[str, ...]) -> pa.BooleanArray:
+    return pa.array([stream_hash(stream_id).startswith(prefixes) for stream_id in stream_ids.to_pylist()], pa.bool_())
 
 
 def shards_of(stream_id: str) -> frozenset[str]:

@@ -123,10 +123,11 @@ class DeltaEventStore:
         tags: Sequence[str] | None = None,
         backward: bool = False,
         query: Query | None = None,
+        shards: Sequence[str] | None = None,
     ) -> pa.RecordBatchReader:
         check_range(after, limit)
         head = self._reaching(until)
-        selection = Selection(after, head if until is None else min(until, head), types, categories, tags, query)
+        selection = Selection(after, head if until is None else min(until, head), types, categories, tags, query, shards)
         return pa.RecordBatchReader.from_batches(EVENTS, self._read(self._narrowed(selection, head), limit, backward))
 
     def subscribe(

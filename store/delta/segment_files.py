@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -86,11 +87,14 @@ class SegmentFiles:
         """
         if (kept := self._kept.get(segment.path)) is not None:
             return selection.filter(kept[0]).select(columns)
+        selection = selection.inside(segment.shard)
         with self._opened(segment) as (footer, file):
             groups = footer.where("position", selection.meets_positions)
-            if selection.narrow:
-                groups = footer.where("type", selection.meets_types, footer.where("stream_id", selection.meets_streams, groups))
-                groups = [group for group in groups if len(selection.filter(_group(file, group, selection.columns)))]
+            # Of a shard that is asked for nearly every row group has rows: a glance would hash its streams for nothing.
+            glanced = replace(selection, shards=None)
+            if glanced.narrow:
+                groups = footer.where("type", glanced.meets_types, footer.where("stream_id", glanced.meets_streams, groups))
+                groups = [group for group in groups if len(glanced.filter(_group(file, group, glanced.columns)))]
             events = _groups(file, groups, columns)
             covered = selection.covers_positions(segment.first, segment.last) or all(
                 (bounds := footer.bounds("position", group)) and selection.covers_positions(*bounds) for group in groups
@@ -159,6 +163,7 @@ def meets(segment: Segment, selection: Selection) -> bool:
     """Can this file hold wanted rows?"""
     return (
         selection.meets_positions(segment.first, segment.last)
+        and selection.meets_shard(segment.shard)
         and selection.meets_types(segment.lowest_type, segment.highest_type)
         and selection.meets_streams(segment.lowest_stream, segment.highest_stream)
     )

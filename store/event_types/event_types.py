@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -130,6 +131,10 @@ class EventTypes:
 
     def __contains__(self, name_or_class: object) -> bool:
         return name_or_class in self._types or name_or_class in self._classes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """From what it was made of: decoders cannot be pickled. Classes and functions are sent by their names."""
+        return partial(type(self), steps=self.steps), tuple(self)
 
     def __iter__(self) -> Iterator[EventType[Any]]:
         return iter(self._types.values())

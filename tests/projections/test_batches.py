@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from projections import ApplyError, Projection, ReadModel, Sql, catch_up
+from projections.batches import Bounds, batches
 from store import Event, EventType, EventTypes, MemoryEventStore, Rename, Split, Upcast
 
 
@@ -96,3 +100,33 @@ def test_an_event_that_cannot_be_lifted_is_named(old: MemoryEventStore, tmp_path
         catch_up(old, model)
     assert (failure.value.first, failure.value.last, failure.value.stream_id, failure.value.type) == (8, 8, "eve", "Bought")
     assert model.checkpoint() == 6
+
+
+SIZES = st.lists(st.integers(0, 400), max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes=SIZES, events=st.integers(1, 12), data_bytes=st.integers(1, 3000))
+def test_a_batch_keeps_its_bounds_of_events_and_bytes(sizes: list[int], events: int, data_bytes: int) -> None:
+    """But for a single event, which may be larger; and no batch ends before it must."""
+    store = MemoryEventStore()
+    for size in sizes:
+        store.append("ada", [Event("Noise", {"text": "x" * size})])
+    model = replace(PAYMENTS, types=None, event_types=None)
+    cut = [batch for batch, _ in batches(store, model, 0, store.head(), Bounds(events, data_bytes))]
+    assert [position for batch in cut for position in batch["position"].to_pylist()] == list(range(1, len(sizes) + 1))
+    for batch in cut:
+        assert len(batch) <= events
+        assert len(batch) <= 1 or taken(batch) <= data_bytes
+    for batch, following in pairwise(cut):
+        assert len(batch) == events or taken(batch) + taken(following.slice(0, 1)) > data_bytes
+
+
+def taken(batch: pa.Table) -> int:
+    return sum(len(data) + 200 for data in batch["data"].to_pylist())
+
+
+@pytest.mark.parametrize("bounds", [(0, 1), (1, 0)])
+def test_bounds_that_no_event_keeps_are_refused(bounds: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="can hold none: give at least 1 of each"):
+        Bounds(*bounds)

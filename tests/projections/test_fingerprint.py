@@ -56,6 +56,8 @@ columns = pa.schema({"hen": pa.string(), "eggs": pa.int64()})
 by_hand = Projection(name="hens", version=1, key=("hen",), columns=columns, event_types=types, form=Handlers({Laid: counted}, key=hen, row=Row))
 lines = Projection(name="hens", version=1, key=("hen",), columns=columns, form=Frame(
     touches=lambda events: events.select(hen="stream_id"), change=partial(lambda most, now, events: now.head(most), MOST)))
+lifted = Projection(name="hens", version=1, key=("hen",), columns=columns, event_types=types, form=Sql(
+    "select stream_id as hen, (data ->> 'eggs')::bigint as eggs from events", {"eggs": "sum"}))
 sql = Projection(name="hens", version=1, key=("hen",), columns=columns, form=Sql(
     "select stream_id as hen, 1 as eggs from events where type = 'Laid  '", {"eggs": "sum"}))
 ''',
@@ -88,7 +90,7 @@ def printed(directory: Path, name: str, *changes: tuple[str, str]) -> str:
         linecache.clearcache()
 
 
-@pytest.mark.parametrize("name", ["by_hand", "lines", "sql"])
+@pytest.mark.parametrize("name", ["by_hand", "lines", "lifted", "sql"])
 def test_it_is_the_same_in_every_process(tmp_path: Path, name: str) -> None:
     here = printed(tmp_path, name)
     written(tmp_path)
@@ -118,6 +120,7 @@ def test_the_look_of_the_source_does_not_matter(tmp_path: Path, name: str, befor
     ("by_hand", "return 1", "return 2"),
     ("by_hand", '"b": 1', '"b": 2'),
     ("by_hand", 'data["n"]', 'data["m"]'),
+    ("lifted", 'data["n"]', 'data["m"]'),
     ("by_hand", "eggs: int = 1", "eggs: int = 2"),
     ("by_hand", "eggs: int = 0", "eggs: int = 5"),
     ("by_hand", "return place.stream_id", "return place.stream_id + 'x'"),

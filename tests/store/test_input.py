@@ -244,11 +244,17 @@ def test_reads_refuse_limit(store: EventStore, limit: Any) -> None:
             read()
 
 
-@pytest.mark.parametrize("field", ["types", "categories", "tags"])
+@pytest.mark.parametrize("field", ["types", "categories", "tags", "shards"])
 def test_reads_refuse_one_str_for_a_list(store: EventStore, field: str) -> None:
     """Its letters would be taken for names."""
     with pytest.raises(InvalidEventError, match=f"{field} 'red' is one str"):
         store.read_all(**{field: "red"})
+
+
+@pytest.mark.parametrize("shard", ["", "3f", "h3F", "hx", "h3f\n"])
+def test_reads_refuse_what_is_no_shard(store: EventStore, shard: str) -> None:
+    with pytest.raises(InvalidEventError, match=r"shards .* is no shard"):
+        store.read_all(shards=["h", shard])
 
 
 def test_position_at_refuses_a_time_without_zone(store: EventStore) -> None:

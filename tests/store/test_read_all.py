@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import md5
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.store.facts import everything, fact, facts, table
 STREAMS = ["a", "a-1", "a-1-2", "ab-1", "a.b", "a.b-1", "a+b", "-1", "a b-1", "b", "b-ü", "東-京", "a-" + "x" * 500]
 CATEGORIES = ["a", "ab", "a.b", "a+b", "", "a b", "b", "東", "a-1", "A", "x"]
 TYPES = ["Opened", "Closed", "Open", "Häppened"]
+SHARDS = ["h", *(f"h{digit:x}" for digit in range(16)), "h0cc1", *("h" + md5(stream_id.encode()).hexdigest()[:2] for stream_id in STREAMS)]
 TAGS = ["x", "y", "x y", "xy", "é"]
 
 places = st.integers(0, 130)
@@ -65,6 +67,7 @@ class Question:
     types: Sequence[str] | None
     categories: Sequence[str] | None
     tags: Sequence[str] | None
+    shards: Sequence[str] | None
     backward: bool
 
     def answer(self) -> list[int]:
@@ -80,6 +83,7 @@ class Question:
             and (self.types is None or fact.type in self.types)
             and (self.categories is None or stream_id.split("-")[0] in self.categories)
             and (self.tags is None or all(tag in fact.tags for tag in self.tags))
+            and (self.shards is None or any(("h" + md5(stream_id.encode()).hexdigest()).startswith(shard) for shard in self.shards))
         )
 
 
@@ -91,6 +95,7 @@ questions = st.builds(
     types=st.none() | st.lists(st.sampled_from([*TYPES, "Nothing"]), max_size=3),
     categories=st.none() | st.lists(st.sampled_from(CATEGORIES), max_size=3),
     tags=st.none() | st.lists(st.sampled_from([*TAGS, "nothing"]), min_size=1, max_size=3),
+    shards=st.none() | st.lists(st.sampled_from(SHARDS), max_size=3),
     backward=st.booleans(),
 )
 
@@ -119,7 +124,9 @@ def test_category_is_the_part_before_the_first_dash(log: EventStore, category: s
     assert set(log.read_all(categories=[category]).read_all()["stream_id"].to_pylist()) == stream_ids
 
 
-@pytest.mark.parametrize("nothing", [{"types": []}, {"categories": []}, {"limit": 0}, {"until": 0}, {"after": 120}, {"after": 9, "until": 9}])
+@pytest.mark.parametrize(
+    "nothing", [{"types": []}, {"categories": []}, {"shards": []}, {"limit": 0}, {"until": 0}, {"after": 120}, {"after": 9, "until": 9}]
+)
 def test_read_all_of_nothing_is_empty(log: EventStore, nothing: dict[str, Any]) -> None:
     assert log.read_all(**nothing).read_all().num_rows == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import timedelta
+from hashlib import md5
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -194,3 +195,16 @@ def test_the_end_of_a_long_stream_is_read_without_its_beginning(tmp_path: Path) 
         assert store.read_stream("long", after=version - 3)["version"].to_pylist() == [version - 2, version - 1, version]
         with pytest.raises(TableRefusedError, match="damaged"):
             store.read_stream("long")
+
+
+@pytest.mark.parametrize("deeper", ["", "0", "f"])
+def test_read_by_shard_opens_no_file_of_other_shards(store: DeltaEventStore, opened: list[str], deeper: str) -> None:
+    digits = md5(b"s-3").hexdigest()
+    shards = ["h" + digits[0] + deeper]
+    events = store.read_all().read_all().to_pylist()
+    wanted = [row["position"] for row in events if ("h" + md5(row["stream_id"].encode()).hexdigest()).startswith(shards[0])]
+    opened.clear()
+    assert positions(store.read_all(shards=shards)) == wanted
+    names = {segment.path: segment.shard for segment in live(store)}
+    assert {names[path] for path in opened} <= {"h", f"h{digits[0]}"}
+    assert {*names.values()} > {"h", f"h{digits[0]}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tests.store.event_types.flights import NOON, Booked, Cabin, Departed, Every
 
 LATER = datetime(2013, 1, 2, tzinfo=UTC)
 TYPES = types()
+SENT = EventTypes(EventType("Paid", Paid), steps=[Rename("Bought", 1, to="Paid", to_version=1)])
 
 
 def test_event_encodes_the_data_as_json_of_the_current_version() -> None:
@@ -269,3 +271,9 @@ def test_a_name_may_be_used_anew_for_another_shape() -> None:
 
 def test_a_class_may_hold_every_kind_of_field() -> None:
     assert "Everything" in EventTypes(EventType("Everything", Everything))
+
+
+def test_event_types_go_from_process_to_process_with_their_steps() -> None:
+    there = pickle.loads(pickle.dumps(SENT))
+    assert list(there) == list(SENT)
+    assert there.steps == SENT.steps
