@@ -55,8 +55,8 @@ class Told:
 class Victims:
     """Runs works in processes of their own, one at a time."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.store.delta.crash"]
+    def __init__(self, module: str = "tests.store.delta.crash") -> None:
+        command = [sys.executable, "-m", module]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HOUSE)
         self._stopped = 0
 
