@@ -35,7 +35,7 @@ def batches(
 
     `shards`: of these alone.
     """
-    reader = store.read_all(after, until=until, types=_stored(projection), categories=projection.categories, shards=shards)
+    reader = store.read_all(after, until=until, types=stored_types(projection), categories=projection.categories, shards=shards)
     waiting, reached = reader.schema.empty_table(), after
     for batch in reader:
         waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
@@ -58,7 +58,7 @@ def newest(projection: Projection, events: pa.Table) -> pa.Table:
     return lifted if wanted is None else lifted.filter(pc.is_in(lifted["type"], value_set=pa.array(wanted, pa.string())))
 
 
-def _stored(projection: Projection) -> list[str] | None:
+def stored_types(projection: Projection) -> list[str] | None:
     """What the events of its types may be called in the log."""
     wanted, event_types = projection.form.reads(projection), projection.event_types
     if wanted is None or event_types is None:

@@ -63,6 +63,9 @@ class Form(Protocol):
     def reads(self, declared: Declared) -> tuple[str, ...] | None:
         """The types of events that it needs, by the names of their newest shapes; None: all."""
 
+    def at_once(self, declared: Declared, chosen: str) -> str | None:
+        """A query of the view `events` that gives all rows, of the events for which the condition `chosen` holds; None: it takes the batches."""
+
     def determined_by(self) -> tuple[object, ...]:
         """All that its rows depend on beside the events: texts, functions and classes. See `fingerprint`."""
 

@@ -50,6 +50,9 @@ class Frame:
     def reads(self, declared: Declared) -> tuple[str, ...] | None:
         return declared.types
 
+    def at_once(self, declared: Declared, chosen: str) -> None:
+        """They see batches."""
+
     def determined_by(self) -> tuple[object, ...]:
         return self.touches, self.change
 

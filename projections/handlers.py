@@ -46,6 +46,9 @@ class Handlers:
     def reads(self, declared: Declared) -> tuple[str, ...]:
         return tuple(self._by_name(declared))
 
+    def at_once(self, declared: Declared, chosen: str) -> None:
+        """They see batches."""
+
     def determined_by(self) -> tuple[object, ...]:
         return {of if isinstance(of, str) else of.__qualname__: handler for of, handler in self.on.items()}, self.key, self.row
 

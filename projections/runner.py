@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from projections.at_once import at_once
 from projections.batches import Bounds, batches
 from projections.errors import ApplyError, CheckpointBeyondHeadError, ProjectionError
 from projections.failing import Failing, Halt
@@ -53,13 +54,17 @@ def fill(
 ) -> CaughtUp:
     """The same for a model that is far behind: rows stay in memory, and are committed when they take so much, and at the end.
 
-    Far quicker, as rows that change often are written once. A run cut off goes on where the last commit was.
+    Far quicker, as rows that change often are written once. A run cut off goes on where the last commit was. An empty model whose rows SQL
+    can make of the whole log at once gets them in one commit, whatever memory they take.
     """
     started, turn = time.perf_counter(), model.turn()
-    overlay = Overlay(model.projection, turn)
+    overlay, end = Overlay(model.projection, turn), _end(store, model, turn, None)
     applied = written = 0
+    if end and not turn.checkpoint and (made := at_once(store, model.projection, end)) is not None:
+        turn.commit(made.rows, end)
+        return CaughtUp(made.events, len(made.rows), end, time.perf_counter() - started)
     bounds = Bounds(batch_events, data_bytes=256 << 20)
-    for events, _ in _run(store, model, overlay, _end(store, model, turn, None), bounds, failing):
+    for events, _ in _run(store, model, overlay, end, bounds, failing):
         applied += events
         if overlay.size_bytes() > held_bytes:
             written += overlay.flush()

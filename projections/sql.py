@@ -53,6 +53,10 @@ class Sql:
     def reads(self, declared: Declared) -> tuple[str, ...] | None:
         return declared.types
 
+    def at_once(self, declared: Declared, chosen: str) -> str:
+        with self.open(declared) as fold:
+            return f"with events as (from events where {chosen}) {fold.of_events()}"
+
     def determined_by(self) -> tuple[object, ...]:
         return same_sql(self.select), dict(self.combine)
 
@@ -99,14 +103,14 @@ class SqlFold:
     def rows(self, events: pa.Table) -> pa.Table:
         """One row a key, of these events alone."""
         self._duckdb.register("events", events)
-        return self._combined(f"({self._form.select}\n)", "position")
+        return self._rows(self.of_events())
 
     def combine(self, current: pa.Table, fresh: pa.Table) -> pa.Table:
         """One row a key: what was there, then what these events add."""
         self._duckdb.register("current", current)
         self._duckdb.register("fresh", fresh)
         # No column of ours can be called "#".
-        return self._combined('(select *, 0 as "#" from current union all by name select *, 1 as "#" from fresh)', '"#"')
+        return self._rows(self._combined('(select *, 0 as "#" from current union all by name select *, 1 as "#" from fresh)', '"#"'))
 
     def close(self) -> None:
         self._duckdb.close()
@@ -117,12 +121,18 @@ class SqlFold:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _combined(self, source: str, order: str) -> pa.Table:
+    def of_events(self) -> str:
+        """A query for one row a key, of the view `events` alone."""
+        return self._combined(f"({self._form.select}\n)", "position")
+
+    def _combined(self, source: str, order: str) -> str:
         keys = ", ".join(f'"{name}"' for name in self._key)
         typed = ", ".join(f'cast("{name}" as {type}) as "{name}"' for name, type in self._types.items())
         values = ", ".join(self._value(name) for name in self._columns.names)
         placed = f', {order} as "#"' if self._form.ordered() else ""
-        query = f"select {values} from (select {typed}{placed} from {source}) group by {keys}"
+        return f"select {values} from (select {typed}{placed} from {source}) group by {keys}"
+
+    def _rows(self, query: str) -> pa.Table:
         return self._duckdb.sql(query).to_arrow_table().cast(self._columns)
 
     def _value(self, name: str) -> str:
