@@ -38,6 +38,7 @@ from projections.serving_model import ServingModel
 from projections.shard_fill import fill_by_shard
 from projections.sql import Sql
 from projections.status import Status, status
+from projections.views import as_views
 
 __all__ = [
     "BUILT_IN",
@@ -70,6 +71,7 @@ __all__ = [
     "ServingModel",
     "Sql",
     "Status",
+    "as_views",
     "catch_up",
     "discard",
     "event_types",

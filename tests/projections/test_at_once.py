@@ -52,7 +52,7 @@ SUMS = Projection(name="sums", version=1, key=("account",), columns=pa.schema({"
 def test_what_the_query_fails_on_is_left_to_the_batches_which_tell_of_it(bad: dict[str, Any]) -> None:
     store = deposits(Event("Deposited", {"to": "x", "amount": 1}), Event("Deposited", bad))
     assert at_once(store, SUMS, 2) is None
-    with pytest.raises(ApplyError, match="much|no account"):
+    with pytest.raises(ApplyError, match=r"much|no account"):
         fill(store, MemoryModel(SUMS))
 
 
