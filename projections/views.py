@@ -21,7 +21,8 @@ def as_views(connection: duckdb.DuckDBPyConnection, models: Sequence[ReadModel |
         if not files or "://" in files[0]:         # DuckDB takes one filesystem for all buckets, and ours knows one table
             connection.register(name, read.rows())
         else:
-            connection.execute(f'create or replace view "{name}" as select {_columns(connection, read)} from read_parquet([{_listed(files)}], hive_partitioning = false)')
+            source = f"read_parquet([{_listed(files)}], hive_partitioning = false)"
+            connection.execute(f'create or replace view "{name}" as select {_columns(connection, read)} from {source}')
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, model: ReadModel) -> str:
