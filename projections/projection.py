@@ -73,8 +73,9 @@ class Projection:
         for column in self.columns:
             if not _NAME.fullmatch(column.name):
                 yield Fault(f"column {column.name!r}", "is not read alike by every engine", "take lower-case letters, digits and underscores")
-            if column.type not in _TYPES and not pa.types.is_decimal128(column.type):
-                yield Fault(f"column {column.name!r}", f"has type {column.type}", f"take decimal128 or one of {', '.join(map(str, _TYPES))}")
+            if not is_held(column.type):
+                remedy = f"take decimal128, one of {', '.join(map(str, _TYPES))}, or lists and structs of these, with members in lower case"
+                yield Fault(f"column {column.name!r}", f"has type {column.type}", remedy)
 
     def _faults_of_key(self) -> Iterator[Fault]:
         if isinstance(self.key, str) or not self.key or len(set(self.key)) < len(self.key):
@@ -82,5 +83,17 @@ class Projection:
         for name in self.key:
             if name not in self.columns.names:
                 yield Fault(f"key {name!r}", "is not among the columns", "add it there, with its type")
+            if pa.types.is_nested(self.columns.field(name).type):
+                yield Fault(f"key {name!r}", f"is a {self.columns.field(name).type}, which has no order", "take a column of single values")
             if pa.types.is_floating(self.columns.field(name).type):
                 yield Fault(f"key {name!r}", "is a floating-point number, of which equality is chance", "take an integer, decimal or string")
+
+
+def is_held(kind: pa.DataType) -> bool:
+    """Can a column be of this type?"""
+    if pa.types.is_list(kind):
+        return is_held(kind.value_type)
+    if pa.types.is_struct(kind):
+        names = [member.name for member in kind]
+        return 0 < len(names) == len(set(names)) and all(_NAME.fullmatch(member.name) and is_held(member.type) for member in kind)
+    return kind in _TYPES or bool(pa.types.is_decimal128(kind))
