@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from projections import Frame, Handlers, MemoryModel, Place, Projection, ReadModel, Sql, catch_up
+from projections import Frame, Handlers, MemoryModel, Place, Projection, ReadModel, Sql, catch_up, fill
 from store import Event, EventType, EventTypes, MemoryEventStore
 
 
@@ -62,9 +62,11 @@ def test_every_form_makes_them_and_every_reader_gets_them(tmp_path: Path, form: 
     store = MemoryEventStore()
     for stream, said in SAID.items():
         store.append(stream, [Event("Moved", data) for data in said])
-    model, memory = ReadModel.under(str(tmp_path), moved), MemoryModel(moved)
+    model, memory, filled = ReadModel.under(str(tmp_path), moved), MemoryModel(moved), MemoryModel(moved)
     for each in (model, memory):
         catch_up(store, each, batch_events)
+    fill(store, filled, batch_events)
+    for each in (model, memory, filled):
         assert each.rows().sort_by("k").to_pylist() == ROWS
     assert DeltaTable(model.uri).to_pyarrow_table().sort_by("k").to_pylist() == ROWS
     assert pl.read_delta(model.uri).sort("k").to_dicts() == ROWS
