@@ -38,6 +38,7 @@ from projections.serving_model import ServingModel
 from projections.shard_fill import fill_by_shard
 from projections.sql import Sql
 from projections.status import Status, status
+from projections.typed_tables import typed_table, typed_tables
 from projections.views import as_views
 
 __all__ = [
@@ -84,5 +85,7 @@ __all__ = [
     "retry",
     "status",
     "streams",
+    "typed_table",
+    "typed_tables",
     "wait_for",
 ]

@@ -13,7 +13,7 @@ _TIME: Final = pa.timestamp("us", tz="UTC")
 
 streams: Final = Projection(
     name="streams",
-    version=1,
+    version=2,
     description="Every stream: its version, its events and the bytes of their data, when the first and the last one occurred and were recorded.",
     key=("stream_id",),
     by_stream=True,
@@ -22,6 +22,7 @@ streams: Final = Projection(
             "stream_id": pa.string(),
             "category": pa.string(),
             "version": pa.int64(),
+            "events": pa.int64(),
             "data_bytes": pa.int64(),
             "first_position": pa.int64(),
             "last_position": pa.int64(),
@@ -38,6 +39,7 @@ streams: Final = Projection(
                 stream_id,
                 split_part(stream_id, '-', 1) as category,
                 version,
+                1 as events,
                 strlen(data) as data_bytes,
                 position as first_position,
                 position as last_position,
@@ -52,6 +54,7 @@ streams: Final = Projection(
         combine={
             "category": "last",
             "version": "max",
+            "events": "count",
             "data_bytes": "sum",
             "first_position": "min",
             "last_position": "max",

@@ -21,14 +21,24 @@ def fingerprint(projection: Projection) -> str:
 
     It sees the key, columns, types and categories; a select but for its spaces and comments; functions and row classes by their source but
     for comments, docstrings and formatting, with their defaults, what they close over, and the functions, classes and plain values that
-    they name, of the top-level packages of what is declared; and the steps and classes of the event types. It does not see other packages,
-    what is reached through a module (`settings.LIMIT`) or an attribute, nor the data files that code reads: raise the version when those
-    change.
+    they name, of the top-level packages of what is declared; and the classes of the event types that it reads, with the steps that lead to
+    them. It does not see other packages, what is reached through a module (`settings.LIMIT`) or an attribute, nor the data files that code
+    reads: raise the version when those change.
     """
-    events = [] if projection.event_types is None else [*projection.event_types.steps, *((of.name, of.cls) for of in projection.event_types)]
-    declared = (projection.key, str(projection.columns), projection.types, projection.categories, *projection.form.determined_by(), events)
+    form, categories = projection.form.determined_by(), projection.categories
+    declared = (projection.key, str(projection.columns), projection.types, categories, *form, _events(projection))
     seen = _Text(_packages(declared))
     return hashlib.sha256("\n".join(seen.of(declared)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _events(projection: Projection) -> list[object]:
+    """Of its event types what the events that it reads go through: the classes, and the steps that lead to them."""
+    types, reads = projection.event_types, projection.form.reads(projection)
+    if types is None:
+        return []
+    read = [of for of in types if reads is None or of.name in reads]
+    stored = frozenset[str]().union(*(types.stored_names(of.name) for of in read))
+    return [*(step for step in types.steps if reads is None or step.type in stored), *((of.name, of.cls) for of in read)]
 
 
 class _Text:

@@ -23,7 +23,10 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """`keys`: of all rows that a batch of events may change. `change`: given those of them that there are, what the events make of them."""
+    """`keys`: of the rows on which it depends what a batch of events changes; none, if that follows from the events alone.
+
+    `change`: given those of these rows that there are, what the events make of them. It changes no others, but may put rows of new keys.
+    """
 
     keys: pa.Table
     change: Callable[[pa.Table], Changes]
@@ -55,7 +58,7 @@ class Form(Protocol):
     """How events become rows. The rows come out the same however the log is cut into batches."""
 
     engine: ClassVar[str]
-    """What runs it: duckdb, polars or python."""
+    """What runs it: duckdb, polars, python or arrow."""
 
     def faults(self, declared: Declared) -> Iterator[Fault]:
         """What is wrong with this form for a projection whose key, columns and types are good."""

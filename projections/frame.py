@@ -88,7 +88,8 @@ class FrameFold:
         return table.group_by(self._key.names).aggregate([])
 
     def _join(self, left: pa.Table, right: pa.Table, how: str) -> pa.Table:
-        return left.join(right.select(self._key.names), self._key.names, join_type=how)
+        """Of the keys alone: Arrow joins no rows that hold lists."""
+        return left.select(self._key.names).join(right.select(self._key.names), self._key.names, join_type=how)
 
     def _refuse_any(self, what: str, rows: pa.Table) -> None:
         if len(rows):

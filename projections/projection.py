@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import pyarrow as pa
 
 from projections.errors import DeclarationError, Fault
 from projections.form import Form
+from projections.held import NAME, SINGLE, is_held
 from store import EventTypes
-
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
-# What Delta, Arrow and DuckDB all hold without changing it, so that a row read back is the row written.
-_TYPES: Final = (pa.string(), pa.bool_(), pa.int32(), pa.int64(), pa.float64(), pa.date32(), pa.timestamp("us", tz="UTC"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +47,7 @@ class Projection:
         yield from self.form.faults(self)
 
     def _faults_of_names(self) -> Iterator[Fault]:
-        if not _NAME.fullmatch(self.name):
+        if not NAME.fullmatch(self.name):
             yield Fault("name", "is no name", "take lower-case letters, digits and underscores; it names a directory and an asset")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
             yield Fault("version", f"is {self.version!r}", "give an int from 1, and raise it when rows change")
@@ -71,10 +66,11 @@ class Projection:
         if len(set(self.columns.names)) < len(self.columns.names):
             yield Fault("columns", "repeat a name", "name each column once")
         for column in self.columns:
-            if not _NAME.fullmatch(column.name):
+            if not NAME.fullmatch(column.name):
                 yield Fault(f"column {column.name!r}", "is not read alike by every engine", "take lower-case letters, digits and underscores")
-            if column.type not in _TYPES and not pa.types.is_decimal128(column.type):
-                yield Fault(f"column {column.name!r}", f"has type {column.type}", f"take decimal128 or one of {', '.join(map(str, _TYPES))}")
+            if not is_held(column.type):
+                remedy = f"take decimal128, one of {', '.join(map(str, SINGLE))}, or lists and structs of these, with members in lower case"
+                yield Fault(f"column {column.name!r}", f"has type {column.type}", remedy)
 
     def _faults_of_key(self) -> Iterator[Fault]:
         if isinstance(self.key, str) or not self.key or len(set(self.key)) < len(self.key):
@@ -82,5 +78,7 @@ class Projection:
         for name in self.key:
             if name not in self.columns.names:
                 yield Fault(f"key {name!r}", "is not among the columns", "add it there, with its type")
+            if pa.types.is_nested(self.columns.field(name).type):
+                yield Fault(f"key {name!r}", f"is a {self.columns.field(name).type}, which has no order", "take a column of single values")
             if pa.types.is_floating(self.columns.field(name).type):
                 yield Fault(f"key {name!r}", "is a floating-point number, of which equality is chance", "take an integer, decimal or string")

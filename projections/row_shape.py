@@ -25,8 +25,8 @@ _KINDS: Final[Mapping[pa.DataType, type]] = {
 class RowShape:
     """Rows are dicts with the declared columns, or objects of a class with fields of these names.
 
-    A value has the very type in which it comes back from the model (str, bool, int, float, date, datetime in UTC, Decimal),
-    so that a handler sees the same row whether it was committed meanwhile or not. What is not so raises ValueError.
+    A value has the very type in which it comes back from the model (str, bool, int, float, date, datetime in UTC, Decimal; lists of them, and
+    dicts for structs), so that a handler sees the same row whether it was committed meanwhile or not. What is not so raises ValueError.
     """
 
     def __init__(self, columns: pa.Schema, key: Sequence[str], row: type) -> None:
@@ -103,6 +103,8 @@ def fields_of(row: type) -> list[str] | None:
 def _kind(declared: pa.DataType) -> type:
     if pa.types.is_timestamp(declared):
         return datetime
+    if pa.types.is_nested(declared):
+        return list if pa.types.is_list(declared) else dict
     return Decimal if pa.types.is_decimal(declared) else _KINDS[declared]
 
 
@@ -114,7 +116,19 @@ def _exactness(declared: pa.DataType) -> Callable[[Any], bool] | None:
         return partial(_is_exact_decimal, declared.precision - declared.scale, Decimal(1).scaleb(-declared.scale))
     if declared == pa.int32():
         return lambda value: -(2**31) <= value < 2**31
+    if pa.types.is_list(declared):
+        item = _goodness(declared.value_type)
+        return lambda value: all(map(item, value))
+    if pa.types.is_struct(declared):
+        members = {member.name: _goodness(member.type) for member in declared}
+        return lambda value: value.keys() == members.keys() and all(good(value[name]) for name, good in members.items())
     return None
+
+
+def _goodness(declared: pa.DataType) -> Callable[[Any], bool]:
+    """Of a value within a list or struct; null is one."""
+    kind, exact = _kind(declared), _exactness(declared)
+    return lambda value: value is None or (type(value) is kind and (exact is None or exact(value)))
 
 
 def _is_exact_decimal(digits: int, unit: Decimal, value: Decimal) -> bool:

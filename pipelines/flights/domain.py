@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from pipelines.domain import Domain
+from pipelines.flights.departures_by_hour import departures_by_hour
+from pipelines.flights.events import flight_types
 from pipelines.flights.longest_days import longest_days
 from pipelines.flights.projections import aircraft_now, carrier_punctuality
 from pipelines.flights.routes import routes
+from pipelines.flights.tag_punctuality import tag_punctuality
+from projections import typed_tables
 
-domain = Domain(name="flights", projections=(carrier_punctuality, aircraft_now, routes, longest_days))
+domain = Domain(
+    name="flights",
+    projections=(
+        carrier_punctuality,
+        aircraft_now,
+        tag_punctuality,
+        departures_by_hour,
+        routes,
+        longest_days,
+        *typed_tables(flight_types, ["FlightDeparted", "FlightArrived"]),
+    ),
+)

@@ -13,8 +13,8 @@ from store import Event, MemoryEventStore
 
 ASKED = {
     "streams": """
-        select stream_id, split_part(stream_id, '-', 1) as category, max(version) as version, sum(strlen(data))::bigint as data_bytes,
-               min(position) as first_position, max(position) as last_position,
+        select stream_id, split_part(stream_id, '-', 1) as category, max(version) as version, count(*) as events,
+               sum(strlen(data))::bigint as data_bytes, min(position) as first_position, max(position) as last_position,
                min(occurred_at) as first_occurred_at, max(occurred_at) as last_occurred_at,
                min(recorded_at) as first_recorded_at, max(recorded_at) as last_recorded_at, arg_max(type, position) as last_type
         from events group by all order by all

@@ -25,10 +25,16 @@ from functools import partial
 import msgspec
 import pyarrow as pa
 from farm.limits import MOST, least
-from projections import Frame, Handlers, Projection, Sql, fingerprint
+from projections import Frame, Handlers, Projection, Sql, fingerprint, typed_table
 from store import EventType, EventTypes, Upcast
 
 SEEN = {"b": 1, "a": frozenset({"x", "y", "z"})}
+
+class Told(msgspec.Struct):
+    grams: int = 7
+
+class Weighed(Told):
+    pass
 
 @dataclass
 class Laid:
@@ -43,7 +49,7 @@ class Row:
 def older(data):
     return {"eggs": data["n"]}
 
-types = EventTypes(EventType("Laid", Laid, schema_version=2), steps=[Upcast("Laid", 1, older)])
+types = EventTypes(EventType("Laid", Laid, schema_version=2), EventType("Weighed", Weighed), steps=[Upcast("Laid", 1, older)])
 
 def counted(row, event, place, *, each=2):
     # one more
@@ -60,6 +66,7 @@ lifted = Projection(name="hens", version=1, key=("hen",), columns=columns, event
     "select stream_id as hen, (data ->> 'eggs')::bigint as eggs from events", {"eggs": "sum"}))
 sql = Projection(name="hens", version=1, key=("hen",), columns=columns, form=Sql(
     "select stream_id as hen, 1 as eggs from events where type = 'Laid  '", {"eggs": "sum"}))
+typed = typed_table(types, "Weighed")
 ''',
 }  # fmt: skip
 
@@ -90,7 +97,7 @@ def printed(directory: Path, name: str, *changes: tuple[str, str]) -> str:
         linecache.clearcache()
 
 
-@pytest.mark.parametrize("name", ["by_hand", "lines", "lifted", "sql"])
+@pytest.mark.parametrize("name", ["by_hand", "lines", "lifted", "sql", "typed"])
 def test_it_is_the_same_in_every_process(tmp_path: Path, name: str) -> None:
     here = printed(tmp_path, name)
     written(tmp_path)
@@ -114,6 +121,15 @@ def test_the_look_of_the_source_does_not_matter(tmp_path: Path, name: str, befor
 
 
 @pytest.mark.parametrize(("name", "before", "after"), [
+    ("by_hand", "class Weighed(Told):", "class Weighed(Told, frozen=True):"),
+    ("typed", "eggs: int = 1", "eggs: int = 2"),
+    ("typed", 'data["n"]', 'data["m"]'),
+])  # fmt: skip
+def test_event_types_that_are_not_read_do_not_matter(tmp_path: Path, name: str, before: str, after: str) -> None:
+    assert printed(tmp_path, name) == printed(tmp_path, name, (before, after))
+
+
+@pytest.mark.parametrize(("name", "before", "after"), [
     ("by_hand", "event.eggs * each", "event.eggs + each"),
     ("by_hand", "each=2", "each=3"),
     ("by_hand", "MOST = 3", "MOST = 4"),
@@ -126,6 +142,7 @@ def test_the_look_of_the_source_does_not_matter(tmp_path: Path, name: str, befor
     ("by_hand", "return place.stream_id", "return place.stream_id + 'x'"),
     ("lines", "now.head(most)", "now.tail(most)"),
     ("lines", "MOST = 3", "MOST = 4"),
+    ("typed", "grams: int = 7", "grams: int = 8"),
     ("sql", "'Laid  '", "'Laid '"),
     ("sql", '"sum"', '"max"'),
     ("sql", '"eggs": pa.int64()', '"eggs": pa.int32()'),

@@ -186,6 +186,8 @@ def test_a_row_that_is_not_as_declared_names_the_very_event(log: MemoryEventStor
         (pa.decimal128(38, 2), Decimal("9" * 36 + ".25"), [Decimal("1e36")]),
         (pa.decimal128(2, 2), Decimal("0.00"), [Decimal(1)]),
         (pa.timestamp("us", tz="UTC"), MOMENT, [MOMENT.replace(tzinfo=None), MOMENT.astimezone(timezone(timedelta(hours=1))), date(2013, 1, 1)]),
+        (pa.list_(pa.int32()), [1, None], [(1,), [2**31], [True], {1}]),
+        (pa.struct({"a": pa.list_(pa.float64())}), {"a": [0.5]}, [{}, {"a": [1]}, {"a": None, "b": 1}, [0.5]]),
     ],
     ids=str,
 )

@@ -22,9 +22,15 @@ def history(flights: pl.DataFrame) -> pa.Table:
 
 
 @pytest.fixture(scope="session")
-def blizzard(flights: pl.DataFrame) -> pa.Table:
-    """The events of a week in February: 5,600 flights, many of them cancelled."""
-    return flight_events(flights.filter((pl.col("month") == 2) & pl.col("day").is_between(4, 10)), read_airports())
+def week(flights: pl.DataFrame) -> pl.DataFrame:
+    """A week in February: 5,600 flights, many of them cancelled."""
+    return flights.filter((pl.col("month") == 2) & pl.col("day").is_between(4, 10))
+
+
+@pytest.fixture(scope="session")
+def blizzard(week: pl.DataFrame) -> pa.Table:
+    """The events of the week."""
+    return flight_events(week, read_airports())
 
 
 @pytest.fixture(scope="session")
