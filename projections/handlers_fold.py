@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from projections.errors import ApplyError
 from projections.form import Changes, Declared, Touched
-from projections.place import Place
+from projections.place import Place, Places
 from projections.row_shape import RowShape
 from store import EventTypes, RawEvent
 
@@ -30,7 +30,7 @@ class HandlersFold:
         self._shape = RowShape(declared.columns, declared.key, row)
 
     def touched(self, events: pa.Table) -> Touched:
-        decoded, places = self._types.decode(events), Place.each(events)
+        decoded, places = self._types.decode(events), Places(events)
         keys: list[Any] = []
         try:
             for event, place in zip(decoded, places, strict=True):
@@ -44,7 +44,7 @@ class HandlersFold:
         distinct = list(dict.fromkeys(keys))
         return Touched(self._table(self._shape.keys, distinct, keys, places), lambda current: self._changes(current, decoded, keys, places))
 
-    def _changes(self, current: pa.Table, decoded: Sequence[Any], keys: Sequence[Any], places: Sequence[Place]) -> Changes:
+    def _changes(self, current: pa.Table, decoded: Sequence[Any], keys: Sequence[Any], places: Places) -> Changes:
         there = {self._shape.key_of(row): row for row in self._shape.read(current)}
         rows = dict(there)
         self._handle(rows, decoded, keys, places)
@@ -52,9 +52,9 @@ class HandlersFold:
         put = self._table(lambda chosen: self._shape.table(map(rows.__getitem__, chosen)), list(rows), keys, places)
         return Changes(put, self._shape.keys(gone))
 
-    def _handle(self, rows: dict[Any, Any], decoded: Sequence[Any], keys: Sequence[Any], places: Sequence[Place]) -> None:
+    def _handle(self, rows: dict[Any, Any], decoded: Sequence[Any], keys: Sequence[Any], places: Places) -> None:
         """The loop that every event goes through."""
-        handlers, check, place = [self._handlers[place.type] for place in places], self._shape.check, places[0]
+        handlers, check, place = [self._handlers[type] for type in places.columns["type"]], self._shape.check, places[0]
         try:
             for handler, event, key, place in zip(handlers, decoded, keys, places, strict=True):
                 row = handler(rows.get(key), event, place)
@@ -66,7 +66,7 @@ class HandlersFold:
         except Exception as error:  # as above
             raise self._failed(place, "its handler", error) from error
 
-    def _table(self, made: Callable[[Sequence[Any]], pa.Table], distinct: Sequence[Any], keys: Sequence[Any], places: Sequence[Place]) -> pa.Table:
+    def _table(self, made: Callable[[Sequence[Any]], pa.Table], distinct: Sequence[Any], keys: Sequence[Any], places: Places) -> pa.Table:
         """A table of one row a key; if Arrow refuses it, the last event of the key whose row it is is to blame."""
         try:
             return made(distinct)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -59,10 +59,22 @@ class Place:
     def tags(self) -> Sequence[str]:
         return self._columns["tags"][self._row]  # type: ignore[no-any-return]
 
-    @classmethod
-    def each(cls, events: pa.Table) -> list[Place]:
-        columns = Columns(events)
-        return [cls(columns, row) for row in range(len(events))]
+
+class Places(Sequence[Place]):
+    """Of the events of a batch. Each is made when it is come by: a hundred thousand that live on would keep Python's collector busy."""
+
+    def __init__(self, events: pa.Table) -> None:
+        self.columns, self._count = Columns(events), len(events)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, row: Any) -> Any:
+        return Place(self.columns, range(self._count)[row])
+
+    def __iter__(self) -> Iterator[Place]:
+        columns = self.columns
+        return (Place(columns, row) for row in range(self._count))
 
 
 class Columns(dict[str, list[Any]]):

@@ -37,6 +37,8 @@ class RowShape:
         """The key of a row: its value, or a tuple of them where the key has several columns."""
         self._of_rows = Judge(columns, key)
         self._of_keys = Judge(pa.schema([columns.field(name) for name in key]), key)
+        self._plain_key = str if [columns.field(name).type for name in key] == [pa.string()] else None
+        """Of such a key nothing else needs to be asked."""
 
     def read(self, rows: pa.Table) -> Iterator[Any]:
         """The rows as handlers see them."""
@@ -58,6 +60,8 @@ class RowShape:
             raise ValueError(f"it gives a row with the key {self.key_of(row)!r} for the key {key!r}: leave the key as it is")
 
     def check_key(self, key: Any) -> None:
+        if key.__class__ is self._plain_key:
+            return
         if len(self._key) > 1 and not (isinstance(key, tuple) and len(key) == len(self._key)):
             raise ValueError(f"the key {key!r} is no tuple of {', '.join(self._key)}")
         self._of_keys.check(key if len(self._key) > 1 else (key,))

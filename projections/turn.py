@@ -16,7 +16,7 @@ from store import KeyedTurn, TableMovedError, TableRefusedError
 
 FINGERPRINT: Final = "alluvium.fingerprint"
 """The mark that tells by which code a table's rows were made."""
-_REMEDY: Final = "if the projection's columns have changed, raise its version, so that it is rebuilt beside; else remove the table, and rebuild it"
+_REMEDY: Final = "if the projection's columns have changed, run `rebuild`, best with a raised version; else move the table away, and rebuild it"
 
 
 class DeltaTurn:

@@ -137,7 +137,7 @@ def test_a_table_of_another_shape_is_refused(model: ReadModel, accounts: Project
     catch_up(store, model)
     columns = pa.schema({"account": pa.string(), "day": pa.date32(), "changes": pa.int64()})
     narrower = replace(accounts, columns=columns, form=Sql(accounts.form.select, {"changes": "count"}))
-    with pytest.raises(ReadModelRefusedError, match="raise its version"):
+    with pytest.raises(ReadModelRefusedError, match="run `rebuild`, best with a raised version"):
         ReadModel(model.uri, narrower).rows()
 
 

@@ -17,6 +17,7 @@ from projections import (
     PausedError,
     Projection,
     ReadModel,
+    ReadModelRefusedError,
     ServingModel,
     Sql,
     catch_up,
@@ -218,3 +219,15 @@ def test_the_status_tells_how_far_behind_it_is(store: MemoryEventStore, place: s
     done = status(store, place, summing())
     assert (done.state, done.lag, done.lag_s) == ("up to date", 0, 0)
     assert status(store, place, summing(factor=2)).state == status(store, place, summing(version=2)).state == "needs rebuild"
+
+
+def test_changed_columns_without_a_raised_version_are_rebuilt_all_the_same(store: MemoryEventStore, place: str) -> None:
+    catch_up(store, ServingModel(place, summing()))
+    columns = pa.schema({"account": pa.string(), "total": pa.int64(), "deposits": pa.int64()})
+    form = Sql("select stream_id as account, (data ->> 'amount')::bigint as total, 1 as deposits from events", {"total": "sum", "deposits": "count"})
+    wider = replace(summing(), columns=columns, form=form)
+    with pytest.raises(ReadModelRefusedError, match="run `rebuild`"):
+        catch_up(store, ServingModel(place, wider))
+    assert status(store, place, wider).state == "needs rebuild"
+    rebuild(store, place, wider)
+    assert ServingModel(place, wider).rows("deposits")["deposits"].to_pylist() == [3, 3]
