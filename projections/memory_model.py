@@ -72,8 +72,8 @@ class MemoryTurn:
         return self._held.tiers.find(keys)[0]
 
     def commit(self, rows: pa.Table, checkpoint: int, deleted: pa.Table | None = None) -> None:
-        if checkpoint <= self.checkpoint:
-            raise ValueError(f"the checkpoint moves forward only: {self.checkpoint} to {checkpoint}")
+        if checkpoint < self.checkpoint:
+            raise ValueError(f"the checkpoint never moves back: {self.checkpoint} to {checkpoint}")
         tiers = self._held.tiers.put(rows, rows.slice(0, 0) if deleted is None else deleted)
         self._go_on(self._held._replace(tiers=tiers.settled(), checkpoint=checkpoint, hold=None))
 

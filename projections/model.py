@@ -24,7 +24,8 @@ class Turn(Protocol):
         """Put these rows (one a key) in the place of those with the same keys, and move the checkpoint, durably, or do neither.
 
         `deleted`: keys (each once, none of them in `rows`) whose rows go in the same commit, if there are any. The turn goes on from there.
-        CheckpointMovedError: another runner committed meanwhile. ValueError: the checkpoint does not move forward.
+        The checkpoint may stay where it is, for rows that no event made.
+        CheckpointMovedError: another runner committed meanwhile. ValueError: the checkpoint would move back.
         """
 
     def retried(self, stream_id: str) -> int:

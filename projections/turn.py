@@ -38,8 +38,8 @@ class DeltaTurn:
             return self._turn.rows(keys)
 
     def commit(self, rows: pa.Table, checkpoint: int, deleted: pa.Table | None = None) -> None:
-        if checkpoint <= self.checkpoint:
-            raise ValueError(f"the checkpoint moves forward only: {self.checkpoint} to {checkpoint}")
+        if checkpoint < self.checkpoint:
+            raise ValueError(f"the checkpoint never moves back: {self.checkpoint} to {checkpoint}")
         marks = without_hold(self.marks, HALTED)
         with self._moved():
             gone = self._nothing if deleted is None else deleted

@@ -62,6 +62,7 @@ from store.query import Query
 from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
 from store.snapshots.snapshots import Snapshots
+from store.storage.breaker import Breaker
 
 __all__ = [
     "ANY",
@@ -74,6 +75,7 @@ __all__ = [
     "Appended",
     "AsOf",
     "Boundary",
+    "Breaker",
     "Catalogue",
     "ClockSkewError",
     "ConditionFailedError",

@@ -90,7 +90,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """Storage stopped answering, is tried once, or answers again. `state`: "open", "half-open" or "closed"; `failures`: calls in a row."""
+    """Storage, or a target outside, stopped answering, is tried once, or answers again.
+
+    `state`: "open", "half-open" or "closed"; `failures`: calls in a row.
+    """
 
     place: str
     state: str

@@ -1,4 +1,4 @@
-"""A circuit breaker: storage that keeps failing is left alone for a while, and callers hear so at once instead of waiting.
+"""A circuit breaker: storage, or another outside target, that keeps failing is left alone for a while; callers hear so at once, and do not wait.
 
 Own code because the libraries do not fit many threads: pybreaker holds a lock for as long as the call lasts, so that reads would
 queue, and counts by the wall clock; circuitbreaker and purgatory have no lock, so that all who wait rush in as the one trial.
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final
 
 from store.errors import StorageUnavailableError
@@ -21,6 +22,9 @@ FAILURES: Final = 5
 OPEN_S: Final = 5.0
 """How long nothing is sent then. It is also the longest that a caller waits needlessly once storage is back."""
 
+Unavailable = Callable[[str, int, datetime, str, float], Exception]
+"""(place, failures in a row, since when, the last reason, seconds to the next try) -> the error."""
+
 
 class Breaker:
     """Closed: calls pass, failures in a row are counted. Open: calls are refused; each OPEN_S one passes as a trial.
@@ -29,10 +33,15 @@ class Breaker:
     """
 
     def __init__(
-        self, place: str, observer: Observer, failure: Callable[[Exception], str | None], clock_s: Callable[[], float] = time.monotonic
+        self,
+        place: str,
+        observer: Observer,
+        failure: Callable[[Exception], str | None],
+        clock_s: Callable[[], float] = time.monotonic,
+        unavailable: Unavailable = StorageUnavailableError,
     ) -> None:
-        """`failure`: why a call's error means that storage did not answer; None if the error is an answer."""
-        self._place, self._observer, self._failure, self._clock_s = place, observer, failure, clock_s
+        """`failure`: why a call's error means that there was no answer; None if the error is one. `unavailable`: the error while it is open."""
+        self._place, self._observer, self._failure, self._clock_s, self._unavailable = place, observer, failure, clock_s, unavailable
         self._lock = threading.Lock()
         self._failures = 0
         self._since = moment(0)
@@ -42,7 +51,7 @@ class Breaker:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Around one call of storage. StorageUnavailableError: it was not made."""
+        """Around one call. What `unavailable` makes, a StorageUnavailableError if nothing else was given: it was not made."""
         trial = self._enter()
         try:
             yield
@@ -65,7 +74,7 @@ class Breaker:
                 return False
             wait_s = self._next_s - self._clock_s()
             if self._trying or wait_s > 0:
-                raise StorageUnavailableError(self._place, self._failures, self._since, self._why, max(wait_s, 0.1))
+                raise self._unavailable(self._place, self._failures, self._since, self._why, max(wait_s, 0.1))
             self._trying = True
             self._tell("half-open")
             return True

@@ -86,9 +86,19 @@ def test_a_delete_is_as_exclusive_as_rows(model: Model, accounts: Projection) ->
 def test_the_checkpoint_never_goes_back(model: Model, accounts: Projection) -> None:
     turn = model.turn()
     turn.commit(dated(accounts, a=1), 5)
-    for checkpoint in (4, 5):
-        with pytest.raises(ValueError, match="forward"):
-            turn.commit(dated(accounts, a=1), checkpoint)
+    with pytest.raises(ValueError, match="never moves back: 5 to 4"):
+        turn.commit(dated(accounts, a=1), 4)
+
+
+@pytest.mark.parametrize("checkpoint", [0, 5])
+def test_rows_that_no_event_made_leave_the_checkpoint_where_it_is(model: Model, accounts: Projection, checkpoint: int) -> None:
+    if checkpoint:
+        model.turn().commit(accounts.columns.empty_table(), checkpoint)
+    ours, theirs = model.turn(), model.turn()
+    theirs.commit(dated(accounts, a=1), checkpoint)
+    with pytest.raises(CheckpointMovedError):
+        ours.commit(dated(accounts, b=1), checkpoint)
+    assert (model.checkpoint(), model.rows("account").to_pylist()) == (checkpoint, [{"account": "a"}])
 
 
 def test_a_turn_reads_the_rows_of_the_keys_it_is_asked_for(model: Model, accounts: Projection) -> None:
