@@ -15,14 +15,17 @@ from projections.errors import (
     CheckpointBeyondHeadError,
     CheckpointMovedError,
     DeclarationError,
+    EffectError,
     NeedsRebuildError,
     PausedError,
     ProjectionError,
     ReadModelRefusedError,
+    SupersededError,
+    TargetUnavailableError,
 )
 from projections.failing import Halt, Park
 from projections.fingerprint import fingerprint
-from projections.following import follow, wait_for
+from projections.following import follow, follow_reactors, wait_for
 from projections.frame import Frame
 from projections.handlers import Handlers
 from projections.hold import Hold
@@ -30,30 +33,39 @@ from projections.memory_model import MemoryModel
 from projections.model import Model
 from projections.place import Place
 from projections.projection import Projection
+from projections.reacting import Reacted, derived_id, react
+from projections.reactor import Reactor
 from projections.read_model import ReadModel
 from projections.rebuilding import Rebuilt, rebuild
 from projections.redelivery import discard, retry
 from projections.runner import CaughtUp, catch_up, fill, lag
+from projections.saga import Saga, Step
+from projections.saga_events import Progress, saga_events
+from projections.saga_running import Stuck, saga_reactor
 from projections.serving_model import ServingModel
 from projections.shard_fill import fill_by_shard
 from projections.sql import Sql
 from projections.status import Status, status
+from projections.target import PATIENCE_S, Call, Target
 from projections.typed_tables import typed_table, typed_tables
 from projections.views import as_views
 
 __all__ = [
     "BUILT_IN",
     "LETTERS",
+    "PATIENCE_S",
     "ApplyError",
     "BehindError",
     "Build",
     "BuildError",
     "Builds",
+    "Call",
     "CaughtUp",
     "CheckpointBeyondHeadError",
     "CheckpointMovedError",
     "DeadLetters",
     "DeclarationError",
+    "EffectError",
     "Frame",
     "Halt",
     "Handlers",
@@ -64,25 +76,39 @@ __all__ = [
     "Park",
     "PausedError",
     "Place",
+    "Progress",
     "Projection",
     "ProjectionError",
+    "Reacted",
+    "Reactor",
     "ReadModel",
     "ReadModelRefusedError",
     "Rebuilt",
+    "Saga",
     "ServingModel",
     "Sql",
     "Status",
+    "Step",
+    "Stuck",
+    "SupersededError",
+    "Target",
+    "TargetUnavailableError",
     "as_views",
     "catch_up",
+    "derived_id",
     "discard",
     "event_types",
     "fill",
     "fill_by_shard",
     "fingerprint",
     "follow",
+    "follow_reactors",
     "lag",
+    "react",
     "rebuild",
     "retry",
+    "saga_events",
+    "saga_reactor",
     "status",
     "streams",
     "typed_table",

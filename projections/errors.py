@@ -111,5 +111,38 @@ class ReadModelRefusedError(ProjectionError):
         super().__init__(f"{uri}: {problem}; {remedy}")
 
 
+class TargetUnavailableError(ProjectionError):
+    """An outside target has not answered for a while and is left alone: it was not called. Try again after `retry_after_s` seconds.
+
+    `failures` calls in a row failed since `since`, the last one because of `reason`.
+    """
+
+    def __init__(self, target: str, failures: int, since: datetime, reason: str, retry_after_s: float) -> None:
+        self.target, self.failures, self.since, self.reason, self.retry_after_s = target, failures, since, reason, retry_after_s
+        super().__init__(
+            f"target {target!r} does not answer: {failures} calls in a row have failed since {since:%Y-%m-%d %H:%M:%S} UTC, the last one with "
+            f"({reason}); it was not called; the next try is made in {retry_after_s:.1f} s: try again then"
+        )
+
+
+class EffectError(ProjectionError):
+    """An effect could not be brought about for now; the reactor's mark stands before the event. Run again when what it needs is back."""
+
+    def __init__(self, reactor: str, position: int, stream_id: str, problem: str) -> None:
+        self.reactor, self.position, self.stream_id, self.problem = reactor, position, stream_id, problem
+        super().__init__(
+            f"reactor {reactor!r} could not bring about what follows from the event at position {position} (stream {stream_id!r}): {problem}; "
+            "nothing is lost: run it again, and it goes on there"
+        )
+
+
+class SupersededError(ProjectionError):
+    """A newer version of the reactor has taken over its mark. Stop running this one; to go back to old code, give it a higher version."""
+
+    def __init__(self, reactor: str, version: int, newer: int) -> None:
+        self.reactor, self.version, self.newer = reactor, version, newer
+        super().__init__(f"reactor {reactor!r} is at version {newer} by now, this is {version}: stop it, or raise its version beyond {newer}")
+
+
 def _bare(kind: type[ProjectionError], args: tuple[object, ...]) -> ProjectionError:
     return kind.__new__(kind, *args)

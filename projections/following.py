@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Final
 
 from projections.errors import (
@@ -18,11 +19,14 @@ from projections.errors import (
     PausedError,
     ProjectionError,
     ReadModelRefusedError,
+    SupersededError,
 )
 from projections.failing import Failing, Halt
 from projections.model import Model
+from projections.reacting import react
+from projections.reactor import Reactor
 from projections.runner import catch_up, lag
-from store import EventStore, StorageError
+from store import EventStore, OutcomeUnknownError, StorageError
 
 _HALT: Final = Halt()
 PACE_S: Final = 0.2
@@ -42,8 +46,20 @@ def follow(store: EventStore, models: Sequence[Model], stop: threading.Event, ha
     others go on. Where storage refuses, it is asked again after growing waits. Several followers of one model are harmless: one of them
     wins each batch. Returns when it was stopped, or when all are halted. Any other error stops the others and is raised. In the end `stop` is set.
     """
-    with ThreadPoolExecutor(max(1, len(models)), "alluvium-follow") as threads:
-        followers = [threads.submit(_follow, store, model, stop, halted, failing) for model in models]
+    _keep_up([partial(_follow, model, partial(_up_to_date, store, model, failing), stop, halted) for model in models], stop)
+
+
+def follow_reactors(store: EventStore, reactors: Sequence[tuple[Reactor, Model]], stop: threading.Event, halted: Halted) -> None:
+    """The same for reactors, each with its mark: what follows from an event is brought about within a second, as long as targets answer.
+
+    Where they do not, the reactor waits at its mark, and asks again after growing waits. Only the event under way is finished on `stop`.
+    """
+    _keep_up([partial(_follow, mark, partial(react, store, reactor, mark, stop=stop), stop, halted) for reactor, mark in reactors], stop)
+
+
+def _keep_up(each: Sequence[Callable[[], None]], stop: threading.Event) -> None:
+    with ThreadPoolExecutor(max(1, len(each)), "alluvium-follow") as threads:
+        followers = [threads.submit(one) for one in each]
         try:
             wait(followers, return_when=FIRST_EXCEPTION)
         finally:                                   # stopped, all halted, one broken, or Ctrl-C
@@ -66,20 +82,24 @@ def wait_for(model: Model, position: int, timeout_s: float = 10.0) -> None:
         look_s = min(2 * look_s, _LONGEST_LOOK_S)
 
 
-def _follow(store: EventStore, model: Model, stop: threading.Event, halted: Halted, failing: Failing) -> None:
+def _up_to_date(store: EventStore, model: Model, failing: Failing) -> None:
+    if lag(store, model):
+        catch_up(store, model, failing=failing)
+
+
+def _follow(model: Model, go_on: Callable[[], object], stop: threading.Event, halted: Halted) -> None:
     failures = 0
     while not stop.is_set():
         try:
-            if lag(store, model):
-                catch_up(store, model, failing=failing)
+            go_on()
             failures = 0
         except CheckpointMovedError:
             pass                                   # another runner is at it, and did what we were to do
         except PausedError:
             failures = 0                           # until somebody resumes it
-        except (ApplyError, CheckpointBeyondHeadError, NeedsRebuildError, ReadModelRefusedError) as error:
+        except (ApplyError, CheckpointBeyondHeadError, NeedsRebuildError, ReadModelRefusedError, SupersededError) as error:
             halted(model, error)
             return
-        except (ProjectionError, StorageError):
+        except (OutcomeUnknownError, ProjectionError, StorageError):
             failures += 1
         stop.wait(PACE_S if not failures else random.uniform(0, min(LONGEST_WAIT_S, PACE_S * 2**failures)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from projections.errors import Fault
 from projections.form import Declared
@@ -14,6 +14,8 @@ from projections.handlers_fold import Handler, HandlersFold
 from projections.place import Place
 from projections.row_shape import fields_of
 from store import EventTypes
+
+H = TypeVar("H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class Handlers:
             return
         if declared.types is not None:
             yield Fault("types", f"is {declared.types!r}", "leave it out: handlers read the types they are for")
-        yield from self._faults_of_functions(declared.event_types)
+        yield from faults_of(self.on, declared.event_types, ("row", "event", "place"))
+        if not _takes(self.key, 2):
+            yield Fault("key of the handlers", "cannot be called with two arguments", "let it take (event, place)")
         if self.row is not dict and (names := fields_of(self.row) or []) != declared.columns.names:
             problem = f"is {self.row!r}, with the fields {', '.join(names) or '(none that one could tell)'}"
             yield Fault("row", problem, f"give a dataclass or msgspec Struct with {', '.join(declared.columns.names)}, in this order")
@@ -57,23 +61,28 @@ class Handlers:
         return nullcontext(HandlersFold(declared, declared.event_types, self._by_name(declared), self.key, self.row))
 
     def _by_name(self, declared: Declared) -> dict[str, Handler]:
-        names = _names(declared.event_types or ())
-        return {names[of]: handler for of, handler in self.on.items()}
+        return by_name(self.on, declared.event_types or ())
 
-    def _faults_of_functions(self, event_types: EventTypes) -> Iterator[Fault]:
-        names = _names(event_types)
-        if not self.on:
-            yield Fault("on", "is empty", "give a function for at least one event type")
-        for of in self.on:
-            if of not in names:
-                yield Fault("on", f"has {of!r}, which the event types do not know", f"take one of {', '.join(event.name for event in event_types)}")
-        if len({names[of] for of in self.on}) < len(self.on):
-            yield Fault("on", "has a type by its class and by its name", "give one function for each type")
-        for of, handler in self.on.items():
-            if not _takes(handler, 3):
-                yield Fault(f"handler of {of!r}", "cannot be called with three arguments", "let it take (row, event, place)")
-        if not _takes(self.key, 2):
-            yield Fault("key of the handlers", "cannot be called with two arguments", "let it take (event, place)")
+
+def by_name(on: Mapping[type | str, H], event_types: EventTypes | tuple[()]) -> dict[str, H]:
+    """The handlers by the names of their types."""
+    names = _names(event_types)
+    return {names[of]: handler for of, handler in on.items()}
+
+
+def faults_of(on: Mapping[type | str, Callable[..., Any]], event_types: EventTypes, arguments: Sequence[str]) -> Iterator[Fault]:
+    """What is wrong with handlers that are called with these arguments."""
+    names = _names(event_types)
+    if not on:
+        yield Fault("on", "is empty", "give a function for at least one event type")
+    for of in on:
+        if of not in names:
+            yield Fault("on", f"has {of!r}, which the event types do not know", f"take one of {', '.join(event.name for event in event_types)}")
+    if len({names[of] for of in on}) < len(on):
+        yield Fault("on", "has a type by its class and by its name", "give one function for each type")
+    for of, handler in on.items():
+        if not _takes(handler, len(arguments)):
+            yield Fault(f"handler of {of!r}", f"cannot be called with {len(arguments)} arguments", f"let it take ({', '.join(arguments)})")
 
 
 def _names(event_types: EventTypes | tuple[()]) -> dict[type | str, str]:
