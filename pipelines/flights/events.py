@@ -83,13 +83,25 @@ class SeatBooked(msgspec.Struct, frozen=True):
     passenger: str
 
 
+class SeatReleased(msgspec.Struct, frozen=True):
+    """A booked seat was given back."""
+
+    departure: str
+    passenger: str
+
+
 def _route(event: Flown) -> list[str]:
     return [f"carrier:{event.carrier}", f"origin:{event.origin}", f"destination:{event.destination}"]
+
+
+def _seat(event: SeatBooked | SeatReleased) -> list[str]:
+    return [f"departure:{event.departure}", f"passenger:{event.passenger}"]
 
 
 flight_types: Final = EventTypes(
     *(EventType(cls.__name__, cls, tags=_route) for cls in (FlightScheduled, FlightDeparted, FlightArrived, FlightCancelled, FlightDiverted)),
     *(EventType(cls.__name__, cls) for cls in (AircraftGrounded, AircraftReleased, AirportClosed, AirportReopened)),
     EventType("SeatsOffered", SeatsOffered, tags=lambda event: [f"departure:{event.departure}"]),
-    EventType("SeatBooked", SeatBooked, tags=lambda event: [f"departure:{event.departure}", f"passenger:{event.passenger}"]),
+    EventType("SeatBooked", SeatBooked, tags=_seat),
+    EventType("SeatReleased", SeatReleased, tags=_seat),
 )
