@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from projections import CaughtUp, Frame, Handlers, MemoryModel, Model, Place, Projection, ReadModel, Sql, catch_up, fill
+from projections import CaughtUp, Frame, Handlers, MemoryModel, Model, Place, Projection, ReadModel, Sql, as_views, catch_up, fill, typed_table
 from store import EventStore, open_store
 from tests.bench.order import LINES, TYPES
 from tests.bench.run import Run, ms
@@ -75,6 +75,7 @@ def section(run: Run) -> None:
     big = run.big_log()
     with open_store(str(big.place)) as store:
         _rates(run, store)
+        _typed(run, store)
     _small_changes(run)
 
 
@@ -88,6 +89,23 @@ def _rates(run: Run, store: EventStore) -> None:
         model = ReadModel.under(str(run.folder()), projection)
         _begun(store, model, before)
         run.row(name, f"{filled:,.0f}", f"{_rate(catch_up(store, model)):,.0f}")
+
+
+def _typed(run: Run, store: EventStore) -> None:
+    """The sum of a field by another one and the day, of the events of one type."""
+    model = ReadModel.under(str(run.folder()), typed_table(TYPES, "OrderPlaced"))
+    done = fill(store, model)
+    of_json = "sum((data ->> '$.amount')::bigint) from events where type = 'OrderPlaced'"
+    select = "select occurred_at::date as day, {} as channel, {} group by all"
+    run.table(f"sum of a field by another one and the day, of {done.events:,} events", "ms", "of JSON")
+    json_s = run.median(lambda: store.sql(select.format("data ->> '$.channel'", of_json)).fetchall())
+    run.row("out of JSON, in the log", ms(json_s), "1.00")
+    with duckdb.connect() as connection:
+        as_views(connection, [model])
+        query = select.format("channel", f"sum(amount) from {model.projection.name}")
+        typed_s = run.median(lambda: connection.sql(query).fetchall())
+    run.row("typed table", ms(typed_s), f"{typed_s / json_s:.2f}")
+    run.row("filling it, events/s", f"{_rate(done):,.0f}", "–")
 
 
 def _begun(store: EventStore, model: ReadModel, until: int) -> None:
