@@ -20,7 +20,7 @@ from projections import (
     Projection,
     ReadModelRefusedError,
     ServingModel,
-    catch_up,
+    fill,
     lag,
 )
 from store import TableRefusedError
@@ -58,7 +58,7 @@ def projection_asset(projection: Projection, group: str) -> dg.AssetsDefinition:
         model = warehouse.model(projection)
         try:
             with warehouse.open() as store:
-                done = catch_up(store, model)
+                done = fill(store, model)
                 behind = lag(store, model)
         except _HOPELESS as error:
             raise dg.Failure(str(error), allow_retries=False) from error
