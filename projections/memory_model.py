@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from projections.errors import CheckpointMovedError
 from projections.hold import HALTED, Hold
+from projections.model import Readable
 from projections.projection import Projection
 from projections.tiers import Tiers, empty
 
@@ -31,6 +32,17 @@ class MemoryModel:
         self.projection = projection
         self._lock = threading.Lock()
         self._held = Held(empty(projection.columns, projection.key), 0)
+
+    @classmethod
+    def of(cls, model: Readable) -> MemoryModel:
+        """A copy in memory of one committed state; what becomes of either is nothing to the other."""
+        copy = cls(model.projection)
+        while True:                                # a runner may commit between the two questions
+            checkpoint, rows = model.checkpoint(), model.rows()
+            if model.checkpoint() == checkpoint:
+                tiers = copy._held.tiers.put(rows, rows.slice(0, 0)).settled()
+                copy._held = Held(tiers, checkpoint)
+                return copy
 
     def rows(self, *columns: str, limit: int | None = None) -> pa.Table:
         rows = self._held.tiers.all().rows.slice(0, limit)
