@@ -31,6 +31,7 @@ from projections.following import follow, follow_reactors, wait_for
 from projections.frame import Frame
 from projections.handlers import Handlers
 from projections.hold import Hold
+from projections.live import Live
 from projections.memory_model import MemoryModel
 from projections.model import Model, Readable
 from projections.origin import why
@@ -78,6 +79,7 @@ __all__ = [
     "Handlers",
     "Hold",
     "KeyRefusedError",
+    "Live",
     "MemoryModel",
     "Model",
     "NeedsRebuildError",

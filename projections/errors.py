@@ -144,10 +144,6 @@ class SupersededError(ProjectionError):
         super().__init__(f"reactor {reactor!r} is at version {newer} by now, this is {version}: stop it, or raise its version beyond {newer}")
 
 
-def _bare(kind: type[ProjectionError], args: tuple[object, ...]) -> ProjectionError:
-    return kind.__new__(kind, *args)
-
-
 class BeyondHeadError(ProjectionError, ValueError):
     """There is no such position in the log yet. Wait for it, or ask for one up to `head`."""
 
@@ -162,3 +158,7 @@ class KeyRefusedError(ProjectionError, ValueError):
     def __init__(self, of: str, problem: str, remedy: str) -> None:
         self.of, self.problem, self.remedy = of, problem, remedy
         super().__init__(f"{of} {problem}: {remedy}")
+
+
+def _bare(kind: type[ProjectionError], args: tuple[object, ...]) -> ProjectionError:
+    return kind.__new__(kind, *args)

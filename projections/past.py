@@ -7,7 +7,7 @@ from typing import Final
 
 from projections.errors import BeyondHeadError
 from projections.memory_model import MemoryModel
-from projections.model import Readable
+from projections.model import Model
 from projections.projection import Projection
 from projections.runner import catch_up
 from store import AsOf, EventStore
@@ -15,7 +15,7 @@ from store import AsOf, EventStore
 _BATCH_EVENTS: Final = 400_000
 
 
-def as_of(store: EventStore, projection: Projection, at: AsOf, start: Readable | None = None) -> MemoryModel:
+def as_of(store: EventStore, projection: Projection, at: AsOf, start: Model | None = None) -> MemoryModel:
     """The rows as of a position, or of the last one recorded by a time; the answer's checkpoint names it. Made aside, in memory, from the log.
 
     `start`: a state of this very projection at that position or before, to go on from; it is not touched. BeyondHeadError: not yet.

@@ -9,10 +9,13 @@ from typing import Any, Final, TypeAlias
 import orjson
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Key: TypeAlias = "tuple[Any, ...]"
 """One value for each key column: times as microseconds, dates as days. Two of them are ordered as their rows are."""
 
+_FEW: Final = 100
+"""Keys are few if there are so many rows to each of them."""
 _NUMBER: Final = "#"
 """No column of a keyed table can be called so."""
 
@@ -41,6 +44,9 @@ def in_order(rows: pa.Table, key: Sequence[str]) -> pa.Table:
 
 def rows_with(rows: pa.Table, keys: pa.Table, key: Sequence[str]) -> pa.Table:
     """The rows that have one of these keys, in their order."""
+    if len(keys) * _FEW < len(rows):
+        for name in key:                           # a look at each value costs a fifth of a join, which first copies the column
+            rows = rows.filter(pc.is_in(rows[name], value_set=keys[name].combine_chunks()))
     return rows.take(_places(rows, keys, key, "semi"))
 
 
