@@ -11,11 +11,13 @@ from projections.dead_letters import LETTERS, DeadLetters
 from projections.errors import (
     ApplyError,
     BehindError,
+    BeyondHeadError,
     BuildError,
     CheckpointBeyondHeadError,
     CheckpointMovedError,
     DeclarationError,
     EffectError,
+    KeyRefusedError,
     NeedsRebuildError,
     PausedError,
     ProjectionError,
@@ -29,8 +31,11 @@ from projections.following import follow, follow_reactors, wait_for
 from projections.frame import Frame
 from projections.handlers import Handlers
 from projections.hold import Hold
+from projections.live import Live
 from projections.memory_model import MemoryModel
-from projections.model import Model
+from projections.model import Model, Readable
+from projections.origin import why
+from projections.past import as_of
 from projections.place import Place
 from projections.projection import Projection
 from projections.reacting import Reacted, derived_id, react
@@ -38,6 +43,8 @@ from projections.reactor import Reactor
 from projections.read_model import ReadModel
 from projections.rebuilding import Rebuilt, rebuild
 from projections.redelivery import discard, retry
+from projections.rehearsal import rehearse, what_if
+from projections.row_diff import RowDiff, diff, diff_tables
 from projections.runner import CaughtUp, catch_up, fill, lag
 from projections.saga import Saga, Step
 from projections.saga_events import Progress, saga_events
@@ -56,6 +63,7 @@ __all__ = [
     "PATIENCE_S",
     "ApplyError",
     "BehindError",
+    "BeyondHeadError",
     "Build",
     "BuildError",
     "Builds",
@@ -70,6 +78,8 @@ __all__ = [
     "Halt",
     "Handlers",
     "Hold",
+    "KeyRefusedError",
+    "Live",
     "MemoryModel",
     "Model",
     "NeedsRebuildError",
@@ -83,7 +93,9 @@ __all__ = [
     "Reactor",
     "ReadModel",
     "ReadModelRefusedError",
+    "Readable",
     "Rebuilt",
+    "RowDiff",
     "Saga",
     "ServingModel",
     "Sql",
@@ -93,9 +105,12 @@ __all__ = [
     "SupersededError",
     "Target",
     "TargetUnavailableError",
+    "as_of",
     "as_views",
     "catch_up",
     "derived_id",
+    "diff",
+    "diff_tables",
     "discard",
     "event_types",
     "fill",
@@ -106,6 +121,7 @@ __all__ = [
     "lag",
     "react",
     "rebuild",
+    "rehearse",
     "retry",
     "saga_events",
     "saga_reactor",
@@ -114,4 +130,6 @@ __all__ = [
     "typed_table",
     "typed_tables",
     "wait_for",
+    "what_if",
+    "why",
 ]

@@ -10,25 +10,35 @@ import pyarrow as pa
 
 from projections.batches import newest
 from projections.errors import ApplyError, ProjectionError
-from projections.form import Changes, Fold, key_schema
+from projections.form import Changes, Fold, Touched, key_schema
 from projections.model import Turn
 from projections.projection import Projection
 from store import UnreadableEventError
 
 
-def apply(projection: Projection, fold: Fold, turn: Turn, events: pa.Table) -> Changes:
-    """What these events, as they are stored, change. ApplyError: they could not be turned into rows."""
+def touch(projection: Projection, fold: Fold, events: pa.Table) -> Touched:
+    """Which rows these events, as they are stored, may change. ApplyError: it could not be told."""
     with _blaming(projection, events):
         seen = newest(projection, events)
         if not len(seen):
-            return Changes(projection.columns.empty_table(), key_schema(projection).empty_table())
+            return Touched(key_schema(projection).empty_table(), lambda _: _nothing(projection))
         touched = fold.touched(seen)
         for name in projection.key:
             if touched.keys[name].null_count:
                 raise ValueError(f"a row has no {name}: leave it out (in a select by where … is not null, in a frame by drop_nulls)")
+        return touched
+
+
+def apply(projection: Projection, fold: Fold, turn: Turn, events: pa.Table) -> Changes:
+    """What these events, as they are stored, change. ApplyError: they could not be turned into rows."""
+    touched = touch(projection, fold, events)
     current = turn.rows(touched.keys)
     with _blaming(projection, events):
         return touched.change(current)
+
+
+def _nothing(projection: Projection) -> Changes:
+    return Changes(projection.columns.empty_table(), key_schema(projection).empty_table())
 
 
 @contextmanager

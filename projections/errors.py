@@ -144,5 +144,21 @@ class SupersededError(ProjectionError):
         super().__init__(f"reactor {reactor!r} is at version {newer} by now, this is {version}: stop it, or raise its version beyond {newer}")
 
 
+class BeyondHeadError(ProjectionError, ValueError):
+    """There is no such position in the log yet. Wait for it, or ask for one up to `head`."""
+
+    def __init__(self, position: int, head: int) -> None:
+        self.position, self.head = position, head
+        super().__init__(f"position {position} lies beyond the head {head} of the log: wait for it, or ask for a position from 0 to {head}")
+
+
+class KeyRefusedError(ProjectionError, ValueError):
+    """Rows cannot be found by such a key. Mend it as `remedy` says."""
+
+    def __init__(self, of: str, problem: str, remedy: str) -> None:
+        self.of, self.problem, self.remedy = of, problem, remedy
+        super().__init__(f"{of} {problem}: {remedy}")
+
+
 def _bare(kind: type[ProjectionError], args: tuple[object, ...]) -> ProjectionError:
     return kind.__new__(kind, *args)

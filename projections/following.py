@@ -22,7 +22,7 @@ from projections.errors import (
     SupersededError,
 )
 from projections.failing import Failing, Halt
-from projections.model import Model
+from projections.model import Model, Readable
 from projections.reacting import react
 from projections.reactor import Reactor
 from projections.runner import catch_up, lag
@@ -68,7 +68,7 @@ def _keep_up(each: Sequence[Callable[[], None]], stop: threading.Event) -> None:
             follower.result()
 
 
-def wait_for(model: Model, position: int, timeout_s: float = 10.0) -> None:
+def wait_for(model: Readable, position: int, timeout_s: float = 10.0) -> None:
     """Return once the read model holds everything up to that position (of an `Appended`): so a reader sees its own writes.
 
     It only waits: something else must follow the log. BehindError: not in that time.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from projections.errors import CheckpointMovedError
+from projections.errors import CheckpointMovedError, PausedError
 from projections.hold import HALTED, Hold
+from projections.model import Model
 from projections.projection import Projection
 from projections.tiers import Tiers, empty
 
@@ -31,6 +33,18 @@ class MemoryModel:
         self.projection = projection
         self._lock = threading.Lock()
         self._held = Held(empty(projection.columns, projection.key), 0)
+
+    @classmethod
+    def of(cls, model: Model) -> MemoryModel:
+        """A copy in memory of one committed state, to go its own way from there. NeedsRebuildError: other code made its rows."""
+        with suppress(PausedError):                # which the copy is not
+            model.turn()
+        copy = cls(model.projection)
+        while True:                                # a runner may commit between the two questions
+            checkpoint, rows = model.checkpoint(), model.rows()
+            if model.checkpoint() == checkpoint:
+                copy._held = Held(copy._held.tiers.put(rows, rows.slice(0, 0)), checkpoint)
+                return copy
 
     def rows(self, *columns: str, limit: int | None = None) -> pa.Table:
         rows = self._held.tiers.all().rows.slice(0, limit)

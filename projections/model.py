@@ -38,7 +38,7 @@ class Turn(Protocol):
         """Remember why this run cannot go on, for whoever asks; the next commit forgets it."""
 
 
-class Model(Protocol):
+class Readable(Protocol):
     """The rows of one projection, with the checkpoint up to which they hold the log. Readers see one committed state."""
 
     @property
@@ -62,5 +62,9 @@ class Model(Protocol):
     def look(self) -> Turn:
         """The model as it is now, whether a runner may change it or not."""
 
+
+class Model(Readable, Protocol):
+    """A readable that runners bring up to the log."""
+
     def turn(self) -> Turn:
-        """The same for a runner. NeedsRebuildError: other code made its rows. PausedError: somebody paused it."""
+        """The same as `look` for a runner. NeedsRebuildError: other code made its rows. PausedError: somebody paused it."""

@@ -38,8 +38,10 @@ class Tiers(NamedTuple):
         found, unsaid = [tier.rows.slice(0, 0) for tier in self.tiers[:1]], keys
         for tier in reversed(self.tiers):
             if len(unsaid):
-                found.append(rows_with(tier.rows, unsaid, self.key))
-                unsaid = rows_without(rows_without(unsaid, tier.rows, self.key), tier.gone, self.key)
+                there = rows_with(tier.rows, unsaid, self.key)
+                found.append(there)
+                # Without what was found, not without all rows of the tier: these may be millions, where few are asked for.
+                unsaid = rows_without(rows_without(unsaid, there, self.key), tier.gone, self.key)
         return pa.concat_tables(found), unsaid
 
     def all(self) -> Tier:

@@ -91,9 +91,14 @@ class AsyncEventStore:
             yield batch
 
     async def subscribe(self, after: int = 0, **selection: Any) -> AsyncIterator[pa.RecordBatch]:
-        with self._store.subscribe(after, **selection) as subscription:
-            while (batch := await asyncio.to_thread(next, subscription, None)) is not None:
-                yield batch
+        # A thread of its own: one that waits on those which all share would keep it from the others.
+        thread = ThreadPoolExecutor(1, "alluvium-subscribe")
+        try:
+            with self._store.subscribe(after, **selection) as subscription:
+                while (batch := await self._on_a_thread(thread, lambda: next(subscription, None))) is not None:
+                    yield batch
+        finally:
+            thread.shutdown(wait=False)
 
     async def head(self) -> int:
         return await asyncio.to_thread(self._store.head)

@@ -126,7 +126,18 @@ class EventStore(Protocol):
 
 
 class Subscription(Protocol):
-    """An endless iterator of record batches in log order; also a context manager. `close()` ends it from any thread."""
+    """An endless iterator of record batches in log order; also a context manager. `close()` ends it from any thread.
+
+    It reads no further than it is asked to: who is slow holds nobody up, and a few batches are in memory. After an error ask again:
+    it goes on where it was.
+    """
+
+    @property
+    def checkpoint(self) -> int:
+        """The position up to which its taker is done: with every batch but the last, and with that, too, once it asks for more.
+
+        Events that are not wanted are passed over.
+        """
 
     def __iter__(self) -> Iterator[pa.RecordBatch]: ...
 

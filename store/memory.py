@@ -151,6 +151,7 @@ class MemoryEventStore:
         self._aio.close()
         self._deciding.close()
         self._closed = True
+        self._bell.ring()
         if self._sql is not None:
             self._sql.close()
 

@@ -1,15 +1,18 @@
-"""From just before an append to the handler of a live subscription."""
+"""From just before an append to the handler of a live subscription, and to that of a live read model."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Generator
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import orjson
+import pyarrow as pa
 
-from store import Event, EventStore, Subscription, open_store
+from projections import Handlers, Live, MemoryModel, Place, Projection, wait_for
+from store import Event, EventStore, EventType, EventTypes, Subscription, open_store
 from tests.bench.children import Child
 from tests.bench.run import Run, ms, percentile
 
@@ -17,10 +20,15 @@ PER_SECOND: Final = 200
 """As the peers' harness appends."""
 
 
+class ItemAdded(msgspec.Struct, frozen=True):
+    sent: float
+    last: bool
+
+
 def section(run: Run) -> None:
     seconds = run.sizes.seconds * run.sizes.repeats
     run.table(f"append to live handler, {PER_SECOND}/s", "events", "p50 ms", "p99 ms", "at most")
-    for where, measure in (("same process", same_process), ("other process", other_process)):
+    for where, measure in (("same process", same_process), ("live read model", read_model), ("other process", other_process)):
         lags = measure(str(run.folder() / "ours"), seconds)
         run.row(where, f"{len(lags):,}", ms(percentile(lags, 0.5)), ms(percentile(lags, 0.99)), ms(max(lags)))
 
@@ -33,6 +41,25 @@ def same_process(place: str, seconds: float) -> list[float]:
         follower.start()
         count = _send(store, seconds)
         follower.join()
+    return _whole(lags, count)
+
+
+def read_model(place: str, seconds: float) -> list[float]:
+    """In the same process, one row a stream; its commits in memory included, but for that of the event itself."""
+    lags: list[float] = []
+
+    def handle(row: dict[str, Any] | None, event: ItemAdded, place: Place) -> dict[str, Any]:
+        lags.append(time.monotonic() - event.sent)
+        return {"stream_id": place.stream_id, "items": place.version}
+
+    projection = Projection(
+        name="items", version=1, key=("stream_id",), columns=pa.schema({"stream_id": pa.string(), "items": pa.int64()}),
+        event_types=EventTypes(EventType("ItemAdded", ItemAdded)),
+        form=Handlers(on={ItemAdded: handle}, key=lambda event, place: place.stream_id),
+    )  # fmt: skip
+    with open_store(place, create=True) as store, Live(store, MemoryModel(projection)) as live:
+        count = _send(store, seconds)
+        wait_for(live, count)
     return _whole(lags, count)
 
 

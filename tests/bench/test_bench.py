@@ -26,7 +26,7 @@ LINES = {
     "growth": ("one-event commit", "raw append + fdatasync then"),
     "amplification": ("1 client, 1 event", "8 asyncio tasks, 100 events"),
     "writers": ("own streams, 1 client each", "5 shared streams, 1 client each", "1 client each"),
-    "push": ("same process", "other process"),
+    "push": ("same process", "live read model", "other process"),
     "log": ("live files", "with both (UUIDs, one correlation id an order)"),
     "reads": ("footers cached, compacted", "same stream again, 20 commits later", "SQL, of columns", "rate, Arrow batches", "out of JSON text"),
     "opening": ("open", "first append to a cold stream", "one table that touches 500 cold streams"),

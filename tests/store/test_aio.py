@@ -125,6 +125,17 @@ def test_cancelled_subscription_ends(store: EventStore) -> None:
     assert store.append("a", facts(1)).position == 2
 
 
+def test_many_subscriptions_that_wait_leave_the_other_verbs_their_threads(store: EventStore) -> None:
+    async def main() -> int:
+        followers = [asyncio.create_task(collected(store.aio.subscribe(), 1)) for _ in range(50)]
+        for _ in range(3):
+            await asyncio.wait_for(store.aio.head(), 20)
+        await store.aio.append("a", facts(1))
+        return sum(map(len, await asyncio.gather(*followers)))
+
+    assert asyncio.run(main()) == 50
+
+
 def test_cancelled_append_lands_whole_or_not_at_all(store: EventStore) -> None:
     events = [facts(3) for _ in range(20)]
 

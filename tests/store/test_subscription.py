@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 
+import pyarrow as pa
 import pytest
 
-from store import EventStore, Subscription
+from store import EventStore, StorageError, StoreClosedError, Subscription, open_store
+from store.subscription import SPAN, Bell, LogSubscription
 from tests.store.facts import at_once, fact, facts, table
 
 
@@ -122,3 +126,160 @@ def test_closed_subscription_leaves_others_alone(store: EventStore, subscription
     store.subscribe().close()
     store.append("a", facts(1))
     assert take(subscription, 1) == [1]
+
+
+def test_close_from_another_thread_ends_a_subscription_whenever_it_comes(store: EventStore) -> None:
+    """Also just before the follower begins to wait."""
+    store.append("a", facts(1))
+    for _ in range(200):
+        subscription = store.subscribe(after=1)
+        follower = Thread(target=lambda: list(subscription))  # noqa: B023 - joined before the next one
+        follower.start()
+        subscription.close()
+        follower.join(10)
+        assert not follower.is_alive()
+
+
+def test_closed_store_ends_the_waiting_subscriptions_with_an_error(store: EventStore) -> None:
+    ended: list[BaseException] = []
+
+    def follow(_: int) -> None:
+        try:
+            list(store.subscribe())
+        except StoreClosedError as error:
+            ended.append(error)
+
+    followers = [Thread(target=follow, args=(number,)) for number in range(3)]
+    for follower in followers:
+        follower.start()
+    store.close()
+    for follower in followers:
+        follower.join(10)
+    assert len(ended) == 3
+
+
+def test_many_followers_see_what_another_process_appends(tmp_path: Path) -> None:
+    """No bell rings for it: the one who looks tells the others."""
+    with open_store(str(tmp_path), create=True) as ours, open_store(str(tmp_path)) as theirs:
+        seen: list[list[int]] = []
+
+        def follow() -> None:
+            with ours.subscribe() as subscription:
+                seen.append(take(subscription, 20))
+
+        followers = [Thread(target=follow) for _ in range(20)]
+        for follower in followers:
+            follower.start()
+        for _ in range(20):
+            theirs.append("a", facts(1))
+        for follower in followers:
+            follower.join(30)
+        assert seen == [list(range(1, 21))] * 20
+
+
+def test_of_many_who_wait_one_looks_for_all() -> None:
+    bell, looks, looking, release = Bell(), list[int](), Signal(), Signal()
+
+    def look() -> int:
+        looks.append(1)
+        looking.set()
+        release.wait()
+        return 1
+
+    followers = [Thread(target=bell.wait, args=(0, 0, 0.001, look)) for _ in range(10)]
+    for follower in followers:
+        follower.start()
+    looking.wait()
+    release.set()
+    for follower in followers:
+        follower.join(10)
+        assert not follower.is_alive()
+    assert len(looks) == 1
+
+
+def test_who_waits_is_told_by_who_looks_for_itself() -> None:
+    bell = Bell()
+    follower = Thread(target=bell.wait, args=(0, 5, 60, lambda: 6))
+    follower.start()
+    Thread(target=bell.wait, args=(0, 6, 60, lambda: 6), daemon=True).start()
+    follower.join(10)
+    assert not follower.is_alive()
+    bell.ring()
+
+
+def test_when_the_one_who_looks_fails_another_looks() -> None:
+    bell, failing = Bell(), iter([True])
+
+    def look() -> int:
+        if next(failing, False):
+            raise StorageError("storage refuses")
+        return 1
+
+    def wait() -> None:
+        with suppress(StorageError):
+            bell.wait(0, 0, 0.001, look)
+
+    followers = [Thread(target=wait) for _ in range(3)]
+    for follower in followers:
+        follower.start()
+    for follower in followers:
+        follower.join(10)
+        assert not follower.is_alive()
+
+
+def test_checkpoint_is_what_the_taker_is_done_with(store: EventStore) -> None:
+    store.append("a", facts(3))
+    with store.subscribe(after=1) as subscription:
+        assert subscription.checkpoint == 1
+        assert next(subscription)["position"].to_pylist() == [2, 3]
+        assert subscription.checkpoint == 1
+        store.append("a", facts(1))
+        assert next(subscription)["position"].to_pylist() == [4]
+        assert subscription.checkpoint == 3
+
+
+def test_checkpoint_passes_over_what_is_not_wanted(store: EventStore) -> None:
+    with store.subscribe(categories=["b"]) as subscription:
+        follower = Thread(target=lambda: list(subscription))
+        follower.start()
+        store.append("a", facts(5))
+        while subscription.checkpoint < 5:
+            pass
+        subscription.close()
+        follower.join(10)
+
+
+def test_after_an_error_nothing_is_left_out() -> None:
+    """In the middle of a read, after one of its batches was given."""
+    batches = [pa.RecordBatch.from_pydict({"position": [n]}) for n in (1, 2, 3)]
+    failing = iter([True])
+
+    def read(after: int, until: int) -> pa.RecordBatchReader:
+        def given() -> Iterator[pa.RecordBatch]:
+            for batch in batches[after:until]:
+                if batch["position"][0].as_py() == 2 and next(failing, False):
+                    raise StorageError("storage refuses")
+                yield batch
+
+        return pa.RecordBatchReader.from_batches(batches[0].schema, given())
+
+    subscription = LogSubscription(lambda: 3, read, Bell(), 0)
+    assert take(subscription, 1) == [1]
+    with pytest.raises(StorageError):
+        next(subscription)
+    assert take(subscription, 2) == [2, 3]
+
+
+def test_a_long_read_is_cut_so_that_it_can_be_closed_and_its_checkpoint_moves() -> None:
+    asked: list[tuple[int, int]] = []
+    nothing = pa.schema({"position": pa.int64()})
+
+    def read(after: int, until: int) -> pa.RecordBatchReader:
+        asked.append((after, until))
+        if len(asked) == 3:
+            subscription.close()
+        return pa.RecordBatchReader.from_batches(nothing, [])
+
+    subscription = LogSubscription(lambda: 10 * SPAN, read, Bell(), 5)
+    assert list(subscription) == []
+    assert asked == [(5, SPAN), (SPAN, 2 * SPAN), (2 * SPAN, 3 * SPAN)]
