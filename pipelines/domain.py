@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 from projections import BUILT_IN, Projection
+from store import Aggregate, EventTypes
 
 
 class DomainError(Exception):
@@ -14,10 +16,17 @@ class DomainError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """`name` groups the domain's assets. Each projection has a name of its own."""
+    """`name` groups the domain's assets. Each projection has a name of its own.
+
+    `event_types`: by which payloads are checked. `aggregates`: whose snapshots are built and checked, those with a policy.
+    `owners`: of its assets, e-mail addresses or `team:name`.
+    """
 
     name: str
     projections: tuple[Projection, ...]
+    event_types: EventTypes = field(default_factory=EventTypes)
+    aggregates: tuple[Aggregate[Any], ...] = ()
+    owners: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [projection.name for projection in self.projections]

@@ -5,9 +5,7 @@
     model.rows()
 """
 
-from projections.builds import Build, Builds
 from projections.built_in import BUILT_IN, event_types, streams
-from projections.dead_letters import LETTERS, DeadLetters
 from projections.errors import (
     ApplyError,
     BehindError,
@@ -25,37 +23,39 @@ from projections.errors import (
     SupersededError,
     TargetUnavailableError,
 )
-from projections.failing import Halt, Park
-from projections.fingerprint import fingerprint
-from projections.following import follow, follow_reactors, wait_for
-from projections.frame import Frame
-from projections.handlers import Handlers
-from projections.hold import Hold
-from projections.live import Live
-from projections.memory_model import MemoryModel
-from projections.model import Model, Readable
-from projections.origin import why
-from projections.past import as_of
+from projections.explaining.origin import why
+from projections.explaining.past import as_of
+from projections.explaining.rehearsal import rehearse, what_if
+from projections.explaining.row_diff import RowDiff, diff, diff_tables
+from projections.forms.frame import Frame
+from projections.forms.handlers import Handlers
+from projections.forms.sql import Sql
+from projections.models.builds import Build, Builds
+from projections.models.dead_letters import LETTERS, DeadLetters
+from projections.models.fingerprint import fingerprint
+from projections.models.hold import Hold
+from projections.models.memory_model import MemoryModel
+from projections.models.model import Model, Readable
+from projections.models.read_model import ReadModel
+from projections.models.serving_model import ServingModel
+from projections.models.views import as_views
 from projections.place import Place
 from projections.projection import Projection
-from projections.reacting import Reacted, derived_id, react
-from projections.reactor import Reactor
-from projections.read_model import ReadModel
-from projections.rebuilding import Rebuilt, rebuild
-from projections.redelivery import discard, retry
-from projections.rehearsal import rehearse, what_if
-from projections.row_diff import RowDiff, diff, diff_tables
-from projections.runner import CaughtUp, catch_up, fill, lag
-from projections.saga import Saga, Step
-from projections.saga_events import Progress, saga_events
-from projections.saga_running import Stuck, saga_reactor
-from projections.serving_model import ServingModel
-from projections.shard_fill import fill_by_shard
-from projections.sql import Sql
-from projections.status import Status, status
-from projections.target import PATIENCE_S, Call, Target
+from projections.reactors.reacting import Reacted, derived_id, react
+from projections.reactors.reactor import Reactor
+from projections.reactors.saga import Saga, Step
+from projections.reactors.saga_events import Progress, saga_events
+from projections.reactors.saga_running import Stuck, saga_reactor
+from projections.reactors.target import PATIENCE_S, Call, Target
+from projections.running.failing import Halt, Park
+from projections.running.following import follow, follow_reactors, wait_for
+from projections.running.live import Live
+from projections.running.rebuilding import Rebuilt, rebuild
+from projections.running.redelivery import discard, retry
+from projections.running.runner import CaughtUp, catch_up, fill, lag
+from projections.running.shard_fill import fill_by_shard
+from projections.running.status import Status, status
 from projections.typed_tables import typed_table, typed_tables
-from projections.views import as_views
 
 __all__ = [
     "BUILT_IN",

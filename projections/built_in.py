@@ -6,8 +6,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from projections.forms.sql import Sql
 from projections.projection import Projection
-from projections.sql import Sql
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 

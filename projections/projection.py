@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from projections.errors import DeclarationError, Fault
-from projections.form import Form
-from projections.held import NAME, SINGLE, is_held
+from projections.forms.form import Form
+from projections.forms.held import NAME, SINGLE, is_held
 from store import EventTypes
 
 

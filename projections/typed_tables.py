@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from projections.errors import DeclarationError, Fault
+from projections.forms.typed import KEY, Typed, columns_of, snake
 from projections.projection import Projection
-from projections.typed import KEY, Typed, columns_of, snake
 from store import EventTypes
 
 

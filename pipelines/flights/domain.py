@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pipelines.domain import Domain
+from pipelines.flights.aircraft import aircraft
+from pipelines.flights.airport import airport
 from pipelines.flights.departures_by_hour import departures_by_hour
 from pipelines.flights.events import flight_types
 from pipelines.flights.longest_days import longest_days
@@ -22,4 +24,7 @@ domain = Domain(
         longest_days,
         *typed_tables(flight_types, ["FlightDeparted", "FlightArrived"]),
     ),
+    event_types=flight_types,
+    aggregates=(aircraft, airport),
+    owners=("team:flight-operations",),
 )

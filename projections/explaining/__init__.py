@@ -1,0 +1,1 @@
+"""What a row was, what it would be, and where it comes from."""

@@ -1,0 +1,1 @@
+"""Handlers with effects, and sagas that undo what they did."""

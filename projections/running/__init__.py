@@ -1,0 +1,1 @@
+"""The one loop that brings a model up to the log, and what is done around it."""

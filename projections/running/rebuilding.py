@@ -1,0 +1,38 @@
+"""Rebuilding: the same loop into a build beside the one that serves, then one atomic switch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from projections.models.builds import SERVING, Build, Builds
+from projections.models.read_model import ReadModel
+from projections.projection import Projection
+from projections.running.runner import CaughtUp, fill, lag
+from store import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """`build` serves now. `before`: the one that did, and is kept until it is dropped."""
+
+    build: Build
+    before: Build | None
+    filled: CaughtUp
+
+
+def rebuild(store: EventStore, warehouse: str, projection: Projection) -> Rebuilt:
+    """Make the rows anew from the first event, beside those that serve, and switch when they have caught up with the log.
+
+    Whoever reads goes on reading the old build, which is kept: `roll_back` returns to it, `drop` removes it. After a crash or an error
+    run it again: it goes on where it was. ApplyError: mend the projection; what serves is not touched.
+    """
+    builds = Builds(warehouse)
+    before, build = builds.serving(projection), builds.begin(projection)
+    model = ReadModel(builds.uri(projection.name, build.build), projection)
+    filled = fill(store, model)
+    while lag(store, model):                       # what came meanwhile is little, and then less
+        again = fill(store, model)
+        filled = CaughtUp(filled.events + again.events, filled.rows + again.rows, again.checkpoint, filled.seconds + again.seconds)
+        if again.events * 10 < filled.events:      # the rest is for whoever follows
+            break
+    return Rebuilt(build if build.state == SERVING else builds.switch(projection, build.build), before, filled)
