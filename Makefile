@@ -16,7 +16,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)               ## the numbers of docs/performance.md, beside their floors: 8 minutes on idle cores
+bench: $(READY)               ## the numbers of docs/performance.md, beside their floors: ten minutes on idle cores
 	$(BIN)/python -m tests.bench $(BENCH)
 
 bench-sustained: $(READY)     ## ten minutes at 10,000 durable events a second
