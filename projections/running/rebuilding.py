@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from projections.models.builds import SERVING, Build, Builds
 from projections.models.read_model import ReadModel
 from projections.projection import Projection
+from projections.running.failing import Failing, Halt
 from projections.running.runner import CaughtUp, fill, lag
 from store import EventStore
 
+_HALT: Final = Halt()
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
@@ -20,18 +23,19 @@ class Rebuilt:
     filled: CaughtUp
 
 
-def rebuild(store: EventStore, warehouse: str, projection: Projection) -> Rebuilt:
+def rebuild(store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT) -> Rebuilt:
     """Make the rows anew from the first event, beside those that serve, and switch when they have caught up with the log.
 
     Whoever reads goes on reading the old build, which is kept: `roll_back` returns to it, `drop` removes it. After a crash or an error
-    run it again: it goes on where it was. ApplyError: mend the projection; what serves is not touched.
+    run it again: it goes on where it was. ApplyError: mend the projection, or park what cannot be applied (`failing`: letters of the
+    new build); what serves is not touched.
     """
     builds = Builds(warehouse)
     before, build = builds.serving(projection), builds.begin(projection)
     model = ReadModel(builds.uri(projection.name, build.build), projection)
-    filled = fill(store, model)
+    filled = fill(store, model, failing=failing)
     while lag(store, model):                       # what came meanwhile is little, and then less
-        again = fill(store, model)
+        again = fill(store, model, failing=failing)
         filled = CaughtUp(filled.events + again.events, filled.rows + again.rows, again.checkpoint, filled.seconds + again.seconds)
         if again.events * 10 < filled.events:      # the rest is for whoever follows
             break

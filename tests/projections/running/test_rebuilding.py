@@ -13,7 +13,9 @@ from projections import (
     BuildError,
     Builds,
     CheckpointMovedError,
+    DeadLetters,
     NeedsRebuildError,
+    Park,
     PausedError,
     Projection,
     ReadModel,
@@ -158,6 +160,16 @@ def test_a_rebuild_that_fails_leaves_what_serves(store: MemoryEventStore, place:
     with pytest.raises(ApplyError, match="no"):
         rebuild(store, place, broken)
     assert told(ServingModel(place, summing())) == {"account-0": 12, "account-1": 9}
+
+
+def test_a_rebuild_parks_what_cannot_be_applied_and_the_letters_are_of_the_new_build(store: MemoryEventStore, place: str) -> None:
+    catch_up(store, ServingModel(place, summing()))
+    store.append("account-0", [Event("Deposited", {"amount": "much"})])
+    store.append("account-1", [Event("Deposited", {"amount": 1})])
+    letters = DeadLetters(place)
+    done = rebuild(store, place, summing(version=2), failing=Park(letters))
+    assert told(ServingModel(place, summing(version=2))) == {"account-0": 12, "account-1": 10}
+    assert (letters.count("sums", done.build.build), letters.count("sums", "v1")) == (1, 0)
 
 
 def test_rebuilds_of_several_projections_at_once_lose_no_build(store: MemoryEventStore, place: str) -> None:
