@@ -125,9 +125,10 @@ def test_another_process_s_version_is_expected_as_soon_as_it_is_there(store: Del
 
 
 def test_group_puts_all_that_wait_into_one_commit(store: DeltaEventStore, objects: FaultyObjects, seen: Measurements) -> None:
-    blocked, enough = threading.Event(), threading.Barrier(9)
+    committing, blocked, enough = threading.Event(), threading.Event(), threading.Barrier(9)
 
     def wait(real, path, data):  # type: ignore[no-untyped-def]
+        committing.set()
         blocked.wait()
         return real.put_if_absent(path, data)
 
@@ -135,6 +136,7 @@ def test_group_puts_all_that_wait_into_one_commit(store: DeltaEventStore, object
     answers: list[object] = []
     first = threading.Thread(target=lambda: answers.append(store.append("first", [event()])))
     first.start()
+    committing.wait()                              # so that none of the others gets into its commit
 
     def append(number: int) -> None:
         enough.wait()
