@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from projections.errors import ApplyError, CheckpointBeyondHeadError, EffectError, ProjectionError, SupersededError
 from projections.forms.handlers import by_name
@@ -139,12 +140,13 @@ class _Run:
             self._turn.commit(self._reactor.mark.columns.empty_table(), position)
 
     def _causes(self, events: pa.Table) -> Iterator[tuple[Place, list[tuple[Any, Place]]]]:
-        """Each recorded event with what it reads as: a split one as several."""
+        """Each recorded event with what it reads as: a split one as several. One that cannot be read ends them, after all before it."""
         try:
             seen = newest(self._reactor.reads, events)
             read = list(zip(self._reactor.event_types.decode(seen), Places(seen), strict=True))
         except UnreadableEventError as error:
             position = int(error.position or 0)
+            yield from self._causes(events.filter(pc.less(events["position"], position)))
             raise ApplyError(self._reactor.name, position, position, str(error), stream_id=error.stream_id, type=error.type) from error
         for _, pieces in groupby(read, key=lambda piece: piece[1].position):
             together = list(pieces)

@@ -122,6 +122,16 @@ def test_effects_carry_their_cause(log: MemoryEventStore, mark: MemoryModel) -> 
     assert [event.correlation_id for event in sent(log)] == ["trip"] * 2 + [causes[1].correlation_id or causes[1].event_id] * 2
 
 
+def test_what_comes_before_an_event_that_cannot_be_read_is_reacted_to(log: MemoryEventStore, mark: MemoryModel) -> None:
+    order(log, "a", "b")
+    log.append("order-1", [Event("Ordered", {"item": 7}), Event("Ordered", {})])
+    order(log, "c")
+    for _ in range(2):
+        with pytest.raises(ApplyError, match=r"position 3 .*cannot be read"):
+            react(log, shop(after=0), mark)
+    assert ([event.payload()["item"] for event in sent(log)], mark.checkpoint()) == (["a", "a", "b", "b"], 2)
+
+
 def test_an_append_repeated_after_a_crash_is_one_append(log: MemoryEventStore) -> None:
     order(log, "a", "b")
     for _ in range(2):                             # a lost mark is the worst of crashes
