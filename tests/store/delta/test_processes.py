@@ -190,7 +190,9 @@ def test_writers_of_different_streams_never_conflict(warehouse: str) -> None:
 
 
 def test_large_append_is_not_starved_by_small_ones(warehouse: str, tmp_path: Path) -> None:
-    """Counted in the others' commits, not in time: each of them is one position."""
+    """Counted in the others' commits, not in time: each of them is one position. They go on until it is through, so one starved never ends;
+    so many pass meanwhile because it takes a busy machine seconds to get its rows ready.
+    """
     stop = tmp_path / "stop"
     with ExitStack() as running:
         writers = [running.enter_context(started("busy", warehouse, seed, stop)) for seed in range(4)]
@@ -206,5 +208,5 @@ def test_large_append_is_not_starved_by_small_ones(warehouse: str, tmp_path: Pat
         for writer in writers:
             told(writer)
         assert answer.position - answer.first_position == 199_999
-        assert answer.first_position - before < 500
+        assert answer.first_position - before < 10_000
         assert store.read_all(after=answer.first_position - 1, until=answer.position, categories=["own"]).read_all().num_rows == 0
