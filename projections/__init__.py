@@ -32,6 +32,7 @@ from projections.forms.handlers import Handlers
 from projections.forms.sql import Sql
 from projections.models.builds import Build, Builds
 from projections.models.dead_letters import LETTERS, DeadLetters
+from projections.models.filling import SHARDS, Filling
 from projections.models.fingerprint import fingerprint
 from projections.models.hold import Hold
 from projections.models.memory_model import MemoryModel
@@ -48,12 +49,14 @@ from projections.reactors.saga_events import Progress, saga_events
 from projections.reactors.saga_running import Stuck, saga_reactor
 from projections.reactors.target import PATIENCE_S, Call, Target
 from projections.running.failing import Halt, Park
+from projections.running.fill_shards import Filled, fill_shards
 from projections.running.following import follow, follow_reactors, wait_for
 from projections.running.live import Live
 from projections.running.rebuilding import Rebuilt, rebuild
 from projections.running.redelivery import discard, retry
 from projections.running.runner import CaughtUp, catch_up, fill, lag
 from projections.running.shard_fill import fill_by_shard
+from projections.running.shard_task import Share, fold_shards
 from projections.running.status import Status, status
 from projections.typed_tables import typed_table, typed_tables
 
@@ -61,6 +64,7 @@ __all__ = [
     "BUILT_IN",
     "LETTERS",
     "PATIENCE_S",
+    "SHARDS",
     "ApplyError",
     "BehindError",
     "BeyondHeadError",
@@ -74,6 +78,8 @@ __all__ = [
     "DeadLetters",
     "DeclarationError",
     "EffectError",
+    "Filled",
+    "Filling",
     "Frame",
     "Halt",
     "Handlers",
@@ -98,6 +104,7 @@ __all__ = [
     "RowDiff",
     "Saga",
     "ServingModel",
+    "Share",
     "Sql",
     "Status",
     "Step",
@@ -115,7 +122,9 @@ __all__ = [
     "event_types",
     "fill",
     "fill_by_shard",
+    "fill_shards",
     "fingerprint",
+    "fold_shards",
     "follow",
     "follow_reactors",
     "lag",

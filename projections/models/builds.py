@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from projections.errors import BuildError
+from projections.models.filling import Filling, filling_of
 from projections.models.fingerprint import fingerprint
 from projections.projection import Projection
-from store import KeyedTable, TableMovedError, is_table
+from store import KeyedTable, TableMovedError, is_table, storage_options
 
 MAKING: Final = "making"
 SERVING: Final = "serving"
@@ -85,9 +87,16 @@ class Builds:
         known = self._change(projection, add)
         return next(one for one in reversed(known) if (one.version, one.made_by) == (projection.version, code) and one.state in (MAKING, SERVING))
 
+    def beside(self, projection: Projection) -> Build:
+        """The same, but never one that serves: where nothing was ever made, an empty build serves before this one does."""
+        build = self.begin(projection)
+        return build if build.state == MAKING else self.begin(projection)
+
     def switch(self, projection: Projection, build: str) -> Build:
-        """Let this one serve; the one that did is kept. In one commit."""
-        served_at = datetime.now(UTC)
+        """Let this one serve; the one that did is kept. In one commit. BuildError: there is none, or not all of its shards are filled."""
+        served_at, filling = datetime.now(UTC), self._filling(projection, build)
+        if filling is not None:
+            raise BuildError(projection.name, f"its build {build!r} cannot serve, {filling}", f"fill the others first: {', '.join(filling.left)}")
 
         def swap(known: Sequence[Build]) -> list[Build]:
             chosen = _chosen(projection.name, known, build, (MAKING, KEPT, SERVING))
@@ -108,6 +117,11 @@ class Builds:
         changed = self._change(projection, lambda known: [replace(_chosen(projection.name, known, build, (MAKING, KEPT, DROPPING)), state=DROPPING)])
         KeyedTable(self.uri(projection.name, build), projection.name, projection.columns, projection.key).remove()
         self._change(projection, lambda known: [], [one for one in changed if one.build == build])
+
+    def _filling(self, projection: Projection, build: str) -> Filling | None:
+        """By another reader: the build may be of an older version, with other columns than are declared."""
+        uri = self.uri(projection.name, build)
+        return filling_of(DeltaTable(uri, storage_options=storage_options(uri)).metadata().configuration) if is_table(uri) else None
 
     def _unlisted(self, projection: Projection) -> list[Build]:
         """What there is without a list: the tables of the versions up to the declared one."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from projections.errors import NeedsRebuildError, PausedError
+from projections.errors import BuildError, NeedsRebuildError, PausedError
 from projections.models.builds import Builds
 from projections.models.fingerprint import fingerprint
 from projections.models.hold import PAUSED, Hold, hold_of, without_hold
@@ -84,6 +84,15 @@ class ReadModel:
             return DeltaTurn(self.uri, self.projection, self._code, self._table.turn())
 
     def turn(self) -> DeltaTurn:
+        """See `Model`. BuildError: it is being filled shard by shard, and not all of them are done."""
+        turn = self.shard_turn()
+        if (filling := turn.filling) is not None:
+            remedy = f"fill the others ({', '.join(filling.left)}) by `fill_shards`, or drop the build"
+            raise BuildError(self.projection.name, f"{filling} at {self.uri}", remedy)
+        return turn
+
+    def shard_turn(self) -> DeltaTurn:
+        """The same for whoever fills it shard by shard."""
         turn = self.look()
         if (made_by := turn.marks.get(FINGERPRINT)) != self._code:
             raise NeedsRebuildError(self.projection.name, f"the rows at {self.uri} were made by other code ({made_by}, now {self._code})")

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from projections.errors import CheckpointMovedError, ReadModelRefusedError
 from projections.forms.form import key_schema
+from projections.models.filling import Filling, filling_of, without_filling
 from projections.models.hold import HALTED, Hold, without_hold
 from projections.projection import Projection
 from store import KeyedTurn, TableMovedError, TableRefusedError
@@ -45,6 +46,17 @@ class DeltaTurn:
             gone = self._nothing if deleted is None else deleted
             self._turn.commit(rows, gone, {self._projection.name: checkpoint}, None if marks == self._turn.state.marks else marks)
 
+    @property
+    def filling(self) -> Filling | None:
+        """None: it is not filled by shard, or that is over."""
+        return filling_of(self.marks)
+
+    def fill(self, rows: pa.Table, filling: Filling) -> None:
+        """Put the rows of some shards, and say which are done with them, durably in one commit; with the last shard the checkpoint moves."""
+        checkpoint = 0 if filling.left else filling.until
+        with self._moved():
+            self._turn.commit(rows, self._nothing, {self._projection.name: checkpoint}, {**without_filling(self.marks), **filling.mark()})
+
     def retried(self, stream_id: str) -> int:
         return self._turn.state.txns.get(self._app_id(stream_id), 0)
 
@@ -57,7 +69,7 @@ class DeltaTurn:
 
     def reset(self) -> None:
         """Begin anew: no rows, checkpoint 0, whatever code made the rows. In one commit; a runner at work has to start again."""
-        marks = without_hold({**self.marks, FINGERPRINT: self._made_by}, HALTED)
+        marks = without_filling(without_hold({**self.marks, FINGERPRINT: self._made_by}, HALTED))
         with self._moved():
             self._turn.replace(self._projection.columns.empty_table(), {self._projection.name: 0}, marks)
 

@@ -12,33 +12,20 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from itertools import repeat
 from multiprocessing import connection, get_context, parent_process
-from typing import Final, NamedTuple
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.errors import ApplyError, CheckpointBeyondHeadError, CheckpointMovedError, DeclarationError, Fault, ProjectionError
+from projections.errors import ApplyError, CheckpointBeyondHeadError, DeclarationError, Fault, ProjectionError
+from projections.models.filling import SHARDS
 from projections.models.model import Model, Turn
-from projections.models.overlay import Overlay
 from projections.projection import Projection
-from projections.running.batches import Bounds, batches
-from projections.running.failing import Halt
 from projections.running.runner import CaughtUp
+from projections.running.shard_task import Share, check_by_stream, fold_shards, refuse_shared
 from store import StoreError, open_store
 
-SHARDS: Final = tuple(f"h{digit:x}" for digit in range(16))
-"""Fixed, whatever the leaves of the log are just now; dealt out to the processes."""
 SPAN_EVENTS: Final = 4_000_000
-_BOUNDS: Final = Bounds(events=200_000, data_bytes=128 << 20)
-
-
-class Share(NamedTuple):
-    """What the events of some shards made of the rows: `touched` has the key of each row that they looked at, once."""
-
-    touched: pa.Table
-    rows: pa.Table
-    deleted: pa.Table
-    events: int
 
 
 def fill_by_shard(warehouse: str, model: Model, processes: int = 2, span_events: int = SPAN_EVENTS) -> CaughtUp:
@@ -70,56 +57,23 @@ def fill_by_shard(warehouse: str, model: Model, processes: int = 2, span_events:
     return CaughtUp(applied, written, turn.checkpoint, time.perf_counter() - started)
 
 
-class _Noting(Overlay):
-    """An overlay that notes which rows were looked at."""
-
-    def __init__(self, projection: Projection, below: Turn) -> None:
-        super().__init__(projection, below)
-        self._key, self._looked_at = list(projection.key), [projection.columns.empty_table().select(projection.key)]
-
-    def rows(self, keys: pa.Table) -> pa.Table:
-        self._looked_at.append(keys.select(self._key))
-        return super().rows(keys)
-
-    def touched(self) -> pa.Table:
-        return pa.concat_tables(self._looked_at).group_by(self._key).aggregate([])
-
-
 def _share(warehouse: str, sent: bytes, shards: Sequence[str], after: int, until: int) -> Share:
-    """In a process of its own, which writes nothing: only all shards together make a state of the model."""
-    model = _received(sent)
-    turn, projection, applied = model.turn(), model.projection, 0
-    if turn.checkpoint != after:
-        raise CheckpointMovedError(model.uri, after)
-    overlay = _Noting(projection, turn)
-    with open_store(warehouse) as store, projection.form.open(projection) as fold:
-        step = Halt().begin(model, overlay, fold)
-        for events, reached in batches(store, projection, after, until, _BOUNDS, shards):
-            changes = step.apply(events, reached)
-            overlay.commit(changes.rows, reached, changes.deleted)
-            applied += len(events)
-    changed = overlay.changes()
-    return Share(overlay.touched(), changed.rows, changed.gone, applied)
+    """In a process of its own."""
+    with open_store(warehouse) as store:
+        return fold_shards(store, _received(sent), shards, after, until)
 
 
 def _refuse_shared_rows(projection: Projection, shares: Sequence[Share]) -> None:
-    """One process saw nothing of what another made of the same row."""
     counted = pa.concat_tables([share.touched for share in shares]).group_by(list(projection.key)).aggregate([([], "count_all")])
-    shared = counted.filter(pc.greater(counted["count_all"], 1))
-    if len(shared):
-        problem = f"is True, but events of several streams touch the row {shared.select(projection.key).slice(0, 1).to_pylist()[0]}"
-        raise DeclarationError(projection.name, Fault("by_stream", problem, "leave it out, and use `fill`"))
+    refuse_shared(projection, counted.filter(pc.greater(counted["count_all"], 1)))
 
 
 def _sent(model: Model) -> bytes:
-    name = model.projection.name
-    if not model.projection.by_stream:
-        remedy = "say by_stream=True if all events that touch a row are of one stream, else use `fill`"
-        raise DeclarationError(name, Fault("by_stream", "is not said", remedy))
+    check_by_stream(model.projection)
     try:
         return pickle.dumps(model)
     except Exception as error:  # whatever the projection is made of may refuse, each in its own way
-        raise _unsendable(name, error) from error
+        raise _unsendable(model.projection.name, error) from error
 
 
 def _received(sent: bytes) -> Model:

@@ -1,0 +1,76 @@
+"""The shard task: what the events of some shards make of a model's rows. It writes nothing, so it may run anywhere, and twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+from projections.errors import CheckpointMovedError, DeclarationError, Fault
+from projections.models.model import Model, Turn
+from projections.models.overlay import Overlay
+from projections.projection import Projection
+from projections.running.batches import Bounds, batches
+from projections.running.failing import Halt
+from store import EventStore
+
+_BOUNDS: Final = Bounds(events=200_000, data_bytes=128 << 20)
+
+
+class Share(NamedTuple):
+    """What the events of some shards made of the rows: `touched` has the key of each row that they looked at, once."""
+
+    touched: pa.Table
+    rows: pa.Table
+    deleted: pa.Table
+    events: int
+
+
+def fold_shards(store: EventStore, model: Model, shards: Sequence[str], after: int, until: int) -> Share:
+    """Apply the events of these shards in (after, until] to the model's rows, aside. Only all shards together make a state of the model.
+
+    `shards`: 'h' and the first hex digits of the md5 of their streams, as the log is laid out. The rows that change are in memory.
+    CheckpointMovedError: the model is not at `after`. ApplyError: an event cannot be applied.
+    """
+    turn, projection, applied = model.turn(), model.projection, 0
+    if turn.checkpoint != after:
+        raise CheckpointMovedError(model.uri, after)
+    overlay = _Noting(projection, turn)
+    with projection.form.open(projection) as fold:
+        step = Halt().begin(model, overlay, fold)
+        for events, reached in batches(store, projection, after, until, _BOUNDS, shards):
+            changes = step.apply(events, reached)
+            overlay.commit(changes.rows, reached, changes.deleted)
+            applied += len(events)
+    changed = overlay.changes()
+    return Share(overlay.touched(), changed.rows, changed.gone, applied)
+
+
+def check_by_stream(projection: Projection) -> None:
+    """DeclarationError: it does not say that all events that touch a row are of one stream."""
+    if not projection.by_stream:
+        remedy = "say by_stream=True if all events that touch a row are of one stream, else use `fill`"
+        raise DeclarationError(projection.name, Fault("by_stream", "is not said", remedy))
+
+
+def refuse_shared(projection: Projection, shared: pa.Table) -> None:
+    """Rows that events of several shards touched: none of their tasks saw what another made of the same row. DeclarationError if there are any."""
+    if len(shared):
+        problem = f"is True, but events of several streams touch the row {shared.select(projection.key).slice(0, 1).to_pylist()[0]}"
+        raise DeclarationError(projection.name, Fault("by_stream", problem, "leave it out, and use `fill`"))
+
+
+class _Noting(Overlay):
+    """An overlay that notes which rows were looked at."""
+
+    def __init__(self, projection: Projection, below: Turn) -> None:
+        super().__init__(projection, below)
+        self._key, self._looked_at = list(projection.key), [projection.columns.empty_table().select(projection.key)]
+
+    def rows(self, keys: pa.Table) -> pa.Table:
+        self._looked_at.append(keys.select(self._key))
+        return super().rows(keys)
+
+    def touched(self) -> pa.Table:
+        return pa.concat_tables(self._looked_at).group_by(self._key).aggregate([])
