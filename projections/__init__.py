@@ -25,7 +25,7 @@ from projections.errors import (
 )
 from projections.explaining.origin import why
 from projections.explaining.past import as_of
-from projections.explaining.rehearsal import rehearse, what_if
+from projections.explaining.rehearsal import diff_serving, rehearse, what_if
 from projections.explaining.row_diff import RowDiff, diff, diff_tables
 from projections.forms.frame import Frame
 from projections.forms.handlers import Handlers
@@ -52,7 +52,7 @@ from projections.running.failing import Halt, Park
 from projections.running.fill_shards import Filled, fill_shards
 from projections.running.following import follow, follow_reactors, wait_for
 from projections.running.live import Live
-from projections.running.rebuilding import Rebuilt, rebuild
+from projections.running.rebuilding import Made, Rebuilt, make_build, rebuild
 from projections.running.redelivery import discard, retry
 from projections.running.runner import CaughtUp, catch_up, fill, lag
 from projections.running.shard_fill import fill_by_shard
@@ -86,6 +86,7 @@ __all__ = [
     "Hold",
     "KeyRefusedError",
     "Live",
+    "Made",
     "MemoryModel",
     "Model",
     "NeedsRebuildError",
@@ -117,6 +118,7 @@ __all__ = [
     "catch_up",
     "derived_id",
     "diff",
+    "diff_serving",
     "diff_tables",
     "discard",
     "event_types",
@@ -128,6 +130,7 @@ __all__ = [
     "follow",
     "follow_reactors",
     "lag",
+    "make_build",
     "react",
     "rebuild",
     "rehearse",

@@ -18,6 +18,7 @@ from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, sna
 from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import load, load_as_of, load_at, load_query, transact, transact_many, transact_query
+from store.delta.audit.findings import Finding, Verified
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.errors import (
@@ -63,6 +64,7 @@ from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
 from store.snapshots.snapshots import Snapshots
 from store.storage.breaker import Breaker
+from store.verifying import verify
 
 __all__ = [
     "ANY",
@@ -91,6 +93,7 @@ __all__ = [
     "EventTypes",
     "EventTypesError",
     "ExpectedVersion",
+    "Finding",
     "Incompatibility",
     "IncompatibleTypesError",
     "Interval",
@@ -127,6 +130,7 @@ __all__ = [
     "UnknownEventTypeError",
     "UnreadableEventError",
     "Upcast",
+    "Verified",
     "WrongExpectedVersionError",
     "backup",
     "caused_by",
@@ -155,5 +159,6 @@ __all__ = [
     "transact",
     "transact_many",
     "transact_query",
+    "verify",
     "verify_snapshots",
 ]

@@ -59,6 +59,15 @@ def rehearse(store: EventStore, warehouse: str, projection: Projection) -> RowDi
     return diff_tables(rows, as_of(store, projection, checkpoint).rows(), projection.key)
 
 
+def diff_serving(warehouse: str, model: Readable) -> RowDiff:
+    """What readers would see change if this build served in place of the one that does, each at the checkpoint where it is.
+
+    BuildError: nothing serves. KeyRefusedError: what serves has another key. All rows of both are in memory meanwhile.
+    """
+    rows, _ = _served(warehouse, model.projection)
+    return diff_tables(rows, model.rows(), model.projection.key)
+
+
 def _step(projection: Projection, fold: Fold, turn: Overlay, events: pa.Table, until: int) -> None:
     """Of an overlay that is never flushed."""
     changes = apply(projection, fold, turn, events)

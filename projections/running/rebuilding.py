@@ -14,12 +14,22 @@ from store import EventStore
 
 _HALT: Final = Halt()
 
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """`build` serves now. `before`: the one that did, and is kept until it is dropped."""
 
     build: Build
     before: Build | None
+    filled: CaughtUp
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`build` has caught up with the log, and may be looked at as `model`. It does not serve yet, but for the first of all."""
+
+    build: Build
+    model: ReadModel
     filled: CaughtUp
 
 
@@ -31,7 +41,18 @@ def rebuild(store: EventStore, warehouse: str, projection: Projection, *, failin
     new build); what serves is not touched.
     """
     builds = Builds(warehouse)
-    before, build = builds.serving(projection), builds.begin(projection)
+    before, made = builds.serving(projection), make_build(store, warehouse, projection, failing=failing)
+    build = made.build if made.build.state == SERVING else builds.switch(projection, made.build.build)
+    return Rebuilt(build, before, made.filled)
+
+
+def make_build(store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT) -> Made:
+    """A rebuild without its switch: the build that is in the making by this very code, or a new one, caught up with the log.
+
+    To look at it first, then `Builds.switch`. Errors as of `rebuild`; BuildError: it is being filled shard by shard, and some are missing.
+    """
+    builds = Builds(warehouse)
+    build = builds.begin(projection)
     model = ReadModel(builds.uri(projection.name, build.build), projection)
     filled = fill(store, model, failing=failing)
     while lag(store, model):                       # what came meanwhile is little, and then less
@@ -39,4 +60,4 @@ def rebuild(store: EventStore, warehouse: str, projection: Projection, *, failin
         filled = CaughtUp(filled.events + again.events, filled.rows + again.rows, again.checkpoint, filled.seconds + again.seconds)
         if again.events * 10 < filled.events:      # the rest is for whoever follows
             break
-    return Rebuilt(build if build.state == SERVING else builds.switch(projection, build.build), before, filled)
+    return Made(build, model, filled)

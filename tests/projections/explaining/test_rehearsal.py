@@ -13,6 +13,7 @@ import pytest
 from projections import (
     ApplyError,
     BuildError,
+    Builds,
     CheckpointBeyondHeadError,
     KeyRefusedError,
     MemoryModel,
@@ -22,6 +23,8 @@ from projections import (
     as_of,
     catch_up,
     diff,
+    diff_serving,
+    make_build,
     rehearse,
     streams,
     what_if,
@@ -118,3 +121,14 @@ def test_a_rehearsal_needs_something_that_serves_and_has_the_key(store: MemoryEv
     other = summing(version=2, book=1)
     with pytest.raises(KeyRefusedError, match="before has no column book"):
         rehearse(store, str(tmp_path), replace(other, key=("book",), form=Sql(other.form.select, {"account": "max", "total": "sum"})))  # type: ignore[attr-defined]
+
+
+def test_a_build_in_the_making_is_compared_with_what_serves_before_it_does(store: MemoryEventStore, tmp_path: Path) -> None:
+    place = str(tmp_path)
+    catch_up(store, ReadModel.under(place, summing()))
+    made = make_build(store, place, summing(version=2, factor=2))
+    serving = Builds(place).serving(summing())
+    assert (made.build.state, serving and serving.build) == ("making", "v1")
+    assert diff_serving(place, made.model).changes() == {"total": 2}
+    with pytest.raises(BuildError, match="nothing serves"):
+        diff_serving(str(tmp_path / "elsewhere"), made.model)
