@@ -74,9 +74,14 @@ class Upkeep:
 
     def compact(self, dry_run: bool = False) -> list[Compacted]:
         self._log.refresh()
+        head = self._log.head                      # what is appended meanwhile is for later: with busy writers this would never end
+
+        def choose() -> Run:
+            return compaction.mergeable([segment for segment in self._log.segments() if segment.last <= head])
+
         if not dry_run:
-            return self._merge(lambda: compaction.mergeable(self._log.segments()))
-        chosen = compaction.mergeable(self._log.segments())
+            return self._merge(choose)
+        chosen = choose()
         return [compaction.planned(self._log.version, chosen)] if chosen else []
 
     def checkpoint(self, dry_run: bool = False) -> Checkpointed:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from store import Event, open_store
+from store import Event, EventStore, open_store
 from store.delta.delta_store import DeltaEventStore
 from store.observer import Checkpointed, Compacted, Measurement
 
@@ -19,7 +19,7 @@ def store(tmp_path: Path) -> Iterator[DeltaEventStore]:
         yield store
 
 
-def fill(store: DeltaEventStore, commits: int) -> None:
+def fill(store: EventStore, commits: int) -> None:
     for number in range(commits):
         store.append(f"s-{number % 5}", [Event("Happened", {"number": number}, tags=[f"t{number % 3}"])])
 
@@ -46,6 +46,21 @@ def test_opening_does_without_the_commits_before_a_checkpoint(store: DeltaEventS
     with open_store(str(tmp_path), create=True) as other:
         assert other.head() == 20
         assert other.append("s-0", [Event("Happened", {})], 4).position == 21
+
+
+def test_compaction_leaves_for_later_what_is_appended_meanwhile(tmp_path: Path) -> None:
+    """A writer as fast as the compactor would keep it busy for ever."""
+
+    class Writer:
+        def record(self, measurement: Measurement) -> None:
+            if isinstance(measurement, Compacted) and store.head() < 40:
+                fill(store, 1)
+
+    store = open_store(str(tmp_path), create=True, observer=Writer())
+    with store:
+        fill(store, 20)
+        assert [done.files_before for done in store.compact()] == [20]
+        assert store.head() == 21
 
 
 @pytest.mark.parametrize("torn", ["_last_checkpoint", "{version:020d}.checkpoint.parquet"])
