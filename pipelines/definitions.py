@@ -1,4 +1,4 @@
-"""What Dagster loads: the assets of the chosen domain, and a job that catches all its projections up."""
+"""What Dagster loads: the assets of the chosen domain, the jobs that look after them, and what runs by itself."""
 
 from __future__ import annotations
 
@@ -7,24 +7,57 @@ from typing import Final
 import dagster as dg
 
 from pipelines.assets import domain_assets
-from pipelines.domain import load_domain
+from pipelines.automation.alerts import alert_sensor
+from pipelines.automation.conditions import condition_sensor
+from pipelines.automation.lag_sensor import lag_sensor
+from pipelines.automation.lag_watch import LagWatch
+from pipelines.automation.schedules import schedules
+from pipelines.domain import Domain, load_domain
+from pipelines.jobs.builds import drop_builds, roll_back
+from pipelines.jobs.maintenance import maintenance
+from pipelines.jobs.rebuild import promote, rebuild
+from pipelines.jobs.safety import backup_job, verify
+from pipelines.jobs.shards import shard_assets
+from pipelines.jobs.snapshots import rebuild_all_snapshots
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse
+from projections import BUILT_IN
 
 CATCH_UP: Final = "catch_up"
 
 
 def definitions(settings: Settings) -> dg.Definitions:
     """One domain over one warehouse."""
-    assets = list(domain_assets(load_domain(settings.domain)))
+    domain, warehouse = load_domain(settings.domain), Warehouse(uri=settings.warehouse)
+    assets = list(domain_assets(domain))
     read_models = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
-    return dg.Definitions(
-        assets=assets,
-        jobs=[dg.define_asset_job(CATCH_UP, selection=read_models, description="Bring every read model up to the head of the log.")],
-        resources={"warehouse": Warehouse(uri=settings.warehouse)},
-        # A process per step costs half a minute where the step takes half a second.
-        executor=dg.in_process_executor,
+    catch_up = dg.define_asset_job(CATCH_UP, selection=read_models, description="Bring every read model up to the head of the log.")
+    return dg.Definitions.merge(
+        dg.Definitions(
+            assets=assets,
+            jobs=[catch_up],
+            resources={"warehouse": warehouse, "domain": domain},
+            # A process per step costs half a minute where the step takes half a second.
+            executor=dg.in_process_executor,
+        ),
+        upkeep(domain, settings),
+        automation(domain, settings, warehouse, catch_up),
     )
+
+
+def upkeep(domain: Domain, settings: Settings) -> dg.Definitions:
+    """Rebuilding, and looking after what is there."""
+    return dg.Definitions(
+        assets=list(shard_assets((*domain.projections, *BUILT_IN))),
+        jobs=[rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, backup_job(settings.backup)],
+    )
+
+
+def automation(domain: Domain, settings: Settings, warehouse: Warehouse, catch_up: dg.UnresolvedAssetJobDefinition) -> dg.Definitions:
+    """What runs by itself."""
+    watch = LagWatch(warehouse, (*domain.projections, *BUILT_IN))
+    sensors = [lag_sensor(watch, catch_up, settings.sensor_s), alert_sensor(settings.warehouse, settings.alert_url), condition_sensor()]
+    return dg.Definitions(sensors=sensors, schedules=list(schedules(settings)))
 
 
 @dg.definitions

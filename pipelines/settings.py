@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """A setting makes no sense. The message says which, and what to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,16 +19,58 @@ class Settings:
     """`warehouse`: a directory or an object-store URI (ALLUVIUM_WAREHOUSE). `domain`: an import string (ALLUVIUM_DOMAIN).
 
     `home`: the directory that holds dagster.yaml (DAGSTER_HOME); Dagster's state lies in `.dagster` below it.
+    `sensor_s`: seconds between two looks at what lags (ALLUVIUM_SENSOR_S). `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone`
+    (ALLUVIUM_TIMEZONE). `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
+    `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
     """
 
     warehouse: str
     domain: str
     home: Path
+    sensor_s: int = 5
+    rebuild_all: bool = False
+    rebuild_cron: str = "0 3 * * *"
+    maintenance_cron: str = "17 * * * *"
+    verify_cron: str = "0 4 * * 0"
+    backup_cron: str = "30 2 * * *"
+    timezone: str = "UTC"
+    backup: str | None = None
+    alert_url: str | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """SettingsError: one of them makes no sense."""
+        given = {name.removeprefix("ALLUVIUM_").lower(): value for name, value in environment.items() if name.startswith("ALLUVIUM_") and value}
+        plain = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "timezone", "backup")
         return cls(
-            warehouse=environment.get("ALLUVIUM_WAREHOUSE") or str(Path("warehouse").absolute()),
-            domain=environment.get("ALLUVIUM_DOMAIN") or "pipelines.flights.domain:domain",
+            warehouse=given.get("warehouse", str(Path("warehouse").absolute())),
+            domain=given.get("domain", "pipelines.flights.domain:domain"),
             home=Path(environment.get("DAGSTER_HOME") or Path.cwd()),
+            sensor_s=_seconds("ALLUVIUM_SENSOR_S", given.get("sensor_s", "5")),
+            rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",
+            alert_url=_web_address("ALLUVIUM_ALERT_URL", given.get("alert_url")),
+            **{name: given[name] for name in plain if name in given},
         )
+
+
+def _seconds(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdecimal() or int(value) < 1:
+        raise SettingsError(f"{name} is {value!r}: write a whole number of seconds from 1 on")
+    return int(value)
+
+
+def _chosen(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise SettingsError(f"{name} is {value!r}: write one of {', '.join(choices)}")
+    return value
+
+
+def _web_address(name: str, value: str | None) -> str | None:
+    """Its value is never told: who knows such an address may post there."""
+    try:
+        parts = urlsplit(value or "https://nobody")
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return value
+    except ValueError:                             # half an IPv6 address
+        pass
+    raise SettingsError(f"{name} is no address of the web: write https:// and where a failure is to be posted to")
