@@ -1,4 +1,4 @@
-"""What Dagster loads: the assets of the chosen domain, the jobs that look after them, and what runs by itself."""
+"""What Dagster loads: the assets of the chosen domain with their checks, the jobs that look after them, and what runs by itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Final
 
 import dagster as dg
 
-from pipelines.assets import domain_assets
+from pipelines.assets.domain_assets import domain_assets
+from pipelines.assets.event_log import observe_events
 from pipelines.automation.alerts import alert_sensor
 from pipelines.automation.conditions import condition_sensor
 from pipelines.automation.lag_sensor import lag_sensor
@@ -29,13 +30,12 @@ CATCH_UP: Final = "catch_up"
 def definitions(settings: Settings) -> dg.Definitions:
     """One domain over one warehouse."""
     domain, warehouse = load_domain(settings.domain), Warehouse(uri=settings.warehouse)
-    assets = list(domain_assets(domain))
-    read_models = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
-    catch_up = dg.define_asset_job(CATCH_UP, selection=read_models, description="Bring every read model up to the head of the log.")
+    selection = dg.AssetSelection.assets(*(projection.name for projection in (*domain.projections, *BUILT_IN))).without_checks()
+    catch_up = dg.define_asset_job(CATCH_UP, selection=selection, description="Bring every read model up to the head of the log.")
     return dg.Definitions.merge(
         dg.Definitions(
-            assets=assets,
-            jobs=[catch_up],
+            assets=list(domain_assets(domain)),
+            jobs=[catch_up, observe_events],
             resources={"warehouse": warehouse, "domain": domain},
             # A process per step costs half a minute where the step takes half a second.
             executor=dg.in_process_executor,

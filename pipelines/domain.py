@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
+from pipelines.bounds import Bounds
 from projections import BUILT_IN, Projection
 from store import Aggregate, EventTypes
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,60}")
 
 
 class DomainError(Exception):
@@ -19,7 +24,8 @@ class Domain:
     """`name` groups the domain's assets. Each projection has a name of its own.
 
     `event_types`: by which payloads are checked. `aggregates`: whose snapshots are built and checked, those with a policy.
-    `owners`: of its assets, e-mail addresses or `team:name`.
+    `owners`: of its assets, e-mail addresses or `team:name`. `schemas`: for the name of a projection a function that makes the pandera schema
+    (Polars) which its rows are checked by, so that pandera is imported only when they are. `bounds`: how late read models may be.
     """
 
     name: str
@@ -27,13 +33,21 @@ class Domain:
     event_types: EventTypes = field(default_factory=EventTypes)
     aggregates: tuple[Aggregate[Any], ...] = ()
     owners: tuple[str, ...] = ()
+    schemas: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise DomainError(f"domain {self.name!r} has no name for a group of assets: take letters, digits and underscores")
         names = [projection.name for projection in self.projections]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise DomainError(f"domain {self.name!r} has more than one projection called {', '.join(sorted(repeated))}: give each its own name")
         if taken := {projection.name for projection in BUILT_IN} & set(names):
             raise DomainError(f"domain {self.name!r} calls a projection {', '.join(sorted(taken))}, as every warehouse has one: give it another name")
+        if unknown := self.schemas.keys() - set(names):
+            raise DomainError(f"domain {self.name!r} has schemas for {', '.join(sorted(unknown))}: take names of its projections: {', '.join(names)}")
+        if wrong := [name for name, schema in self.schemas.items() if not callable(schema)]:
+            raise DomainError(f"domain {self.name!r} has no function as schema of {', '.join(wrong)}: give one that makes it, such as lambda: schema")
 
 
 def load_domain(import_string: str) -> Domain:

@@ -30,6 +30,7 @@ from projections.explaining.row_diff import RowDiff, diff, diff_tables
 from projections.forms.frame import Frame
 from projections.forms.handlers import Handlers
 from projections.forms.sql import Sql
+from projections.forms.typed import Typed
 from projections.models.builds import Build, Builds
 from projections.models.dead_letters import LETTERS, DeadLetters
 from projections.models.filling import SHARDS, Filling
@@ -113,6 +114,7 @@ __all__ = [
     "SupersededError",
     "Target",
     "TargetUnavailableError",
+    "Typed",
     "as_of",
     "as_views",
     "catch_up",

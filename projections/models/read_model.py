@@ -64,6 +64,11 @@ class ReadModel:
         with refused(self.uri):
             return self._table.state().delta_version
 
+    def data_bytes(self) -> int:
+        """Of the live Parquet files."""
+        with refused(self.uri):
+            return sum(file.size_bytes for file in self._table.state().leaves.files)
+
     def files(self) -> list[str]:
         """The live Parquet files, as DuckDB and Polars are given them."""
         with refused(self.uri):

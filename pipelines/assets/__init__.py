@@ -1,0 +1,1 @@
+"""What the warehouse holds as Dagster sees it: the log, the read models, the snapshots."""

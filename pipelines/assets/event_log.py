@@ -1,0 +1,60 @@
+"""The event log as Dagster sees it: made by applications, observed from here."""
+
+# Annotations are not postponed here: Dagster takes contexts and resources from them as they stand.
+
+from typing import Any, Final
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from pipelines.assets.columns import log_schema
+from pipelines.domain import Domain
+from pipelines.warehouse import Warehouse
+from store import EventStore, storage_options
+
+EVENT_LOG: Final = dg.AssetKey("events")
+OBSERVE: Final = "observe_events"
+
+
+def event_log(domain: Domain) -> dg.AssetSpec:
+    """No run makes it, so it is external: its state is known by observations."""
+    return dg.AssetSpec(
+        EVENT_LOG,
+        group_name=domain.name,
+        kinds={"deltalake"},
+        owners=domain.owners,
+        tags={"domain": domain.name},
+        description="The event log: every fact, in one total order.",
+        metadata={"dagster/column_schema": log_schema()},
+    )
+
+
+def observation(store: EventStore, warehouse: str) -> dg.AssetObservation:
+    """The log as it is now. The head is its data version: events are never changed, and compaction changes files alone."""
+    head, uri = store.head(), f"{warehouse.rstrip('/')}/events"
+    # By another reader, as an analyst would: the store itself has no need to know how large its files are.
+    table = DeltaTable(uri, storage_options=storage_options(uri))
+    sizes = pa.table(table.get_add_actions(flatten=True))["size_bytes"]
+    told: dict[str, Any] = {"head": head, "data_bytes": pc.sum(sizes).as_py() or 0, "files": len(sizes), "delta_version": table.version()}
+    if head:
+        last = store.read_all(head - 1, until=head).read_all()
+        told["last_recorded_at"] = dg.MetadataValue.timestamp(last["recorded_at"][0].as_py())
+    return dg.AssetObservation(
+        EVENT_LOG,
+        description=f"{head:,} events",
+        metadata={**told, "dagster/row_count": head, "dagster/uri": uri},
+        tags={"dagster/data_version": str(head)},
+    )
+
+
+@dg.op(description="Tell how far the event log is, and how large.")
+def observe_log(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:
+    with warehouse.open() as store:
+        context.log_event(observation(store, warehouse.uri))
+
+
+@dg.job(name=OBSERVE, description="Report the event log's head, events, bytes and Delta version.")
+def observe_events() -> None:
+    observe_log()
