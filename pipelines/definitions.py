@@ -13,6 +13,7 @@ from pipelines.automation.conditions import condition_sensor
 from pipelines.automation.lag_sensor import lag_sensor
 from pipelines.automation.lag_watch import LagWatch
 from pipelines.automation.schedules import schedules
+from pipelines.checks.domain_checks import domain_checks
 from pipelines.domain import Domain, load_domain
 from pipelines.jobs.builds import drop_builds, roll_back
 from pipelines.jobs.maintenance import maintenance
@@ -40,6 +41,7 @@ def definitions(settings: Settings) -> dg.Definitions:
             # A process per step costs half a minute where the step takes half a second.
             executor=dg.in_process_executor,
         ),
+        domain_checks(domain),
         upkeep(domain, settings),
         automation(domain, settings, warehouse, catch_up),
     )

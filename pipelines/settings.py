@@ -33,6 +33,8 @@ class Settings:
     maintenance_cron: str = "17 * * * *"
     verify_cron: str = "0 4 * * 0"
     backup_cron: str = "30 2 * * *"
+    checks_cron: str = "37 * * * *"
+    full_checks_cron: str = "0 5 * * 0"
     timezone: str = "UTC"
     backup: str | None = None
     alert_url: str | None = None
@@ -41,7 +43,7 @@ class Settings:
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """SettingsError: one of them makes no sense."""
         given = {name.removeprefix("ALLUVIUM_").lower(): value for name, value in environment.items() if name.startswith("ALLUVIUM_") and value}
-        plain = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "timezone", "backup")
+        plain = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "checks_cron", "full_checks_cron", "timezone", "backup")
         return cls(
             warehouse=given.get("warehouse", str(Path("warehouse").absolute())),
             domain=given.get("domain", "pipelines.flights.domain:domain"),

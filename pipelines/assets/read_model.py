@@ -14,26 +14,11 @@ from pipelines.assets.lineage import column_lineage
 from pipelines.assets.plot import MOST_RUNS, Run, plot
 from pipelines.domain import Domain
 from pipelines.markdown import markdown_table
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
-from projections import (
-    ApplyError,
-    BuildError,
-    CaughtUp,
-    CheckpointBeyondHeadError,
-    NeedsRebuildError,
-    PausedError,
-    Projection,
-    ReadModel,
-    ReadModelRefusedError,
-    fill,
-    fingerprint,
-    lag,
-)
-from store import TableRefusedError
+from projections import CaughtUp, NeedsRebuildError, Projection, ReadModel, fill, fingerprint, lag
 
 _PREVIEW_ROWS: Final = 8
-_HOPELESS: Final = (ApplyError, BuildError, CheckpointBeyondHeadError, PausedError, ReadModelRefusedError, TableRefusedError)
-"""What trying again does not change."""
 
 
 def read_model(projection: Projection, domain: Domain, group: str, upstream: Iterable[dg.AssetKey] = ()) -> dg.AssetsDefinition:
@@ -56,11 +41,11 @@ def read_model(projection: Projection, domain: Domain, group: str, upstream: Ite
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=domain.bounds.too_long_unseen, warn_window=domain.bounds.unseen),
         # Two runs of one projection cannot both win; the pool spares the loser the work.
         pool=projection.name,
-        retry_policy=dg.RetryPolicy(max_retries=3, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+        retry_policy=TRYING,
     )
     def catch_up_read_model(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
         model = warehouse.model(projection)
-        with _hopeless_at_once(), warehouse.open() as store:
+        with hopeless_at_once(), _told_to_rebuild(), warehouse.open() as store:
             done = fill(store, model)
             behind = lag(store, model)
         now, before = model.now(), _runs(context)
@@ -76,14 +61,12 @@ def form_of(projection: Projection) -> str:
 
 
 @contextmanager
-def _hopeless_at_once() -> Iterator[None]:
+def _told_to_rebuild() -> Iterator[None]:
     try:
         yield
     except NeedsRebuildError as error:
         told = {"state": "needs rebuild", "why": error.problem, "remedy": "run the job `rebuild`; what serves goes on serving meanwhile"}
         raise dg.Failure(str(error), metadata=told, allow_retries=False) from error
-    except _HOPELESS as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _declared(projection: Projection) -> dict[str, Any]:

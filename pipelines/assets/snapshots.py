@@ -8,12 +8,15 @@ from typing import Any, Final
 import dagster as dg
 
 from pipelines.assets.event_log import EVENT_LOG
+from pipelines.automation.conditions import on_cron
 from pipelines.domain import Domain
 from pipelines.markdown import markdown_table
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
-from store import SNAPSHOTS, Aggregate, EventStore, InvalidEventError, snapshot_due
+from store import SNAPSHOTS, Aggregate, EventStore, snapshot_due
 
 PREFIX: Final = "snapshots"
+EVERY_HOUR: Final = "7 * * * *"
 _PREVIEW_ROWS: Final = 8
 _KEPT: Final = """
     select count(*) as snapshots, count(distinct stream_id) as streams, coalesce(sum(strlen(state)), 0)::bigint as state_bytes
@@ -43,10 +46,11 @@ def snapshots(aggregate: Aggregate[Any], domain: Domain) -> dg.AssetsDefinition:
         code_version=str(aggregate.schema_version),
         metadata={"dagster/column_schema": columns, "policy": str(aggregate.snapshots)},
         pool=PREFIX,
-        retry_policy=dg.RetryPolicy(max_retries=3, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+        retry_policy=TRYING,
+        automation_condition=on_cron(EVERY_HOUR),
     )
     def save_due(warehouse: Warehouse) -> dg.MaterializeResult[None]:
-        with warehouse.open() as store:
+        with hopeless_at_once(), warehouse.open() as store:
             return dg.MaterializeResult(metadata={"saved": _saved(store, aggregate), **_told(store, aggregate)})
 
     return save_due
@@ -56,10 +60,7 @@ def _saved(store: EventStore, aggregate: Aggregate[Any]) -> int:
     policy = aggregate.snapshots
     if policy is None or (policy.every_events is None and policy.every_bytes is None):
         return 0                                   # what it asks is asked when an aggregate is loaded
-    try:
-        return snapshot_due(store, aggregate)
-    except InvalidEventError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    return snapshot_due(store, aggregate)
 
 
 def _told(store: EventStore, aggregate: Aggregate[Any]) -> dict[str, Any]:

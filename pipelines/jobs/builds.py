@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pipelines.domain import Domain
 from pipelines.jobs.choosing import named
-from pipelines.jobs.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import Build, Builds, Projection, fingerprint
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
-import pyarrow as pa
 
+from pipelines.markdown import markdown_table
 from projections import (
     BuildError,
     KeyRefusedError,
@@ -47,7 +47,7 @@ def check_build(store: EventStore, warehouse: str, model: ReadModel, most_events
         problems.append(f"rows differ from those of the same events folded anew, {how} ({found!r}): drop the build, and rebuild it")
     told: dict[str, Any] = {"rows": rows, "checkpoint": model.checkpoint(), "folded_anew": how, "problems": len(problems)}
     if found is not None and not found.is_empty:
-        told["wrong_rows"] = dg.MetadataValue.md(markdown(found.table(SHOWN_ROWS)))
+        told["wrong_rows"] = _shown(found)
     return Checked(problems, {**told, **_beside_serving(warehouse, model, serving.rows, serving.checkpoint)})
 
 
@@ -82,14 +82,8 @@ def _beside_serving(warehouse: str, model: ReadModel, rows: int, checkpoint: int
     except (BuildError, KeyRefusedError) as error:
         return {**told, "differences": f"not compared: {error}"}
     counts = {"added": len(found.added), "removed": len(found.removed), "changed": len(found.changed), "same": found.same}
-    return {**told, **counts, "changed_columns": found.changes(), "differences": dg.MetadataValue.md(markdown(found.table(SHOWN_ROWS)))}
+    return {**told, **counts, "changed_columns": found.changes(), "differences": _shown(found)}
 
 
-def markdown(rows: pa.Table) -> str:
-    """A table of few rows as Dagster shows it."""
-    lines = [rows.column_names, ["---"] * rows.num_columns, *(list(row.values()) for row in rows.to_pylist())]
-    return "\n".join(f"| {' | '.join(_cell(value) for value in line)} |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else str(value).replace("|", "∣").replace("\n", " ")
+def _shown(found: RowDiff) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(markdown_table(found.table(SHOWN_ROWS).to_pylist()))

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.domain import Domain
-from pipelines.jobs.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import BUILT_IN, Build, Builds, Projection, fingerprint, status
 from store import EventStore

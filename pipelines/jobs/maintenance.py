@@ -10,8 +10,7 @@ import dagster as dg
 from pipelines.domain import Domain
 from pipelines.jobs.builds import drop_old_builds
 from pipelines.jobs.choosing import named
-from pipelines.jobs.snapshots import save_due
-from pipelines.jobs.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import Builds, ReadModel
 from store import Maintained, open_store
@@ -63,10 +62,9 @@ def told(done: Maintained) -> Mapping[str, Any]:
     }
 
 
-@dg.job(description="Look after the files of the log, the read models and the snapshots; save snapshots that are due; drop old builds.")
+@dg.job(description="Look after the files of the log, the read models and the snapshots; drop old builds.")
 def maintenance() -> None:
     maintain_log()
     maintain_read_models()
-    save_due()
     maintain_snapshots()
     drop_old_builds()

@@ -10,7 +10,7 @@ from pydantic import Field
 from pipelines.domain import Domain
 from pipelines.jobs.checking import check_build
 from pipelines.jobs.choosing import choose, choose_made, named
-from pipelines.jobs.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import Builds, ReadModel, make_build
 

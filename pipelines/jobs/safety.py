@@ -7,7 +7,7 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
-from pipelines.jobs.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from store import Verified
 from store import backup as copy_log

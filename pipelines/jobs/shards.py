@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipelines.jobs.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import SHARDS, Build, Builds, Filled, Projection, ReadModel, fill_shards
 

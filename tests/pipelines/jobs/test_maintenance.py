@@ -6,9 +6,9 @@ from pathlib import Path
 from projections import Builds
 from store import Event, open_store, verify
 from tests.pipelines.jobs.conftest import Run, steps, told
-from tests.pipelines.ledger import BALANCES, NAMES, deposit
+from tests.pipelines.ledger import BALANCES, NAMES
 
-OPS = {"maintain_log", "maintain_read_models", "save_due", "maintain_snapshots", "drop_old_builds"}
+OPS = {"maintain_log", "maintain_read_models", "maintain_snapshots", "drop_old_builds"}
 
 
 def test_small_files_are_merged_and_the_run_tells_how_many(run: Run, warehouse: str) -> None:
@@ -57,10 +57,3 @@ def test_writers_may_go_on_meanwhile(run: Run, warehouse: str) -> None:
     assert appended == list(range(41, 41 + len(appended)))
     assert verify(warehouse).sound
     assert run("catch_up").success
-
-
-def test_snapshots_that_are_due_are_saved(run: Run, warehouse: str) -> None:
-    assert told(run("maintenance"), "save_due") == {"snapshots": 10, "of": {"account": 10}}
-    assert told(run("maintenance"), "save_due")["snapshots"] == 0
-    deposit(warehouse, [1, 1, 1])
-    assert told(run("maintenance"), "save_due")["snapshots"] == 1

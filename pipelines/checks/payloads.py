@@ -1,0 +1,74 @@
+"""What events say, against the classes and schemas of their types."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.checks.check import SHOWN_ROWS, Check, Look, Verdict
+from pipelines.checks.rows import failures
+from pipelines.checks.stretch import Stretch
+from store import EventTypes, UnreadableEventError
+
+MOST_FAILURES: Final = 100
+"""So many are counted; then it looks no further."""
+
+
+def payloads_decode(event_types: EventTypes) -> Check:
+    """Incremental: what came since the last verdict. When the types change, and in full, from the first event."""
+    holds = "Every event of a known type decodes into its class, older ones through their steps, and passes the type's pandera schema."
+    return Check(name="payloads", holds=holds, look=lambda look: _look(look, event_types))
+
+
+def _look(look: Look, event_types: EventTypes) -> Verdict:
+    by = hashlib.md5(f"{look.warehouse} {event_types}".encode(), usedforsecurity=False).hexdigest()
+    stretch, failing, unknown = Stretch.of(look, by), list[dict[str, Any]](), set[str]()
+    known = {name for event_type in event_types for name in event_types.stored_names(event_type.name)}
+    for batch in look.store.read_all(stretch.after, until=stretch.until):
+        unknown |= set(batch.column("type").unique().to_pylist()) - known
+        failing += _unreadable(event_types, pa.Table.from_batches([batch]), MOST_FAILURES - len(failing))
+        if len(failing) >= MOST_FAILURES:
+            break
+    told = {**stretch.told(min((row["position"] for row in failing), default=None)), "unknown_types": sorted(unknown)}
+    if not failing:
+        return Verdict(told=told)
+    count = f"{len(failing):,}" if len(failing) < MOST_FAILURES else f"{MOST_FAILURES:,} or more"
+    problem = f"{count} events cannot be read as their types: mend the classes, or add a step (the log does not change)"
+    return Verdict(problem=problem, rows=failing[:SHOWN_ROWS], failing=len(failing), told=told)
+
+
+def _unreadable(event_types: EventTypes, events: pa.Table, most: int) -> list[dict[str, Any]]:
+    """Those that fail, `most` of them: decoding stops at the first one, so it goes on behind it."""
+    failing, rest, good = list[dict[str, Any]](), events, events
+    while len(rest) and len(failing) < most:
+        try:
+            event_types.decode(rest)
+            break
+        except UnreadableEventError as error:
+            told = {"position": error.position, "stream_id": error.stream_id, "version": error.version, "type": error.type, "why": error.reason}
+            failing.append(told)
+            rest, good = (table.filter(pc.not_equal(table["position"], error.position)) for table in (_behind(rest, error.position), good))
+    return [*failing, *_broken(event_types, good)][:most] if len(failing) < most else failing
+
+
+def _behind(events: pa.Table, position: int | None) -> pa.Table:
+    return events.filter(pc.greater(events["position"], position))
+
+
+def _broken(event_types: EventTypes, events: pa.Table) -> Iterator[dict[str, Any]]:
+    """Those that decode, and break the schema of their type."""
+    for event_type in event_types:
+        if event_type.contract is None:
+            continue
+        frame = pl.DataFrame(pl.from_arrow(event_types.columns(events, event_type.name)))
+        whole, by_row = failures(event_type.contract, frame) if len(frame) else ([], {})
+        if whole:
+            by_row = {0: whole, **by_row}
+        for index, why in by_row.items():
+            place = frame.select("position", "stream_id", "version").row(index, named=True)
+            yield {**place, "type": event_type.name, "why": ", ".join(why)}
