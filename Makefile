@@ -22,7 +22,8 @@ bench: $(READY)               ## the numbers of docs/performance.md, beside thei
 bench-sustained: $(READY)     ## ten minutes at 10,000 durable events a second
 	$(BIN)/python -m tests.bench sustained $(BENCH)
 
-dev: $(READY)                 ## Dagster UI and daemon at http://localhost:3000
+dev: $(READY)                 ## Dagster UI and daemon at http://localhost:3000, with the flights loaded
+	$(BIN)/python -m pipelines.flights
 	mkdir -p .dagster && ln -sfn ../dagster.yaml .dagster/dagster.yaml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dg dev
 

@@ -11,11 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from pipelines.flights.aircraft import replay_day
-from pipelines.flights.load import Loaded, load_flights
+from pipelines.flights.load_shown import load_with_bar, show_loaded
 from pipelines.flights.questions import busiest_day, counts, fleet_as_of, worst_carriers
 from pipelines.flights.source import FlightsMissingError, read_airlines
 from pipelines.materialize import MaterializeError, materialize_projections
@@ -45,21 +44,6 @@ def main() -> int:
         return 1
     show_next(console, warehouse, time.perf_counter() - begin)
     return 0
-
-
-def load_with_bar(console: Console, store: EventStore) -> Loaded:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("Reading the flights", total=None)
-        return load_flights(store, lambda done, total: progress.update(task, description="Events in the store", completed=done, total=total))
-
-
-def show_loaded(console: Console, loaded: Loaded) -> None:
-    if loaded.already_there:
-        console.print(f"[green]✓[/] {loaded.already_there:,} events were there already: none is loaded twice.")
-    if loaded.events:
-        rate = f"{loaded.events / loaded.seconds:,.0f} events/s"
-        console.print(f"[green]✓[/] {loaded.events:,} events appended, durable, in {loaded.seconds:.1f} s: [bold]{rate}[/].")
 
 
 def show_projections(console: Console, warehouse: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-LONGEST: Final = 60
+LONGEST: Final = 120
 """Characters of one value; what is longer is cut."""
 _SIGNS: Final = re.compile(r"([\\|<*`\[~])")
 

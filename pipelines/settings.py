@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
+
+FLIGHTS: Final = "pipelines.flights.domain:domain"
 
 
 class SettingsError(Exception):
@@ -46,7 +48,7 @@ class Settings:
         plain = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "checks_cron", "full_checks_cron", "timezone", "backup")
         return cls(
             warehouse=given.get("warehouse", str(Path("warehouse").absolute())),
-            domain=given.get("domain", "pipelines.flights.domain:domain"),
+            domain=given.get("domain", FLIGHTS),
             home=Path(environment.get("DAGSTER_HOME") or Path.cwd()),
             sensor_s=_seconds("ALLUVIUM_SENSOR_S", given.get("sensor_s", "5")),
             rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-_WIDTH: Final = 600
+_WIDTH: Final = 560
 _HEIGHT: Final = 120
 _TOP: Final = 22
-_STEP: Final = 15
+_STEP: Final = 14
 MOST_RUNS: Final = _WIDTH // _STEP
 _BARS: Final = "#7c6cf0"
 _LINE: Final = "#e08a1e"

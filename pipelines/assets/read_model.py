@@ -97,8 +97,8 @@ def _told(model: ReadModel, done: CaughtUp, behind: int, before: Iterable[Run]) 
     return {
         "events": done.events,
         "rows_written": done.rows,
-        "seconds": done.seconds,
-        "events_per_s": done.events / done.seconds,
+        "seconds": round(done.seconds, 3),
+        "events_per_s": round(done.events / done.seconds),
         "checkpoint": done.checkpoint,
         "lag_events": behind,
         "dagster/row_count": rows,

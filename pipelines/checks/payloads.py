@@ -34,7 +34,7 @@ def _look(look: Look, event_types: EventTypes) -> Verdict:
         failing += _unreadable(event_types, pa.Table.from_batches([batch]), MOST_FAILURES - len(failing))
         if len(failing) >= MOST_FAILURES:
             break
-    told = {**stretch.told(min((row["position"] for row in failing), default=None)), "unknown_types": sorted(unknown)}
+    told = {**stretch.told(min((row["position"] for row in failing), default=None)), "unknown_types": ", ".join(sorted(unknown)) or "none"}
     if not failing:
         return Verdict(told=told)
     count = f"{len(failing):,}" if len(failing) < MOST_FAILURES else f"{MOST_FAILURES:,} or more"
