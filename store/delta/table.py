@@ -8,10 +8,13 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from store.schema import EVENTS
+from store.tables.layout import STATISTICS_OF, statistics_of
 from store.tables.publishing import FEATURE as FEATURE
 from store.tables.shape import NotOursError as NotOursError
 
 FORMAT: Final = "1"
+BOUNDED: Final = ("position", "version", "stream_id", "type", "occurred_at", "recorded_at")
+"""The columns whose least and greatest value a commit says of each file."""
 
 _DELTA_TYPES: Final = {"int64": "long", "int32": "integer", "string": "string", "timestamp[us, tz=UTC]": "timestamp"}
 
@@ -39,6 +42,7 @@ class Table(NamedTuple):
                 "delta.enableExpiredLogCleanup": "false",
                 "delta.logRetentionDuration": "interval 1 hours",
                 "delta.deletedFileRetentionDuration": "interval 1 hours",
+                STATISTICS_OF: statistics_of(BOUNDED),
             },
             "createdTime": self.created_ms,
         }

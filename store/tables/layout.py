@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +12,9 @@ import pyarrow as pa
 from store.tables.publishing import FEATURE
 from store.tables.shape import NewerFormatError, NotOursError, text, whole
 
+STATISTICS_OF: Final = "delta.dataSkippingStatsColumns"
+"""Names the columns that have bounds. Without it deltalake takes bounds that are not told for null, and a filter by Arrow on any other column
+silently finds no rows."""
 _PRIMITIVES: Final = {
     pa.bool_(): "boolean", pa.int32(): "integer", pa.int64(): "long", pa.float64(): "double", pa.string(): "string", pa.date32(): "date",
     pa.timestamp("us", tz="UTC"): "timestamp",
@@ -62,7 +65,7 @@ class Layout:
             "format": {"provider": "parquet", "options": {}},
             "schemaString": orjson.dumps(self._delta_schema()).decode(),
             "partitionColumns": [] if self.partition is None else [self.partition],
-            "configuration": {**identity.marks, **self.configuration},
+            "configuration": {**identity.marks, **self.configuration, STATISTICS_OF: statistics_of(self.bounded)},
             "createdTime": identity.created_ms,
         }
 
@@ -84,12 +87,17 @@ class Layout:
         partitions = [] if self.partition is None else [self.partition]
         if orjson.loads(metadata["schemaString"]) != self._delta_schema() or list(metadata["partitionColumns"]) != partitions:
             raise NotOursError(f"its columns are {_told(metadata['schemaString'])}, and those of {self.name} are {_told(self._delta_schema())}")
-        marks = {text(name): text(value) for name, value in configuration.items() if name not in self.configuration}
+        marks = {text(name): text(value) for name, value in configuration.items() if name not in (*self.configuration, STATISTICS_OF)}
         return Identity(text(metadata["id"]), whole(metadata.get("createdTime")), marks)
 
     def _delta_schema(self) -> dict[str, Any]:
         columns = [_column(f.name, _delta_type(f.type), f.nullable) for f in self.schema]
         return {"type": "struct", "fields": columns if self.partition is None else [*columns, _column(self.partition, "string", nullable=False)]}
+
+
+def statistics_of(bounded: Iterable[str]) -> str:
+    """Names quoted as Delta reads them, since a user's column may hold a comma or a dot."""
+    return ",".join(name if name.isidentifier() else "`{}`".format(name.replace("`", "``")) for name in bounded)
 
 
 def _told(schema: Any) -> str:

@@ -77,3 +77,13 @@ def test_deltalake_prunes_by_our_statistics(store: DeltaEventStore, rows: list[d
             literal = f"'{value}'" if isinstance(value, str) else str(value)
             found = pl.scan_delta(table).sql(f"select position from self where {column} = {literal}").collect()["position"]
             assert wanted["position"] in found.to_list()
+
+
+@pytest.mark.parametrize("name", [name for name in EVENTS.names if name not in ("tags", "correlation_id", "causation_id", "metadata")])
+def test_a_filter_by_arrow_finds_the_rows_whatever_column_it_is_about(
+    store: DeltaEventStore, rows: list[dict[str, object]], tmp_path: Path, name: str
+) -> None:
+    files = pa.fs.SubTreeFileSystem(str(tmp_path / "events"), pa.fs.LocalFileSystem())
+    value = rows[5][name]
+    found = DeltaTable(str(tmp_path / "events")).to_pyarrow_table(filesystem=files, filters=[(name, "=", value)])
+    assert len(found) == sum(row[name] == value for row in rows)

@@ -344,3 +344,15 @@ def test_an_object_store_holds_it_as_well(s3_warehouse: str) -> None:
     put(table, 3, said="y", deleted=(4,))
     assert (table.rows()["said"].to_pylist().count("y"), len(table.rows())) == (1, 19)
     assert opened(s3_warehouse).state().txns == {"step": 2}
+
+
+@pytest.mark.parametrize("key", ["name", "at", "a,b.c`d e"])
+def test_a_filter_by_arrow_finds_the_rows_whatever_column_it_is_about(tmp_path: Path, key: str) -> None:
+    """Also where the key has no bounds in the log, or a name that Delta has to quote."""
+    columns = pa.schema({"name": pa.string(), "at": pa.timestamp("us", "UTC"), "a,b.c`d e": pa.string(), "n": pa.int64(), "ratio": pa.float64()})
+    table = KeyedTable(str(tmp_path), "odd", columns, (key,))
+    row = {"name": "x", "at": datetime(2013, 1, 1, tzinfo=UTC), "a,b.c`d e": "y", "n": 1, "ratio": 0.5}
+    table.turn().commit(pa.Table.from_pylist([row], columns), columns.empty_table().select([key]), {})
+    files = pa.fs.SubTreeFileSystem(str(tmp_path), pa.fs.LocalFileSystem())
+    for name, value in row.items():
+        assert len(DeltaTable(table.uri).to_pyarrow_table(filesystem=files, filters=[(name, "=", value)])) == 1
