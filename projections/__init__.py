@@ -41,6 +41,7 @@ from projections.models.model import Model, Readable
 from projections.models.read_model import ReadModel
 from projections.models.serving_model import ServingModel
 from projections.models.views import as_views
+from projections.observer import Applied, Delayed, Halted, Measurement, Observer, Parked
 from projections.place import Place
 from projections.projection import Projection
 from projections.reactors.reacting import Reacted, derived_id, react
@@ -66,6 +67,7 @@ __all__ = [
     "LETTERS",
     "PATIENCE_S",
     "SHARDS",
+    "Applied",
     "ApplyError",
     "BehindError",
     "BeyondHeadError",
@@ -78,20 +80,25 @@ __all__ = [
     "CheckpointMovedError",
     "DeadLetters",
     "DeclarationError",
+    "Delayed",
     "EffectError",
     "Filled",
     "Filling",
     "Frame",
     "Halt",
+    "Halted",
     "Handlers",
     "Hold",
     "KeyRefusedError",
     "Live",
     "Made",
+    "Measurement",
     "MemoryModel",
     "Model",
     "NeedsRebuildError",
+    "Observer",
     "Park",
+    "Parked",
     "PausedError",
     "Place",
     "Progress",

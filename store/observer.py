@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +168,19 @@ class Observer(Protocol):
     def record(self, measurement: Measurement) -> None: ...
 
 
+class Recorder(Protocol):
+    """An observer of anything, of this package or of one above it."""
+
+    def record(self, measurement: Any) -> None: ...
+
+
 class Guarded:
     """Hands measurements on. What the observer raises is logged the first time, and never fails what was measured: that may be a fact already."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Recorder) -> None:
         self._observer, self._told = observer, False
 
-    def record(self, measurement: Measurement) -> None:
+    def record(self, measurement: Any) -> None:
         try:
             self._observer.record(measurement)
         except Exception:
@@ -184,17 +190,20 @@ class Guarded:
                     logging.getLogger("alluvium").exception("the observer failed, and may go on to: mend it (%s)", type(self._observer).__name__)
 
 
+WARNED: Final = (Failed, Circuit, SnapshotIgnored)
+
+
 class LoggingObserver:
-    """Writes each measurement to the logger `alluvium`: what failed and what storage does about it as warnings, the rest at debug level.
+    """Writes each measurement, a dataclass of any package, to the logger `alluvium`: those of the types `warned` as warnings, others at debug level.
 
     A record's `facts` holds the fields as a dict, for a formatter such as `JsonLines`.
     """
 
-    def __init__(self) -> None:
-        self._logger = logging.getLogger("alluvium")
+    def __init__(self, warned: tuple[type, ...] = WARNED) -> None:
+        self._logger, self._warned = logging.getLogger("alluvium"), warned
 
-    def record(self, measurement: Measurement) -> None:
-        level = logging.WARNING if isinstance(measurement, Failed | Circuit | SnapshotIgnored) else logging.DEBUG
+    def record(self, measurement: Any) -> None:
+        level = logging.WARNING if isinstance(measurement, self._warned) else logging.DEBUG
         if self._logger.isEnabledFor(level):
             facts = asdict(measurement)
             told = " ".join(f"{name}={value}" for name, value in facts.items())

@@ -15,6 +15,7 @@ from projections.errors import ApplyError
 from projections.forms.form import Changes, Fold
 from projections.models.dead_letters import LETTERS, DeadLetters, letters_of
 from projections.models.model import Model, Turn
+from projections.observer import Observer, Parked
 from projections.running.applying import apply
 
 ATTEMPTS: Final = 3
@@ -33,7 +34,7 @@ class Step(Protocol):
 class Failing(Protocol):
     """A policy."""
 
-    def begin(self, model: Model, turn: Turn, fold: Fold) -> Step: ...
+    def begin(self, model: Model, turn: Turn, fold: Fold, observer: Observer) -> Step: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Halt:
 
     attempts: int = ATTEMPTS
 
-    def begin(self, model: Model, turn: Turn, fold: Fold) -> Step:
+    def begin(self, model: Model, turn: Turn, fold: Fold, observer: Observer) -> Step:
         return _Halting(model, turn, fold, self.attempts)
 
 
@@ -57,8 +58,8 @@ class Park:
     most: int = 1000
     attempts: int = ATTEMPTS
 
-    def begin(self, model: Model, turn: Turn, fold: Fold) -> Step:
-        return _Parking(self, model, turn, fold)
+    def begin(self, model: Model, turn: Turn, fold: Fold, observer: Observer) -> Step:
+        return _Parking(self, model, turn, fold, observer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class _Parking:
     model: Model
     turn: Turn
     fold: Fold
+    observer: Observer
     _streams: set[str] = field(init=False)
     _count: int = field(init=False)
 
@@ -101,8 +103,11 @@ class _Parking:
         parked = pa.concat_tables(letters)
         # Before the rows are committed: a letter beyond the checkpoint does not count, so a crash between the two loses and repeats nothing.
         self.policy.letters.put(self.model, parked, self.turn.checkpoint, until)
-        self._streams |= set(parked["stream_id"].to_pylist())
+        streams = set(parked["stream_id"].to_pylist())
+        self._streams |= streams
         self._count += len(parked)
+        if streams:
+            self.observer.record(Parked(self.model.projection.name, len(parked), len(streams)))
         return changes
 
     def _parked(self, events: pa.Table, error: ApplyError | None) -> pa.Table:

@@ -15,6 +15,7 @@ from projections.forms.form import Fold
 from projections.models.hold import Hold
 from projections.models.memory_model import MemoryModel
 from projections.models.model import Turn
+from projections.observer import LOGGED
 from projections.projection import Projection
 from projections.running.batches import stored_types
 from projections.running.failing import Halt
@@ -89,7 +90,7 @@ class Live:
 
     def _follow(self, fold: Fold) -> None:
         turn = self._model.turn()
-        step = Halt().begin(self._model, turn, fold)
+        step = Halt().begin(self._model, turn, fold, LOGGED)
         for batch in self._batches():
             events, reached = pa.Table.from_batches([batch]), batch["position"][-1].as_py()
             try:

@@ -7,6 +7,7 @@ from typing import Final
 
 from projections.models.builds import SERVING, Build, Builds
 from projections.models.read_model import ReadModel
+from projections.observer import LOGGED, Observer
 from projections.projection import Projection
 from projections.running.failing import Failing, Halt
 from projections.running.runner import CaughtUp, fill, lag
@@ -33,7 +34,9 @@ class Made:
     filled: CaughtUp
 
 
-def rebuild(store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT) -> Rebuilt:
+def rebuild(
+    store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT, observer: Observer = LOGGED
+) -> Rebuilt:
     """Make the rows anew from the first event, beside those that serve, and switch when they have caught up with the log.
 
     Whoever reads goes on reading the old build, which is kept: `roll_back` returns to it, `drop` removes it. After a crash or an error
@@ -41,12 +44,15 @@ def rebuild(store: EventStore, warehouse: str, projection: Projection, *, failin
     new build); what serves is not touched.
     """
     builds = Builds(warehouse)
-    before, made = builds.serving(projection), make_build(store, warehouse, projection, failing=failing)
+    before = builds.serving(projection)
+    made = make_build(store, warehouse, projection, failing=failing, observer=observer)
     build = made.build if made.build.state == SERVING else builds.switch(projection, made.build.build)
     return Rebuilt(build, before, made.filled)
 
 
-def make_build(store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT) -> Made:
+def make_build(
+    store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT, observer: Observer = LOGGED
+) -> Made:
     """A rebuild without its switch: the build that is in the making by this very code, or a new one, caught up with the log.
 
     To look at it first, then `Builds.switch`. Errors as of `rebuild`; BuildError: it is being filled shard by shard, and some are missing.
@@ -54,9 +60,9 @@ def make_build(store: EventStore, warehouse: str, projection: Projection, *, fai
     builds = Builds(warehouse)
     build = builds.begin(projection)
     model = ReadModel(builds.uri(projection.name, build.build), projection)
-    filled = fill(store, model, failing=failing)
+    filled = fill(store, model, failing=failing, observer=observer)
     while lag(store, model):                       # what came meanwhile is little, and then less
-        again = fill(store, model, failing=failing)
+        again = fill(store, model, failing=failing, observer=observer)
         filled = CaughtUp(filled.events + again.events, filled.rows + again.rows, again.checkpoint, filled.seconds + again.seconds)
         if again.events * 10 < filled.events:      # the rest is for whoever follows
             break

@@ -10,6 +10,7 @@ import pyarrow as pa
 from projections.errors import CheckpointMovedError, DeclarationError, Fault
 from projections.models.model import Model, Turn
 from projections.models.overlay import Overlay
+from projections.observer import LOGGED
 from projections.projection import Projection
 from projections.running.batches import Bounds, batches
 from projections.running.failing import Halt
@@ -38,7 +39,7 @@ def fold_shards(store: EventStore, model: Model, shards: Sequence[str], after: i
         raise CheckpointMovedError(model.uri, after)
     overlay = _Noting(projection, turn)
     with projection.form.open(projection) as fold:
-        step = Halt().begin(model, overlay, fold)
+        step = Halt().begin(model, overlay, fold, LOGGED)
         for events, reached in batches(store, projection, after, until, _BOUNDS, shards):
             changes = step.apply(events, reached)
             overlay.commit(changes.rows, reached, changes.deleted)

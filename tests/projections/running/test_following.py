@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from projections import BehindError, Halt, Projection, ReadModel, Sql, catch_up, follow, wait_for
+from projections import BehindError, Projection, ReadModel, Sql, catch_up, follow, wait_for
 from projections.running import following
-from projections.running.following import Halted
+from projections.running.following import OnHalted
 from store import Event, EventStore, MemoryEventStore, StorageError, open_store
 
 
@@ -33,7 +33,7 @@ def model(tmp_path: Path) -> ReadModel:
 
 
 @contextmanager
-def followed(store: EventStore, models: Sequence[ReadModel], halted: Halted = lambda *_: None) -> Iterator[None]:
+def followed(store: EventStore, models: Sequence[ReadModel], halted: OnHalted = lambda *_: None) -> Iterator[None]:
     stop = threading.Event()
     follower = threading.Thread(target=follow, args=(store, models, stop, halted))
     follower.start()
@@ -109,10 +109,10 @@ def test_an_error_that_nobody_expects_stops_all_and_is_raised(model: ReadModel, 
     other = ReadModel.under(str(tmp_path), counting("other"))
     catching_up = catch_up
 
-    def broken(store: EventStore, model: ReadModel, *, failing: Halt) -> Any:
+    def broken(store: EventStore, model: ReadModel, **given: Any) -> Any:
         if model is other:
             raise ZeroDivisionError
-        return catching_up(store, model, failing=failing)
+        return catching_up(store, model, **given)
 
     monkeypatch.setattr(following, "catch_up", broken)
     with MemoryEventStore() as store:
