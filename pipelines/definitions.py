@@ -35,7 +35,7 @@ def definitions(settings: Settings) -> dg.Definitions:
     catch_up = dg.define_asset_job(CATCH_UP, selection=selection, description="Bring every read model up to the head of the log.")
     return dg.Definitions.merge(
         dg.Definitions(
-            assets=list(domain_assets(domain)),
+            assets=list(domain_assets(domain, settings)),
             jobs=[catch_up, observe_events],
             resources={"warehouse": warehouse, "domain": domain},
             # A process per step costs half a minute where the step takes half a second.

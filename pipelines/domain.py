@@ -13,6 +13,8 @@ from projections import BUILT_IN, Projection
 from store import Aggregate, EventTypes
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_]{1,60}")
+_TAKEN: Final = frozenset(("events", "snapshots", "dead_letters", "metrics"))
+"""Tables of every warehouse."""
 
 
 class DomainError(Exception):
@@ -42,7 +44,7 @@ class Domain:
         names = [projection.name for projection in self.projections]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise DomainError(f"domain {self.name!r} has more than one projection called {', '.join(sorted(repeated))}: give each its own name")
-        if taken := {projection.name for projection in BUILT_IN} & set(names):
+        if taken := (_TAKEN | {projection.name for projection in BUILT_IN}) & set(names):
             raise DomainError(f"domain {self.name!r} calls a projection {', '.join(sorted(taken))}, as every warehouse has one: give it another name")
         if unknown := self.schemas.keys() - set(names):
             raise DomainError(f"domain {self.name!r} has schemas for {', '.join(sorted(unknown))}: take names of its projections: {', '.join(names)}")

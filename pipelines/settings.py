@@ -23,6 +23,8 @@ class Settings:
     `home`: the directory that holds dagster.yaml (DAGSTER_HOME); Dagster's state lies in `.dagster` below it.
     `sensor_s`: seconds between two looks at what lags (ALLUVIUM_SENSOR_S). `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone`
     (ALLUVIUM_TIMEZONE). `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
+    `metrics_cron`: when metrics are kept (ALLUVIUM_METRICS_CRON), for `metrics_days` (ALLUVIUM_METRICS_DAYS); `scrape`: the addresses of processes
+    that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
     """
 
@@ -37,6 +39,9 @@ class Settings:
     backup_cron: str = "30 2 * * *"
     checks_cron: str = "37 * * * *"
     full_checks_cron: str = "0 5 * * 0"
+    metrics_cron: str = "*/10 * * * *"
+    metrics_days: int = 30
+    scrape: tuple[str, ...] = ()
     timezone: str = "UTC"
     backup: str | None = None
     alert_url: str | None = None
@@ -45,21 +50,23 @@ class Settings:
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """SettingsError: one of them makes no sense."""
         given = {name.removeprefix("ALLUVIUM_").lower(): value for name, value in environment.items() if name.startswith("ALLUVIUM_") and value}
-        plain = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "checks_cron", "full_checks_cron", "timezone", "backup")
+        crons = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "checks_cron", "full_checks_cron", "metrics_cron")
         return cls(
             warehouse=given.get("warehouse", str(Path("warehouse").absolute())),
             domain=given.get("domain", FLIGHTS),
             home=Path(environment.get("DAGSTER_HOME") or Path.cwd()),
-            sensor_s=_seconds("ALLUVIUM_SENSOR_S", given.get("sensor_s", "5")),
+            sensor_s=_whole("ALLUVIUM_SENSOR_S", given.get("sensor_s", "5"), "seconds"),
+            metrics_days=_whole("ALLUVIUM_METRICS_DAYS", given.get("metrics_days", "30"), "days"),
+            scrape=_web_addresses("ALLUVIUM_SCRAPE", given.get("scrape", "")),
             rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",
             alert_url=_web_address("ALLUVIUM_ALERT_URL", given.get("alert_url")),
-            **{name: given[name] for name in plain if name in given},
+            **{name: given[name] for name in (*crons, "timezone", "backup") if name in given},
         )
 
 
-def _seconds(name: str, value: str) -> int:
+def _whole(name: str, value: str, of: str) -> int:
     if not value.isascii() or not value.isdecimal() or int(value) < 1:
-        raise SettingsError(f"{name} is {value!r}: write a whole number of seconds from 1 on")
+        raise SettingsError(f"{name} is {value!r}: write a whole number of {of} from 1 on")
     return int(value)
 
 
@@ -77,4 +84,11 @@ def _web_address(name: str, value: str | None) -> str | None:
             return value
     except ValueError:                             # half an IPv6 address
         pass
-    raise SettingsError(f"{name} is no address of the web: write https:// and where a failure is to be posted to")
+    raise SettingsError(f"{name} is no address of the web: write https:// or http://, a host, and what is meant there")
+
+
+def _web_addresses(name: str, value: str) -> tuple[str, ...]:
+    given = dict.fromkeys(address.strip() for address in value.split(",") if address.strip())
+    for address in given:
+        _web_address(name, address)
+    return tuple(given)

@@ -56,6 +56,7 @@ from store.json_lines import JsonLines
 from store.keyed.keyed_table import KeyedTable, is_table
 from store.keyed.keyed_turn import KeyedTurn
 from store.keyed.keys import rows_with, rows_without
+from store.log_size import LogSize
 from store.memory import MemoryEventStore
 from store.observer import (
     Checkpointed,
@@ -76,7 +77,7 @@ from store.observer import (
     Snapshotted,
     Vacuumed,
 )
-from store.open import open_store, storage_options
+from store.open import delta_table, open_store, storage_options
 from store.query import Query
 from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
@@ -128,6 +129,7 @@ __all__ = [
     "KeyedTable",
     "KeyedTurn",
     "Loaded",
+    "LogSize",
     "LoggingObserver",
     "Maintained",
     "Matched",
@@ -169,6 +171,7 @@ __all__ = [
     "caused_by",
     "check_compatible",
     "correlated",
+    "delta_table",
     "given",
     "given_many",
     "given_query",

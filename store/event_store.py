@@ -12,6 +12,7 @@ import pyarrow as pa
 from store.append import Append, Appended, TableAppended
 from store.event import Event
 from store.expected import ANY, ExpectedVersion
+from store.log_size import LogSize
 from store.query import Query
 from store.snapshots.snapshots import Snapshots
 
@@ -98,6 +99,9 @@ class EventStore(Protocol):
 
     def position_at(self, time: datetime) -> int:
         """The last position recorded by then; 0 before the first."""
+
+    def size(self) -> LogSize:
+        """How large the log is: one state of it, with every append that any process was answered."""
 
     def stream_version(self, stream_id: str) -> int:
         """The stream's version; 0 if it does not exist."""

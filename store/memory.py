@@ -23,6 +23,7 @@ from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.log_size import LogSize
 from store.memory_log import MemoryLog
 from store.observer import Guarded, LoggingObserver
 from store.query import Query
@@ -122,6 +123,10 @@ class MemoryEventStore:
     def position_at(self, time: datetime) -> int:
         self._check_open()
         return self._log.recorded_by(instant("time", time))
+
+    def size(self) -> LogSize:
+        events = self._events()
+        return LogSize(len(events), 0, events.nbytes, -1)
 
     def stream_version(self, stream_id: str) -> int:
         self._check_open()

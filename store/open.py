@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from os import PathLike, fspath
+from typing import Final
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from store.contract import Contract, check_contract
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import create as create_log
+from store.errors import StorageError
 from store.observer import Guarded, LoggingObserver, Observer
 from store.storage.places import join, objects_at
+from store.storage.reason import reason
 from store.times import Clock, now
+
+_LOOKS: Final = 8
 
 
 def open_store(
@@ -37,3 +46,19 @@ def storage_options(uri: str) -> dict[str, str]:
     No credentials: deltalake too reads them from the environment.
     """
     return dict(objects_at(uri).storage_options())
+
+
+def delta_table(uri: str) -> DeltaTable:
+    """A Delta table as deltalake reads it, whoever writes it and whatever its columns. StorageError: the log misses a commit, or storage refuses.
+
+    It lists the log while others commit, and a list of files that is read while it grows may hold commit N + 1 and not N. Then it looks again.
+    """
+    looks = Retrying(stop=stop_after_attempt(_LOOKS), wait=wait_random_exponential(0.005, 0.2), retry=retry_if_exception(_has_gap), reraise=True)
+    try:
+        return looks(DeltaTable, uri, storage_options=storage_options(uri))
+    except (DeltaError, OSError) as error:
+        raise StorageError(uri, reason(error)) from error
+
+
+def _has_gap(error: BaseException) -> bool:
+    return isinstance(error, DeltaError) and "found gap" in str(error)

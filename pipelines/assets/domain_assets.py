@@ -8,16 +8,18 @@ from typing import Final
 import dagster as dg
 
 from pipelines.assets.event_log import event_log
+from pipelines.assets.metrics import metrics
 from pipelines.assets.read_model import read_model
 from pipelines.assets.snapshots import snapshots
 from pipelines.domain import Domain
+from pipelines.settings import Settings
 from projections import BUILT_IN, Projection, Typed
 
 WAREHOUSE: Final = "warehouse"
 """The group of what every warehouse has."""
 
 
-def domain_assets(domain: Domain) -> Iterator[dg.AssetSpec | dg.AssetsDefinition]:
+def domain_assets(domain: Domain, settings: Settings) -> Iterator[dg.AssetSpec | dg.AssetsDefinition]:
     """The log, made by applications and not by Dagster; what follows it."""
     yield event_log(domain)
     tables = {one.form.event_type.name: dg.AssetKey(one.name) for one in domain.projections if isinstance(one.form, Typed)}
@@ -25,6 +27,7 @@ def domain_assets(domain: Domain) -> Iterator[dg.AssetSpec | dg.AssetsDefinition
         yield read_model(projection, domain, domain.name, _typed_tables_of(projection, tables))
     for projection in BUILT_IN:
         yield read_model(projection, domain, WAREHOUSE)
+    yield metrics(domain, WAREHOUSE, settings)
     for aggregate in domain.aggregates:
         if aggregate.snapshots is not None:
             yield snapshots(aggregate, domain)

@@ -5,14 +5,11 @@
 from typing import Any, Final
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from pipelines.assets.columns import log_schema
 from pipelines.domain import Domain
 from pipelines.warehouse import Warehouse
-from store import EventStore, storage_options
+from store import EventStore
 
 EVENT_LOG: Final = dg.AssetKey("events")
 OBSERVE: Final = "observe_events"
@@ -33,11 +30,9 @@ def event_log(domain: Domain) -> dg.AssetSpec:
 
 def observation(store: EventStore, warehouse: str) -> dg.AssetObservation:
     """The log as it is now. The head is its data version: events are never changed, and compaction changes files alone."""
-    head, uri = store.head(), f"{warehouse.rstrip('/')}/events"
-    # By another reader, as an analyst would: the store itself has no need to know how large its files are.
-    table = DeltaTable(uri, storage_options=storage_options(uri))
-    sizes = pa.table(table.get_add_actions(flatten=True))["size_bytes"]
-    told: dict[str, Any] = {"head": head, "data_bytes": pc.sum(sizes).as_py() or 0, "files": len(sizes), "delta_version": table.version()}
+    size, uri = store.size(), f"{warehouse.rstrip('/')}/events"
+    head = size.events
+    told: dict[str, Any] = {"head": head, "data_bytes": size.data_bytes, "files": size.files, "delta_version": size.delta_version}
     if head:
         last = store.read_all(head - 1, until=head).read_all()
         told["last_recorded_at"] = dg.MetadataValue.timestamp(last["recorded_at"][0].as_py())

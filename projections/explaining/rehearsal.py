@@ -9,7 +9,6 @@ from contextlib import ExitStack
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from projections.errors import BuildError, CheckpointBeyondHeadError
 from projections.explaining.past import as_of
@@ -21,7 +20,7 @@ from projections.models.overlay import Overlay
 from projections.projection import Projection
 from projections.running.applying import apply
 from projections.running.batches import Bounds, batches
-from store import Event, EventStore, MemoryEventStore, storage_options
+from store import Event, EventStore, MemoryEventStore, delta_table, storage_options
 
 
 def what_if(store: EventStore, model: Readable, events: Iterable[tuple[str, Event]]) -> RowDiff:
@@ -94,9 +93,8 @@ def _served(warehouse: str, projection: Projection) -> tuple[pa.Table, int]:
     if (serving := builds.serving(projection)) is None:
         raise BuildError(projection.name, "nothing serves that it could be compared with", "rebuild it")
     uri = builds.uri(projection.name, serving.build)
-    options = storage_options(uri)
-    table = DeltaTable(uri, storage_options=options)
-    rows = pl.read_delta(table, storage_options=options).to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = delta_table(uri)
+    rows = pl.read_delta(table, storage_options=storage_options(uri)).to_arrow(compat_level=pl.CompatLevel.oldest())
     names = {pa.large_string(): pa.string()}
     plain = pa.schema([field.with_type(names.get(field.type, field.type)) for field in rows.schema])
     return rows.cast(plain), int(table.transaction_version(projection.name) or 0)

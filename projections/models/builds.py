@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from projections.errors import BuildError
 from projections.models.filling import Filling, filling_of
 from projections.models.fingerprint import fingerprint
 from projections.projection import Projection
-from store import KeyedTable, TableMovedError, is_table, storage_options
+from store import KeyedTable, TableMovedError, delta_table, is_table
 
 MAKING: Final = "making"
 SERVING: Final = "serving"
@@ -121,7 +120,7 @@ class Builds:
     def _filling(self, projection: Projection, build: str) -> Filling | None:
         """By another reader: the build may be of an older version, with other columns than are declared."""
         uri = self.uri(projection.name, build)
-        return filling_of(DeltaTable(uri, storage_options=storage_options(uri)).metadata().configuration) if is_table(uri) else None
+        return filling_of(delta_table(uri).metadata().configuration) if is_table(uri) else None
 
     def _unlisted(self, projection: Projection) -> list[Build]:
         """What there is without a list: the tables of the versions up to the declared one."""

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from deltalake import DeltaTable
-
 from projections.models.builds import MAKING, Build, Builds
 from projections.models.dead_letters import DeadLetters
 from projections.models.fingerprint import fingerprint
 from projections.models.hold import Hold, hold_of
 from projections.models.turn import FINGERPRINT
 from projections.projection import Projection
-from store import EventStore, is_table, storage_options
+from store import EventStore, delta_table, is_table
 
 NEW: Final = "new"
 UP_TO_DATE: Final = "up to date"
@@ -50,7 +48,7 @@ def status(store: EventStore, warehouse: str, projection: Projection) -> Status:
     serving, making = builds.serving(projection), next((one for one in known if one.state == MAKING), None)
     uri = None if serving is None else builds.uri(projection.name, serving.build)
     # By another reader: what serves may be of an older version, with other columns than are declared.
-    table = None if uri is None or not is_table(uri) else DeltaTable(uri, storage_options=storage_options(uri))
+    table = None if uri is None or not is_table(uri) else delta_table(uri)
     checkpoint = 0 if table is None else int(table.transaction_version(projection.name) or 0)
     head = store.head()
     marks = {} if table is None else dict(table.metadata().configuration)

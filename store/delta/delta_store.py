@@ -35,6 +35,7 @@ from store.errors import StoreClosedError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.log_size import LogSize
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.query import Query
 from store.reading import check_range
@@ -152,6 +153,11 @@ class DeltaEventStore:
         moment = instant("time", time)
         self._refresh()
         return reader.position_at(self._files, self._log.segments(), moment)
+
+    def size(self) -> LogSize:
+        with self._log.lock:
+            head, segments, version = self._refresh(), self._log.segments(), self._log.version
+        return LogSize(head, len(segments), sum(segment.size_bytes for segment in segments), version)
 
     def stream_version(self, stream_id: str) -> int:
         self._refresh()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import Final
@@ -49,14 +49,12 @@ class KeyedTable:
 
     def rows(self, names: Sequence[str] | None = None, limit: int | None = None) -> pa.Table:
         """The rows of one committed state, in the order of their keys, with these columns or all; the first `limit` of them."""
-        names = self.columns.names if names is None else list(names)
-        while True:
-            files = self.state().leaves.files
-            try:
-                return self._read(files, names, limit)
-            except DamagedFileError as error:      # if it was replaced, and vacuumed, there is a newer state to read
-                if error.file.path in {file.path for file in self.state().leaves.files}:
-                    raise self._table().refusal(str(error)) from error
+        return self._read(lambda files: files if limit is None else _first(files, limit), names).slice(0, limit)
+
+    def last_rows(self, limit: int, names: Sequence[str] | None = None) -> pa.Table:
+        """The last `limit` rows by the order of their keys, in that order."""
+        rows = self._read(lambda files: _first(files[::-1], limit)[::-1], names)
+        return rows.slice(max(0, len(rows) - limit))
 
     def files(self) -> list[str]:
         """The live Parquet files, as DuckDB and Polars are given them."""
@@ -91,13 +89,22 @@ class KeyedTable:
                 self._upkeep = KeyedUpkeep(self._opened, self._observer)
             return self._opened
 
-    def _read(self, files: Sequence[File], names: Sequence[str], limit: int | None) -> pa.Table:
+    def _read(self, choose: Callable[[Sequence[File]], Sequence[File]], names: Sequence[str] | None) -> pa.Table:
+        """These columns, or all, of the leaves that are chosen among those of the newest state."""
+        names = self.columns.names if names is None else list(names)
+        while True:
+            files = self.state().leaves.files
+            try:
+                return self._leaves(choose(files), names)
+            except DamagedFileError as error:      # if it was replaced, and vacuumed, there is a newer state to read
+                if error.file.path in {file.path for file in self.state().leaves.files}:
+                    raise self._table().refusal(str(error)) from error
+
+    def _leaves(self, files: Sequence[File], names: Sequence[str]) -> pa.Table:
         table, wanted = self._table(), pa.schema([self.columns.field(name) for name in names])
-        if limit is not None:
-            files = _first(files, limit)
         with ThreadPoolExecutor(READERS, "alluvium-leaves") as pool:
             read = list(pool.map(lambda file: table.files.read_whole(file, names), files))
-        return pa.concat_tables([wanted.empty_table(), *read]).slice(0, limit)
+        return pa.concat_tables([wanted.empty_table(), *read])
 
 
 def _first(files: Sequence[File], rows: int) -> list[File]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ def test_a_domain_that_lacks_something_says_what(tmp_path: Path, monkeypatch: py
 def test_names_of_the_built_in_projections_are_taken() -> None:
     with pytest.raises(DomainError, match="streams, as every warehouse has one"):
         Domain(name="mine", projections=(streams,))
+
+
+def test_names_of_the_tables_of_every_warehouse_are_taken() -> None:
+    with pytest.raises(DomainError, match="metrics, as every warehouse has one"):
+        Domain(name="mine", projections=(replace(streams, name="metrics"),))
 
 
 def test_two_projections_of_one_name_are_refused() -> None:

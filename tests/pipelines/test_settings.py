@@ -25,11 +25,18 @@ def test_what_runs_by_itself_is_set_by_the_environment() -> None:
     assert Settings.read({"ALLUVIUM_SENSOR_S": ""}).sensor_s == 5
 
 
+def test_the_processes_that_tell_their_metrics_are_named_with_commas_between_them() -> None:
+    settings = Settings.read({"ALLUVIUM_SCRAPE": "http://a:1/metrics, http://b:2/metrics,,http://a:1/metrics", "ALLUVIUM_METRICS_CRON": "* * * * *"})
+    assert (settings.scrape, settings.metrics_cron, settings.metrics_days) == (("http://a:1/metrics", "http://b:2/metrics"), "* * * * *", 30)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
         ("SENSOR_S", "0", "ALLUVIUM_SENSOR_S is '0': write a whole number of seconds from 1 on"),
         ("SENSOR_S", "5s", "ALLUVIUM_SENSOR_S is '5s'"),
+        ("METRICS_DAYS", "-1", "ALLUVIUM_METRICS_DAYS is '-1': write a whole number of days from 1 on"),
+        ("SCRAPE", "http://app:9464/metrics,app:9465", "ALLUVIUM_SCRAPE is no address of the web"),
         ("REBUILD", "some", "ALLUVIUM_REBUILD is 'some': write one of needed, all"),
         ("ALERT_URL", "chat.example/hook", "ALLUVIUM_ALERT_URL is no address of the web: write https://"),
         ("ALERT_URL", "file:///etc/passwd", "ALLUVIUM_ALERT_URL is no address"),

@@ -296,6 +296,14 @@ def test_columns_and_a_limit(table: KeyedTable) -> None:
     assert table.rows(["number"], limit=13)["number"].to_pylist() == list(range(13))
 
 
+def test_the_last_rows_are_those_of_the_greatest_keys_in_their_order(table: KeyedTable) -> None:
+    assert table.last_rows(5).num_rows == 0
+    put(table, *range(60))
+    assert len(table.files()) > 3
+    assert table.last_rows(13, ["number"])["number"].to_pylist() == list(range(47, 60))
+    assert numbers(table) == table.last_rows(99)["number"].to_pylist()
+
+
 def test_a_table_of_other_columns_is_refused_with_both(table: KeyedTable) -> None:
     put(table, 1)
     other = KeyedTable(table.uri, "places", pa.schema({"place": pa.string(), "number": pa.int64()}), table.key)
