@@ -21,8 +21,9 @@ class Settings:
     """`warehouse`: a directory or an object-store URI (ALLUVIUM_WAREHOUSE). `domain`: an import string (ALLUVIUM_DOMAIN).
 
     `home`: the directory that holds dagster.yaml (DAGSTER_HOME); Dagster's state lies in `.dagster` below it.
-    `sensor_s`: seconds between two looks at what lags (ALLUVIUM_SENSOR_S). `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone`
-    (ALLUVIUM_TIMEZONE). `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
+    `sensor_s`: seconds between two looks at what lags, at least (ALLUVIUM_SENSOR_S). Dagster's daemon takes five for a round, so every round by
+    default: at 5 it would find that they are not quite over, and leave out every other round.
+    `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone` (ALLUVIUM_TIMEZONE). `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
     `metrics_cron`: when metrics are kept (ALLUVIUM_METRICS_CRON), for `metrics_days` (ALLUVIUM_METRICS_DAYS); `scrape`: the addresses of processes
     that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
@@ -31,7 +32,7 @@ class Settings:
     warehouse: str
     domain: str
     home: Path
-    sensor_s: int = 5
+    sensor_s: int = 1
     rebuild_all: bool = False
     rebuild_cron: str = "0 3 * * *"
     maintenance_cron: str = "17 * * * *"
@@ -55,7 +56,7 @@ class Settings:
             warehouse=given.get("warehouse", str(Path("warehouse").absolute())),
             domain=given.get("domain", FLIGHTS),
             home=Path(environment.get("DAGSTER_HOME") or Path.cwd()),
-            sensor_s=_whole("ALLUVIUM_SENSOR_S", given.get("sensor_s", "5"), "seconds"),
+            sensor_s=_whole("ALLUVIUM_SENSOR_S", given.get("sensor_s", "1"), "seconds"),
             metrics_days=_whole("ALLUVIUM_METRICS_DAYS", given.get("metrics_days", "30"), "days"),
             scrape=_web_addresses("ALLUVIUM_SCRAPE", given.get("scrape", "")),
             rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",

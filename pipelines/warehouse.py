@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from pipelines.metrics import Observers, TracingObserver, logging_observer
 from projections import Projection, ServingModel
 from store import EventStore, open_store
 
@@ -15,7 +16,11 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> EventStore:
         """The event store; close it after use."""
-        return open_store(self.uri)
+        return open_store(self.uri, observer=self.observer())
+
+    def observer(self) -> Observers:
+        """Who is told of what a run does: the log, and the tracing that the process was started with, if it was."""
+        return Observers(logging_observer(), TracingObserver())
 
     def model(self, projection: Projection) -> ServingModel:
         """The one that serves, and is to be kept up to date."""

@@ -46,7 +46,7 @@ def read_model(projection: Projection, domain: Domain, group: str, upstream: Ite
     def catch_up_read_model(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
         model = warehouse.model(projection)
         with hopeless_at_once(), _told_to_rebuild(), warehouse.open() as store:
-            done = fill(store, model)
+            done = fill(store, model, observer=warehouse.observer())
             behind = lag(store, model)
         now, before = model.now(), _runs(context)
         data_version = dg.DataVersion(f"{now.uri.rpartition('/')[2]}@{done.checkpoint}")

@@ -35,7 +35,7 @@ class Demands(dg.Config):
 def make(context: dg.OpExecutionContext, warehouse: Warehouse, domain: dg.ResourceParam[Domain], name: str) -> Candidate:
     [projection] = named(domain, [name])
     with hopeless_at_once(), warehouse.open() as store:
-        made = make_build(store, warehouse.uri, projection)
+        made = make_build(store, warehouse.uri, projection, observer=warehouse.observer())
     done = made.filled
     told = {"build": made.build.build, "checkpoint": done.checkpoint, "events": done.events, "rows_written": done.rows, "seconds": done.seconds}
     context.add_output_metadata(told)

@@ -14,7 +14,22 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tests.bench import amplification, appends, deciding, growth, loading, log, opening, projections, push, reads, snapshots, sustained, writers
+from tests.bench import (
+    amplification,
+    appends,
+    deciding,
+    growth,
+    loading,
+    log,
+    opening,
+    orchestration,
+    projections,
+    push,
+    reads,
+    snapshots,
+    sustained,
+    writers,
+)
 from tests.bench.run import Run, Sizes
 
 SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
@@ -30,6 +45,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "loading": loading.section,
     "projections": projections.section,            # before what appends more to it
     "snapshots": snapshots.section,                # after the loads: it appends to the long stream
+    "dagster": orchestration.section,
     "sustained": sustained.section,
 }
 UNASKED: Final = [name for name in SECTIONS if name != "sustained"]

@@ -34,6 +34,7 @@ LINES = {
     "loading": ("10 events", "typed objects", "load_many"),
     "projections": ("SQL", "frame", "handlers", "typed table", "of 10,000"),
     "snapshots": ("1,000 in one commit", "handle just opened", "state cached", "100", "target 50 ms", "rebuild_snapshots"),
+    "dagster": ("the runner alone", "a run in the same process, kept in SQLite", "`pipelines.follow`", "the sensor"),
     "sustained": ("0.4", "0.8", "1.2"),
 }
 

@@ -22,7 +22,7 @@ def test_what_runs_by_itself_is_set_by_the_environment() -> None:
     settings = Settings.read({f"ALLUVIUM_{name}": value for name, value in given.items()})
     assert (settings.sensor_s, settings.rebuild_all, settings.rebuild_cron) == (30, True, "0 1 * * *")
     assert (settings.backup, settings.alert_url) == ("s3://b/backup", "https://chat.example/hook")
-    assert Settings.read({"ALLUVIUM_SENSOR_S": ""}).sensor_s == 5
+    assert Settings.read({"ALLUVIUM_SENSOR_S": ""}).sensor_s == 1
 
 
 def test_the_processes_that_tell_their_metrics_are_named_with_commas_between_them() -> None:

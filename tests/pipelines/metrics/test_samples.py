@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from pipelines.metrics import Sample, Samples, samples_of
@@ -53,8 +54,8 @@ def test_too_many_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
 def test_sql_reads_them_with_their_labels(tmp_path: Path) -> None:
     samples = Samples(str(tmp_path))
     samples.add(NOON, [Sample("", "alluvium_lag_events", '{"projection":"fleet"}', 7)], LONG_AGO)
-    query = f"select labels ->> 'projection', value from read_parquet('{tmp_path}/metrics/*.parquet')"
-    assert duckdb.sql(query).fetchall() == [("fleet", 7)]
+    read = duckdb.read_parquet(DeltaTable(samples.uri).file_uris())
+    assert read.project("labels ->> 'projection', value").fetchall() == [("fleet", 7)]
 
 
 def test_only_metrics_of_ours_are_kept_and_not_when_a_counter_began() -> None:

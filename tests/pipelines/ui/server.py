@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -27,14 +26,15 @@ T = TypeVar("T")
 class Server:
     """Its web server and daemon, until the block ends. All its state lies under `home`."""
 
-    def __init__(self, home: Path, warehouse: Path, domain: str) -> None:
-        shutil.copy(HOUSE / "dagster.yaml", home)
+    def __init__(self, home: Path, warehouse: Path, domain: str, settings: str = "", **environment: str) -> None:
+        """`settings`: of the instance, in the place of dagster.yaml."""
+        (home / "dagster.yaml").write_text(settings or (HOUSE / "dagster.yaml").read_text())
         self._home = home
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
         paths = {"DAGSTER_HOME": str(home), "PYTHONPATH": f"{HOUSE}:{Path(__file__).parent}"}
-        self._environment = os.environ | paths | {"ALLUVIUM_WAREHOUSE": str(warehouse), "ALLUVIUM_DOMAIN": domain}
+        self._environment = os.environ | paths | {"ALLUVIUM_WAREHOUSE": str(warehouse), "ALLUVIUM_DOMAIN": domain} | environment
 
     def __enter__(self) -> Self:
         port = self.url.rpartition(":")[2]
@@ -75,6 +75,16 @@ class Server:
         found = self.ask("{ partitionBackfillsOrError { ... on PartitionBackfills { results { status } } } }")
         return [one["status"] for one in found["partitionBackfillsOrError"]["results"]]
 
+    def materializations(self, asset: str) -> int:
+        """How many there are of it."""
+        query = "query ($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset { assetMaterializations { runId } } } }"
+        return len(self.ask(query, key={"path": [asset]})["assetOrError"].get("assetMaterializations", []))
+
+    def pids(self) -> list[int]:
+        """Of it and all that it has started: one group."""
+        group = self._process.pid
+        return [int(place.name) for place in Path("/proc").glob("[0-9]*") if _group_of(place) == group]
+
     def until(self, look: Callable[[], T | None]) -> T:
         """The first answer that is true. It fails with what the server said when none comes."""
         ends = time.monotonic() + _PATIENCE_S
@@ -90,6 +100,13 @@ class Server:
         except OSError:
             return False
         return bool(found["repositoriesOrError"].get("nodes"))
+
+
+def _group_of(process: Path) -> int | None:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[2])
+    except OSError:                                # it has just ended
+        return None
 
 
 def _hear_ctrl_c() -> None:

@@ -27,6 +27,7 @@ def test_the_graph_reads_from_events_to_read_models(server: Server, page: Page) 
     page.goto(f"{server.url}/locations/pipelines.definitions/asset-groups/shop/lineage")
     for asset in ("events", "sold_events", "takings", "articles"):
         expect(page.get_by_text(asset, exact=True).first).to_be_visible()
+    expect(page.get_by_text("Loading...", exact=False)).to_have_count(0)
     show(page, "graph")
 
 
@@ -65,6 +66,16 @@ def test_a_backfill_by_shard_makes_a_build_that_is_promoted(server: Server, page
     server.until(lambda: states(warehouse) == {"v1": "kept", "v1-2": "serving"})
     expect(page.get_by_text("Succeeded").first).to_be_visible()
     show(page, "promotion")
+
+
+def test_metrics_show_how_the_warehouse_is_doing(server: Server, page: Page) -> None:
+    page.goto(f"{server.url}/assets/metrics")
+    for before in (0, 1):
+        page.get_by_role("button").filter(has_text="Materialize").first.click()
+        server.until(lambda known=before: server.materializations("metrics") > known)
+    for metric in ("storage_bytes", "lag_s", "events_per_s"):
+        expect(page.get_by_text(metric, exact=True).first).to_be_visible()
+    show(page, "metrics")
 
 
 def test_a_check_that_fails_shows_the_rows(server: Server, page: Page, warehouse: Path) -> None:
