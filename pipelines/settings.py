@@ -23,7 +23,8 @@ class Settings:
     `home`: the directory that holds dagster.yaml (DAGSTER_HOME); Dagster's state lies in `.dagster` below it.
     `sensor_s`: seconds between two looks at what lags, at least (ALLUVIUM_SENSOR_S). Dagster's daemon takes five for a round, so every round by
     default: at 5 it would find that they are not quite over, and leave out every other round.
-    `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone` (ALLUVIUM_TIMEZONE). `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
+    `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone` (ALLUVIUM_TIMEZONE).
+    `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
     `metrics_cron`: when metrics are kept (ALLUVIUM_METRICS_CRON), for `metrics_days` (ALLUVIUM_METRICS_DAYS); `scrape`: the addresses of processes
     that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
