@@ -43,6 +43,7 @@ def metrics(domain: Domain, group: str, settings: Settings) -> dg.AssetsDefiniti
         kinds={"deltalake", "prometheus"},
         owners=domain.owners,
         tags={"domain": domain.name},
+        code_version="1",
         metadata={"dagster/column_schema": columns, "sources": [source_of(one) for one in settings.scrape], "kept_days": settings.metrics_days},
         pool=METRICS,
         retry_policy=TRYING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, write_to_textfile
@@ -14,7 +14,7 @@ from rich.console import Console
 from pipelines.domain import DomainError, load_domain
 from pipelines.follow import stopped_by_signals
 from pipelines.metrics.endpoint import LOOPBACK, EndpointError, endpoint, process_registry
-from pipelines.metrics.levels import Levels, levels
+from pipelines.metrics.levels import levels
 from pipelines.metrics.warehouse_collector import WarehouseCollector
 from pipelines.settings import Settings, SettingsError
 from projections import BUILT_IN
@@ -27,29 +27,31 @@ REFUSED: Final = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: stopped by Ctrl-C or SIGTERM, or the file is written. 2: bad usage, or refused."""
-    given, console, stop = _parser().parse_args(arguments), Console(soft_wrap=True, markup=False, highlight=False, stderr=True), threading.Event()
+    given, console = _parser().parse_args(arguments), Console(soft_wrap=True, markup=False, highlight=False, stderr=True)
     try:
         settings = Settings.read()
-        projections = (*load_domain(settings.domain).projections, *BUILT_IN)
-        with open_store(settings.warehouse) as store, stopped_by_signals(stop):
-
-            def look() -> Levels:
-                return levels(store, settings.warehouse, projections)
-
-            if given.textfile is not None:
+        with open_store(settings.warehouse) as store:
+            projections = (*load_domain(settings.domain).projections, *BUILT_IN)
+            collector = WarehouseCollector(lambda: levels(store, settings.warehouse, projections))
+            if given.textfile is None:
+                _serve(collector, given.port, given.host, lambda told: console.print(f"metrics of {settings.warehouse} at {told}; Ctrl-C stops it"))
+            else:
                 registry = CollectorRegistry()
-                registry.register(WarehouseCollector(look))
+                registry.register(collector)
                 write_to_textfile(given.textfile, registry)
-                return DONE
-            registry = process_registry()
-            registry.register(WarehouseCollector(look))
-            with endpoint(registry, given.port, given.host) as port:
-                console.print(f"metrics of {settings.warehouse} at http://{given.host}:{port}/metrics; Ctrl-C stops it")
-                stop.wait()
     except (DomainError, EndpointError, OSError, SettingsError, StoreError) as error:
         console.print(str(error))
         return REFUSED
     return DONE
+
+
+def _serve(collector: WarehouseCollector, port: int, host: str, begun: Callable[[str], None]) -> None:
+    """Until Ctrl-C or SIGTERM; `begun` is told the address."""
+    registry, stop = process_registry(), threading.Event()
+    registry.register(collector)
+    with stopped_by_signals(stop), endpoint(registry, port, host) as listening:
+        begun(f"http://{host}:{listening}/metrics")
+        stop.wait()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
 from pipelines.assets.event_log import EVENT_LOG, OBSERVE, observation
+from pipelines.definitions import CATCH_UP
 from store import Event, open_store
 from tests.pipelines.library import append, lent, loaded
 
@@ -20,7 +23,18 @@ def test_an_observation_tells_the_head_and_the_size_of_the_log(tmp_path: Path) -
     told = {name: value.value for name, value in observed.metadata.items()}
     assert (told["head"], told["dagster/row_count"], told["files"], told["delta_version"]) == (2, 2, 1, 1)
     assert told["data_bytes"] == sum(file.stat().st_size for file in (tmp_path / "events").rglob("*.parquet"))
-    assert observed.tags["dagster/data_version"] == "2"
+
+
+def test_read_models_are_in_sync_however_the_log_is_observed_between(tmp_path: Path) -> None:
+    domain = loaded(tmp_path)
+    append(tmp_path, "book-emma", [lent("Ada")])
+    with dg.DagsterInstance.ephemeral() as instance:
+        for job in (CATCH_UP, OBSERVE, CATCH_UP, OBSERVE):
+            assert domain.resolve_job_def(job).execute_in_process(instance=instance).success
+            append(tmp_path, "book-emma", [lent("Bob")])
+        resolver = CachingStaleStatusResolver(instance, domain.resolve_asset_graph(), LoadingContextForTest(instance))
+        states = {name: resolver.get_status(dg.AssetKey(name)) for name in ("lent_events", "readers", "streams")}
+    assert states == dict.fromkeys(states, StaleStatus.FRESH)
 
 
 def test_compaction_is_no_new_data(tmp_path: Path) -> None:
@@ -30,7 +44,7 @@ def test_compaction_is_no_new_data(tmp_path: Path) -> None:
         before = observation(store, str(tmp_path))
         store.compact()  # type: ignore[attr-defined]
         after = observation(store, str(tmp_path))
-    assert before.tags == after.tags
+    assert before.metadata["head"] == after.metadata["head"]
     assert after.metadata["delta_version"].value > before.metadata["delta_version"].value  # type: ignore[operator]
 
 
