@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -40,22 +41,22 @@ class WarehouseCollector:
 
 
 def _of_tables(tables: Sequence[TableLevel]) -> Iterator[Metric]:
-    told = {one.table: one for one in tables}
-    yield _by("table", "alluvium_table_bytes", "Bytes of a table's live files.", {name: one.data_bytes for name, one in told.items()})
-    yield _by("table", "alluvium_table_files", "Live files of a table.", {name: one.files for name, one in told.items()})
-    yield _by("table", "alluvium_table_rows", "Rows of a table.", {name: one.rows for name, one in told.items()})
-    yield _by("table", "alluvium_table_delta_version", "Newest Delta version of a table.", {name: one.delta_version for name, one in told.items()})
+    by = partial(_family, "table")
+    yield by("alluvium_table_bytes", "Bytes of a table's live files.", ((one.table, one.data_bytes) for one in tables))
+    yield by("alluvium_table_files", "Live files of a table.", ((one.table, one.files) for one in tables))
+    yield by("alluvium_table_rows", "Rows of a table.", ((one.table, one.rows) for one in tables))
+    yield by("alluvium_table_delta_version", "Newest Delta version of a table.", ((one.table, one.delta_version) for one in tables))
 
 
 def _of_projections(states: Sequence[Status]) -> Iterator[Metric]:
-    told = {one.projection: one for one in states}
-    yield _by("projection", "alluvium_lag_events", "Events that wait.", {name: one.lag for name, one in told.items()})
-    yield _by("projection", "alluvium_lag_seconds", "Since when the first of them waits.", {name: one.lag_s for name, one in told.items()})
-    yield _by("projection", "alluvium_checkpoint", "The last position applied.", {name: one.checkpoint for name, one in told.items()})
-    yield _by("projection", "alluvium_dead_letters", "Events parked.", {name: one.parked for name, one in told.items()})
+    by = partial(_family, "projection")
+    yield by("alluvium_lag_events", "Events that wait.", ((one.projection, one.lag) for one in states))
+    yield by("alluvium_lag_seconds", "Since when the first of them waits.", ((one.projection, one.lag_s) for one in states))
+    yield by("alluvium_checkpoint", "The last position applied.", ((one.projection, one.checkpoint) for one in states))
+    yield by("alluvium_dead_letters", "Events parked.", ((one.projection, one.parked) for one in states))
     state = GaugeMetricFamily("alluvium_projection_state", "1 for the state that a projection is in.", labels=["projection", "state"])
-    for name, one in told.items():
-        state.add_metric([name, one.state], 1)
+    for one in states:
+        state.add_metric([one.projection, one.state], 1)
     yield state
 
 
@@ -63,8 +64,8 @@ def _gauge(name: str, told: str, value: float) -> Metric:
     return GaugeMetricFamily(name, told, value)
 
 
-def _by(label: str, name: str, told: str, values: dict[str, float]) -> Metric:
+def _family(label: str, name: str, told: str, values: Iterable[tuple[str, float]]) -> Metric:
     family = GaugeMetricFamily(name, told, labels=[label])
-    for of, value in values.items():
+    for of, value in values:
         family.add_metric([of], value)
     return family

@@ -34,6 +34,8 @@ def test_the_graph_reads_from_events_to_read_models(server: Server, page: Page) 
 def test_a_materialization_tells_what_it_did(server: Server, page: Page) -> None:
     page.goto(f"{server.url}/assets/takings")
     page.get_by_role("button").filter(has_text="Materialize").first.click()
+    server.until(lambda: server.materializations("takings") > 0)
+    page.reload()
     expect(page.get_by_text("Latest materialization")).to_be_visible()
     expect(page.get_by_role("cell", name="till-7").first).to_be_visible()
     expect(page.get_by_role("img", name="events of each run").first).to_be_visible()
@@ -73,6 +75,7 @@ def test_metrics_show_how_the_warehouse_is_doing(server: Server, page: Page) -> 
     for before in (0, 1):
         page.get_by_role("button").filter(has_text="Materialize").first.click()
         server.until(lambda known=before: server.materializations("metrics") > known)
+        page.reload()
     for metric in ("storage_bytes", "lag_s", "events_per_s"):
         expect(page.get_by_text(metric, exact=True).first).to_be_visible()
     show(page, "metrics")
