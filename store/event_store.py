@@ -107,7 +107,8 @@ class EventStore(Protocol):
         """The stream's version; 0 if it does not exist."""
 
     def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
-        """A query over the views `events` and `snapshots` and the macro `stream(id)`, at one position: the head, or `as_of`."""
+        """A query over the views `events` and `snapshots` and the table macros of `store/macros.py` (`stream(id)`, `replay(after, until)`,
+        `state(category)` and more), at one position: the head, or `as_of`."""
 
     @property
     def snapshots(self) -> Snapshots:

@@ -10,18 +10,18 @@ import duckdb
 import pyarrow as pa
 
 from store.errors import InvalidEventError
-from store.shard import MAX_DEPTH
+from store.macros import COLUMNS, called_in
+from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS
 
 Snapshots: TypeAlias = "Callable[[], Sequence[str] | pa.Table]"
 """Gives their Parquet files, or their rows. It is called only for a query that asks for them."""
 
-_STREAM = "create or replace temp macro stream(id) as table select * from events where stream_id = id {shards} order by version"
-_STREAM_NAME = "create temp macro stream(id) as table select id"
-_COLUMNS = (
-    "position, stream_id, version, event_id, type, schema_version, occurred_at, recorded_at, "
-    "correlation_id, causation_id, tags, data, metadata, shard"
-)
+_EVENTS = f"create temp view events as select {COLUMNS} from located_events"
+_LOG = ", ".join(EVENTS.names)
+_POSITIONS = "regexp_extract(filename, '/([0-9]+)-([0-9]+)-[^/]*$', {})::bigint"
+_PLACES = f"{_POSITIONS.format(1)} as first_position, {_POSITIONS.format(2)} as last_position"
+"""Between which a file holds events, as its name tells."""
 
 _ONCE = "qualify row_number() over (partition by stream_id, aggregate, version, schema_version order by taken_at desc) = 1"
 _OWNER = "partition by stream_id, aggregate order by version desc, taken_at desc"
@@ -41,18 +41,15 @@ class SqlSession:
     def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
         """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: all that there are."""
         connection = self._database.cursor()
-        columns = _COLUMNS.replace(", shard", f", {_SHARD} as shard")
-        connection.execute(f"create temp view events as select {columns} from {_parquet(files)} where {until}")
-        connection.execute(_STREAM.format(shards=f"and shard in ({_PREFIXES})"))
+        self._add_events(connection, f"select {_LOG}, {_SHARD} as shard, {_PLACES} from {_parquet(files)} where {until}", query)
         self._add_snapshots(connection, snapshots, query, until)
         return connection.sql(query, params=params)
 
     def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
         connection = self._database.cursor()
         connection.register("recorded_events", events)
-        columns = _COLUMNS.replace(", shard", ", 'h' as shard")
-        connection.execute(f"create temp view events as select {columns} from recorded_events where {until}")
-        connection.execute(_STREAM.format(shards=""))
+        places = "'h' as shard, position as first_position, position as last_position"
+        self._add_events(connection, f"select {_LOG}, {places} from recorded_events where {until}", query)
         self._add_snapshots(connection, snapshots, query, until)
         return connection.sql(query, params=params)
 
@@ -61,7 +58,8 @@ class SqlSession:
         if "snapshots" not in query.lower():
             return False
         connection = self._database.cursor()
-        connection.execute(_STREAM_NAME)
+        for called in called_in(query):
+            connection.execute(f"create temp macro {called} as table select 1")
         try:
             return any(name.lower() == "snapshots" for name in connection.get_table_names(query))
         except duckdb.Error:                       # it takes one statement at a time, and knows no tables that the query itself makes
@@ -69,6 +67,12 @@ class SqlSession:
 
     def close(self) -> None:
         self._database.close()
+
+    def _add_events(self, connection: duckdb.DuckDBPyConnection, located: str, query: str) -> None:
+        connection.execute(f"create temp view located_events as {located}")
+        connection.execute(_EVENTS)
+        for called, selected in called_in(query).items():
+            connection.execute(f"create temp macro {called} as table {selected}")
 
     def _add_snapshots(self, connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
         """Those of events that the query can see. One that was taken at a later event is of a state to come."""
@@ -86,7 +90,6 @@ class SqlSession:
 
 
 _SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
-_PREFIXES = ", ".join(f"'h' || md5(id)[1:{depth}]" if depth else "'h'" for depth in range(MAX_DEPTH + 1))
 
 
 def until(as_of: int | datetime | None, head: int) -> str:

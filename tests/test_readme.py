@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,3 +57,14 @@ def test_the_metrics_of_the_guides_are_told(tmp_path: Path, monkeypatch: pytest.
 
 def blocks(guide: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (HOUSE / "docs" / guide).read_text(), re.DOTALL)
+
+
+def test_the_replay_of_the_guide_answers_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown: dict[str, Any] = {}
+    guide = "".join(blocks("sql.md"))
+    for block, answer in re.findall(r"(.*?)\n#> ([^\n]*)\n", guide, re.DOTALL):
+        *before, asked = re.split(r"^(?=store\.sql)", block, flags=re.MULTILINE)
+        exec("".join(before), shown)
+        assert eval(asked.strip(), shown) == ast.literal_eval(answer), asked
+    shown["store"].close()

@@ -167,7 +167,7 @@ class DeltaEventStore:
     def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
         with self._log.lock:
             condition = until(as_of, self._refresh())
-            segments = self._log.segments()
+            segments = [segment for segment in self._log.segments() if _begun(segment, as_of)]
         if self._sql is None:
             self._sql = SqlSession(self._objects.filesystem())
         if not segments:
@@ -338,3 +338,13 @@ class DeltaEventStore:
         if os.getpid() != self._process:
             # Threads, locks and the deltalake runtime do not survive a fork.
             raise StoreClosedError("this store was opened before a fork: open it in the child, or start children by spawn")
+
+
+def _begun(segment: Segment, as_of: AsOf | None) -> bool:
+    """Can it hold anything of that state?"""
+    match as_of:
+        case datetime():
+            return segment.recorded_from <= instant("as_of", as_of)
+        case int():
+            return segment.first <= as_of
+    return True
