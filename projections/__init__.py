@@ -61,6 +61,7 @@ from projections.running.shard_fill import fill_by_shard
 from projections.running.shard_task import Share, fold_shards
 from projections.running.status import Status, status
 from projections.typed_tables import typed_table, typed_tables
+from projections.warehouse_sql import WarehouseSql
 
 __all__ = [
     "BUILT_IN",
@@ -122,6 +123,7 @@ __all__ = [
     "Target",
     "TargetUnavailableError",
     "Typed",
+    "WarehouseSql",
     "as_of",
     "as_views",
     "catch_up",

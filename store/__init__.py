@@ -83,6 +83,7 @@ from store.query import Query
 from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
 from store.snapshots.snapshots import Snapshots
+from store.sql import asked_for
 from store.storage.breaker import Breaker
 from store.verifying import verify
 
@@ -169,6 +170,7 @@ __all__ = [
     "Vacuumed",
     "Verified",
     "WrongExpectedVersionError",
+    "asked_for",
     "backup",
     "caused_by",
     "check_compatible",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from store.aio import AsyncEventStore
     from store.deciding.deciding import Deciding
+    from store.sql import Tables
 
 AsOf = int | datetime
 """A position, or an aware datetime, which means the last position recorded by then."""
@@ -106,9 +107,11 @@ class EventStore(Protocol):
     def stream_version(self, stream_id: str) -> int:
         """The stream's version; 0 if it does not exist."""
 
-    def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
+    def sql(
+        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
+    ) -> duckdb.DuckDBPyRelation:
         """A query over the views `events` and `snapshots` and the table macros of `store/macros.py` (`stream(id)`, `replay(after, until)`,
-        `state(category)` and more), at one position: the head, or `as_of`."""
+        `state(category)` and more), at one position: the head, or `as_of`. `tables`: further ones, by name: Arrow tables, or selects."""
 
     @property
     def snapshots(self) -> Snapshots:

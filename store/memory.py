@@ -31,7 +31,7 @@ from store.reading import check_range
 from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
-from store.sql import SqlSession, until
+from store.sql import SqlSession, Tables, until
 from store.subscription import Bell, LogSubscription
 from store.times import Clock, now
 from store.verdict import judge, judge_bulk
@@ -132,11 +132,13 @@ class MemoryEventStore:
         self._check_open()
         return self._log.version(stream_id)
 
-    def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
+    def sql(
+        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
+    ) -> duckdb.DuckDBPyRelation:
         events = self._events()
         if self._sql is None:
             self._sql = SqlSession()
-        return self._sql.query_table(events, query, params, until(as_of, len(events)), self._snapshots.table)
+        return self._sql.query_table(events, query, params, until(as_of, len(events)), self._snapshots.table, tables)
 
     @property
     def snapshots(self) -> MemorySnapshots:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -16,6 +16,8 @@ from store.snapshots.snapshot import SNAPSHOTS
 
 Snapshots: TypeAlias = "Callable[[], Sequence[str] | pa.Table]"
 """Gives their Parquet files, or their rows. It is called only for a query that asks for them."""
+Tables: TypeAlias = "Mapping[str, pa.Table | str]"
+"""Further tables of a query, by name: rows, or a select that gives them."""
 
 _EVENTS = f"create temp view events as select {COLUMNS} from located_events"
 _LOG = ", ".join(EVENTS.names)
@@ -38,32 +40,22 @@ class SqlSession:
         if filesystem is not None:
             self._database.register_filesystem(filesystem)
 
-    def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
+    def query_files(
+        self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None
+    ) -> duckdb.DuckDBPyRelation:
         """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: all that there are."""
         connection = self._database.cursor()
         self._add_events(connection, f"select {_LOG}, {_SHARD} as shard, {_PLACES} from {_parquet(files)} where {until}", query)
-        self._add_snapshots(connection, snapshots, query, until)
-        return connection.sql(query, params=params)
+        return self._query(connection, query, params, until, snapshots, tables)
 
-    def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots) -> duckdb.DuckDBPyRelation:
+    def query_table(
+        self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None
+    ) -> duckdb.DuckDBPyRelation:
         connection = self._database.cursor()
         connection.register("recorded_events", events)
         places = "'h' as shard, position as first_position, position as last_position"
         self._add_events(connection, f"select {_LOG}, {places} from recorded_events where {until}", query)
-        self._add_snapshots(connection, snapshots, query, until)
-        return connection.sql(query, params=params)
-
-    def asks_for_snapshots(self, query: str) -> bool:
-        """Can the query be about the view `snapshots`? Only then is it made: it must not be in the way of any other query."""
-        if "snapshots" not in query.lower():
-            return False
-        connection = self._database.cursor()
-        for called in called_in(query):
-            connection.execute(f"create temp macro {called} as table select 1")
-        try:
-            return any(name.lower() == "snapshots" for name in connection.get_table_names(query))
-        except duckdb.Error:                       # it takes one statement at a time, and knows no tables that the query itself makes
-            return True
+        return self._query(connection, query, params, until, snapshots, tables)
 
     def close(self) -> None:
         self._database.close()
@@ -74,9 +66,20 @@ class SqlSession:
         for called, selected in called_in(query).items():
             connection.execute(f"create temp macro {called} as table {selected}")
 
+    def _query(
+        self, connection: duckdb.DuckDBPyConnection, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None
+    ) -> duckdb.DuckDBPyRelation:
+        self._add_snapshots(connection, snapshots, query, until)
+        for name, source in (tables or {}).items():
+            if isinstance(source, str):
+                connection.execute(f'create temp view "{name}" as {source}')
+            else:
+                connection.register(name, source)
+        return connection.sql(query, params=params)
+
     def _add_snapshots(self, connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
         """Those of events that the query can see. One that was taken at a later event is of a state to come."""
-        if not self.asks_for_snapshots(query):
+        if not asked_for(self._database.cursor(), query, ["snapshots"]):
             return
         seen = "position <= (select coalesce(max(position), 0) from events)" if "recorded_at" in until else until
         there = snapshots()
@@ -90,6 +93,22 @@ class SqlSession:
 
 
 _SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
+
+
+def asked_for(connection: duckdb.DuckDBPyConnection, query: str, names: Collection[str]) -> set[str]:
+    """Those of these tables that the query can be about. Only they are made: none must be in the way of any other query.
+
+    `connection`: one that has none of them yet.
+    """
+    said = {name for name in names if name in query.lower()}
+    if not said:
+        return said
+    for called in called_in(query):
+        connection.execute(f"create or replace temp macro {called} as table select 1")
+    try:
+        return said & {name.lower() for name in connection.get_table_names(query)}
+    except duckdb.Error:                           # it takes one statement at a time, and knows no tables that the query itself makes
+        return said
 
 
 def until(as_of: int | datetime | None, head: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import duckdb
+import pyarrow as pa
 
 from projections.models.read_model import ReadModel
 from projections.models.serving_model import ServingModel
@@ -17,12 +19,30 @@ def as_views(connection: duckdb.DuckDBPyConnection, models: Sequence[ReadModel |
     """
     for model in models:
         read = model.now() if isinstance(model, ServingModel) else model
-        name, files = read.projection.name, read.files()
-        if not files or "://" in files[0]:         # DuckDB takes one filesystem for all buckets, and ours knows one table
-            connection.register(name, read.rows())
+        name, seen = read.projection.name, view_of(connection, read).source
+        if isinstance(seen, str):
+            connection.execute(f'create or replace view "{name}" as {seen}')
         else:
-            source = f"read_parquet([{_listed(files)}], hive_partitioning = false)"
-            connection.execute(f'create or replace view "{name}" as select {_columns(connection, read)} from {source}')
+            connection.register(name, seen)
+
+
+class View(NamedTuple):
+    """One committed state of a read model, for DuckDB: a select that gives its rows, or the rows; and its checkpoint."""
+
+    source: pa.Table | str
+    checkpoint: int
+
+
+def view_of(connection: duckdb.DuckDBPyConnection, model: ReadModel) -> View:
+    """`connection`: any; it is asked how it calls the types of the columns."""
+    while True:                                    # a runner may commit between the questions
+        checkpoint, files = model.checkpoint(), model.files()
+        if files and "://" not in files[0]:
+            source: pa.Table | str = f"select {_columns(connection, model)} from read_parquet([{_listed(files)}], hive_partitioning = false)"
+        else:                                      # DuckDB takes one filesystem for all buckets, and ours knows one table
+            source = model.rows()
+        if model.checkpoint() == checkpoint:
+            return View(source, checkpoint)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, model: ReadModel) -> str:

@@ -43,7 +43,7 @@ from store.reply import Reply
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
-from store.sql import SqlSession, until
+from store.sql import SqlSession, Tables, until
 from store.storage.objects import Objects
 from store.storage.places import objects_at
 from store.subscription import Bell, LogSubscription
@@ -164,16 +164,18 @@ class DeltaEventStore:
         with self._log.lock:
             return self._heads.version(stream_id)
 
-    def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
+    def sql(
+        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
+    ) -> duckdb.DuckDBPyRelation:
         with self._log.lock:
             condition = until(as_of, self._refresh())
             segments = [segment for segment in self._log.segments() if _begun(segment, as_of)]
         if self._sql is None:
             self._sql = SqlSession(self._objects.filesystem())
         if not segments:
-            return self._sql.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations)
+            return self._sql.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations, tables)
         files = [self._objects.location(segment.path) for segment in segments]
-        return self._sql.query_files(files, query, params, condition, self._snapshots.locations)
+        return self._sql.query_files(files, query, params, condition, self._snapshots.locations, tables)
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 

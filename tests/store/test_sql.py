@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 
 from store import Event, EventStore, InvalidEventError, StoreClosedError
 from store.schema import EVENTS
-from store.sql import SqlSession
+from store.sql import asked_for
 from tests.store.facts import at_once, everything, fact, facts, table
 
 AWKWARD = ["it's", 'a"b', "100%", "{x}", "a-ü-東京", "a\\b", "$1", "?", "x; drop view events", "--", "a/b=c"]
@@ -167,4 +168,5 @@ def test_sql_of_a_closed_store_says_so(store: EventStore) -> None:
     ],
 )  # fmt: skip
 def test_sql_knows_which_queries_are_about_snapshots(query: str, asks: bool) -> None:
-    assert SqlSession().asks_for_snapshots(query) is asks
+    with duckdb.connect() as connection:
+        assert bool(asked_for(connection, query, ["snapshots"])) is asks
