@@ -20,9 +20,10 @@ from projections.models.read_model import ReadModel
 from projections.models.serving_model import ServingModel
 from projections.models.views import View, view_of
 from projections.projection import Projection
-from store import AsOf, EventStore, asked_for
+from store import AsOf, EventStore, SqlLimits, Tables, asked_for
 
 DEAD_LETTERS: Final = "dead_letters"
+_LIMITS: Final = SqlLimits()
 
 
 class WarehouseSql:
@@ -47,6 +48,18 @@ class WarehouseSql:
 
         InvalidEventError: `as_of` is no place in the log; one that is to come means the head. Errors of the query itself are DuckDB's.
         """
+        position, tables = self._tables(query, as_of)
+        return self._store.sql(query, params, position, tables=tables)
+
+    def ask(
+        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, limits: SqlLimits = _LIMITS
+    ) -> pa.Table:
+        """The same for queries of others, as `EventStore.ask` answers them. Catching read models up is not within the limits."""
+        position, tables = self._tables(query, as_of)
+        return self._store.ask(query, params, position, tables=tables, limits=limits)
+
+    def _tables(self, query: str, as_of: AsOf | None) -> tuple[int, Tables]:
+        """The position that the query is about, and those of the tables that it asks for, as they are there."""
         asked = asked_for(self._duckdb.cursor(), query, [*self._models, DEAD_LETTERS])
         # Read before the head is: of what they hold nothing can then lie beyond it.
         seen = {name: (model := self._models[name].now(), view_of(self._duckdb.cursor(), model)) for name in sorted(asked - {DEAD_LETTERS})}
@@ -55,7 +68,7 @@ class WarehouseSql:
         if DEAD_LETTERS in asked:
             letters = self._letters.all()
             tables[DEAD_LETTERS] = letters.filter(pc.less_equal(letters["position"], position))
-        return self._store.sql(query, params, position, tables=tables)
+        return position, tables
 
     def close(self) -> None:
         self._duckdb.close()

@@ -33,6 +33,7 @@ from store.errors import (
     NestedDecisionError,
     NewerTableError,
     OutcomeUnknownError,
+    QueryRefusedError,
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
@@ -83,7 +84,8 @@ from store.query import Query
 from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
 from store.snapshots.snapshots import Snapshots
-from store.sql import asked_for
+from store.sql import Tables, asked_for
+from store.sql_guard import SqlLimits
 from store.storage.breaker import Breaker
 from store.verifying import verify
 
@@ -142,6 +144,7 @@ __all__ = [
     "Observer",
     "OutcomeUnknownError",
     "Query",
+    "QueryRefusedError",
     "RawEvent",
     "Reconstructed",
     "RecordedEvent",
@@ -155,6 +158,7 @@ __all__ = [
     "Snapshots",
     "Snapshotted",
     "Split",
+    "SqlLimits",
     "StorageError",
     "StorageUnavailableError",
     "StoreClosedError",
@@ -163,6 +167,7 @@ __all__ = [
     "TableAppended",
     "TableMovedError",
     "TableRefusedError",
+    "Tables",
     "Transacted",
     "UnknownEventTypeError",
     "UnreadableEventError",

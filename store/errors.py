@@ -260,6 +260,16 @@ class StorageUnavailableError(StorageError):
         )
 
 
+class QueryRefusedError(StoreError):
+    """A query of others was not answered, because of `problem`: change it."""
+
+    remedy = "change the query"
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.problem, self.remedy = problem, remedy
+        super().__init__(f"the query is refused, {problem}: {remedy}")
+
+
 def _bare(kind: type[E], args: tuple[object, ...]) -> E:
     return kind.__new__(kind, *args)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from store.aio import AsyncEventStore
     from store.deciding.deciding import Deciding
     from store.sql import Tables
+    from store.sql_guard import SqlLimits
 
 AsOf = int | datetime
 """A position, or an aware datetime, which means the last position recorded by then."""
@@ -112,6 +113,19 @@ class EventStore(Protocol):
     ) -> duckdb.DuckDBPyRelation:
         """A query over the views `events` and `snapshots` and the table macros of `store/macros.py` (`stream(id)`, `replay(after, until)`,
         `state(category)` and more), at one position: the head, or `as_of`. `tables`: further ones, by name: Arrow tables, or selects."""
+
+    def ask(
+        self,
+        query: str,
+        params: Sequence[Any] | dict[str, Any] | None = None,
+        as_of: AsOf | None = None,
+        *,
+        tables: Tables | None = None,
+        limits: SqlLimits = ...,
+    ) -> pa.Table:
+        """The same for queries of others, which need not be trusted: one select, which reads nothing but the warehouse, changes nothing, and keeps
+        to its limits (30 s, 1 GiB and a million rows unless said otherwise). QueryRefusedError: it is no such query, or goes beyond them.
+        """
 
     @property
     def snapshots(self) -> Snapshots:

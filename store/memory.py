@@ -31,7 +31,8 @@ from store.reading import check_range
 from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
-from store.sql import SqlSession, Tables, until
+from store.sql import Asked, SqlSession, Tables, until
+from store.sql_guard import LIMITS, Guard, SqlLimits
 from store.subscription import Bell, LogSubscription
 from store.times import Clock, now
 from store.verdict import judge, judge_bulk
@@ -46,7 +47,7 @@ class MemoryEventStore:
         self._lock = threading.RLock()
         self._log = MemoryLog()
         self._bell = Bell()
-        self._sql: SqlSession | None = None
+        self._sessions: dict[Guard | None, SqlSession] = {}
         self._snapshots = MemorySnapshots()
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, contract)
@@ -135,10 +136,30 @@ class MemoryEventStore:
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
     ) -> duckdb.DuckDBPyRelation:
+        return self._asked(self._session(None), query, params, as_of, tables).relation
+
+    def ask(
+        self,
+        query: str,
+        params: Sequence[Any] | dict[str, Any] | None = None,
+        as_of: AsOf | None = None,
+        *,
+        tables: Tables | None = None,
+        limits: SqlLimits = LIMITS,
+    ) -> pa.Table:
+        guard = Guard(None, limits)
+        session = self._session(guard)
+        guard.check(session.cursor(), query)
+        return guard.answer(*self._asked(session, query, params, as_of, tables))
+
+    def _session(self, guard: Guard | None) -> SqlSession:
+        if guard not in self._sessions:
+            self._sessions[guard] = SqlSession(guard=guard)
+        return self._sessions[guard]
+
+    def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         events = self._events()
-        if self._sql is None:
-            self._sql = SqlSession()
-        return self._sql.query_table(events, query, params, until(as_of, len(events)), self._snapshots.table, tables)
+        return session.query_table(events, query, params, until(as_of, len(events)), self._snapshots.table, tables)
 
     @property
     def snapshots(self) -> MemorySnapshots:
@@ -159,8 +180,8 @@ class MemoryEventStore:
         self._deciding.close()
         self._closed = True
         self._bell.ring()
-        if self._sql is not None:
-            self._sql.close()
+        for session in self._sessions.values():
+            session.close()
 
     def __enter__(self) -> Self:
         return self

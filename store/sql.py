@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import duckdb
 import pyarrow as pa
 
 from store.errors import InvalidEventError
 from store.macros import COLUMNS, called_in
+from store.parquet_sql import quoted, read_parquet
 from store.schema import EVENTS
 from store.snapshots.snapshot import SNAPSHOTS
+from store.sql_guard import Guard
 
 Snapshots: TypeAlias = "Callable[[], Sequence[str] | pa.Table]"
 """Gives their Parquet files, or their rows. It is called only for a query that asks for them."""
@@ -31,26 +33,35 @@ _KEPT = f"qualify row_number() over ({_OWNER}) <= first_value(keep) over ({_OWNE
 """Which snapshots are kept, as `arranged` says it: files hold others until they are merged."""
 
 
+class Asked(NamedTuple):
+    """A query, and the connection of its own by which it can be interrupted. It runs when its rows are fetched."""
+
+    relation: duckdb.DuckDBPyRelation
+    connection: duckdb.DuckDBPyConnection
+
+
 class SqlSession:
     """An in-memory DuckDB. Every query gets a connection of its own, so that a query sees one state of the log."""
 
-    def __init__(self, filesystem: Any = None) -> None:
-        self._database = duckdb.connect()
+    def __init__(self, filesystem: Any = None, guard: Guard | None = None) -> None:
+        """`guard`: what queries of others must keep to."""
+        self._database = duckdb.connect(config={} if guard is None else {"python_enable_replacements": False})
         self._database.execute("set global TimeZone = 'UTC'")
         if filesystem is not None:
             self._database.register_filesystem(filesystem)
+        if guard is not None:
+            guard.lock(self._database)
 
-    def query_files(
-        self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None
-    ) -> duckdb.DuckDBPyRelation:
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._database.cursor()
+
+    def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
         """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: all that there are."""
         connection = self._database.cursor()
-        self._add_events(connection, f"select {_LOG}, {_SHARD} as shard, {_PLACES} from {_parquet(files)} where {until}", query)
+        self._add_events(connection, f"select {_LOG}, {_SHARD} as shard, {_PLACES} from {read_parquet(files)} where {until}", query)
         return self._query(connection, query, params, until, snapshots, tables)
 
-    def query_table(
-        self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None
-    ) -> duckdb.DuckDBPyRelation:
+    def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
         connection = self._database.cursor()
         connection.register("recorded_events", events)
         places = "'h' as shard, position as first_position, position as last_position"
@@ -68,14 +79,14 @@ class SqlSession:
 
     def _query(
         self, connection: duckdb.DuckDBPyConnection, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None
-    ) -> duckdb.DuckDBPyRelation:
+    ) -> Asked:
         self._add_snapshots(connection, snapshots, query, until)
         for name, source in (tables or {}).items():
             if isinstance(source, str):
                 connection.execute(f'create temp view "{name}" as {source}')
             else:
                 connection.register(name, source)
-        return connection.sql(query, params=params)
+        return Asked(connection.sql(query, params=params), connection)
 
     def _add_snapshots(self, connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
         """Those of events that the query can see. One that was taken at a later event is of a state to come."""
@@ -87,7 +98,7 @@ class SqlSession:
             connection.register("kept_snapshots", there if isinstance(there, pa.Table) else SNAPSHOTS.empty_table())
             source, shard = "kept_snapshots", "'h'"
         else:
-            source, shard = _parquet(there), _SHARD
+            source, shard = read_parquet(there), _SHARD
         kept = f"select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} {_ONCE}"
         connection.execute(f"create temp view snapshots as select * from (select * from ({kept}) {_KEPT}) where {seen}")
 
@@ -121,20 +132,5 @@ def until(as_of: int | datetime | None, head: int) -> str:
         case int() if as_of >= 0:
             return f"position <= {min(as_of, head)}"
         case datetime() if as_of.tzinfo is not None:
-            return f"position <= {head} and recorded_at <= timestamptz {_quoted(as_of.isoformat())}"
+            return f"position <= {head} and recorded_at <= timestamptz {quoted(as_of.isoformat())}"
     raise InvalidEventError("as_of", as_of, "is no place in the log", "give a position from 0, or a datetime with a time zone")
-
-
-def _parquet(files: Sequence[str]) -> str:
-    """Not by hive_partitioning: that takes every `name=value` of the path for a column, also above the warehouse."""
-    listed = ", ".join(_quoted(_literally(file)) for file in files)
-    return f"read_parquet([{listed}], hive_partitioning = false, filename = true)"
-
-
-def _literally(path: str) -> str:
-    """The path as a pattern that fits nothing else: DuckDB expands each one that it is given."""
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -64,7 +64,7 @@ def test_the_replay_of_the_guide_answers_as_shown(tmp_path: Path, monkeypatch: p
     shown: dict[str, Any] = {}
     guide = "".join(blocks("sql.md"))
     for block, answer in re.findall(r"(.*?)\n#> ([^\n]*)\n", guide, re.DOTALL):
-        *before, asked = re.split(r"^(?=store\.sql|warehouse\.sql)", block, flags=re.MULTILINE)
+        *before, asked = re.split(r"^(?=store\.(?:sql|ask)|warehouse\.sql)", block, flags=re.MULTILINE)
         exec("".join(before), shown)
         assert eval(asked.strip(), shown) == ast.literal_eval(answer), asked
     shown["warehouse"].close()

@@ -43,7 +43,8 @@ from store.reply import Reply
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
-from store.sql import SqlSession, Tables, until
+from store.sql import Asked, SqlSession, Tables, until
+from store.sql_guard import LIMITS, Guard, SqlLimits
 from store.storage.objects import Objects
 from store.storage.places import objects_at
 from store.subscription import Bell, LogSubscription
@@ -78,7 +79,7 @@ class DeltaEventStore:
         self._snapshots = DeltaSnapshots(objects_at(f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
-        self._sql: SqlSession | None = None
+        self._sessions: dict[Guard | None, SqlSession] = {}
         self._process = os.getpid()
         self._closed = False
 
@@ -167,15 +168,36 @@ class DeltaEventStore:
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
     ) -> duckdb.DuckDBPyRelation:
+        return self._asked(self._session(None), query, params, as_of, tables).relation
+
+    def ask(
+        self,
+        query: str,
+        params: Sequence[Any] | dict[str, Any] | None = None,
+        as_of: AsOf | None = None,
+        *,
+        tables: Tables | None = None,
+        limits: SqlLimits = LIMITS,
+    ) -> pa.Table:
+        guard = Guard(self._objects.uri.rpartition("/")[0], limits)
+        session = self._session(guard)
+        guard.check(session.cursor(), query)
+        return guard.answer(*self._asked(session, query, params, as_of, tables))
+
+    def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         with self._log.lock:
             condition = until(as_of, self._refresh())
             segments = [segment for segment in self._log.segments() if _begun(segment, as_of)]
-        if self._sql is None:
-            self._sql = SqlSession(self._objects.filesystem())
         if not segments:
-            return self._sql.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations, tables)
+            return session.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations, tables)
         files = [self._objects.location(segment.path) for segment in segments]
-        return self._sql.query_files(files, query, params, condition, self._snapshots.locations, tables)
+        return session.query_files(files, query, params, condition, self._snapshots.locations, tables)
+
+    def _session(self, guard: Guard | None) -> SqlSession:
+        self._check_open()
+        if guard not in self._sessions:
+            self._sessions[guard] = SqlSession(self._objects.filesystem(), guard)
+        return self._sessions[guard]
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 
@@ -230,8 +252,8 @@ class DeltaEventStore:
         self._closed = True
         self._bell.ring()
         self._upkeep.close()
-        if self._sql is not None:
-            self._sql.close()
+        for session in self._sessions.values():
+            session.close()
         self._snapshots.close()
         self._objects.close()
 

@@ -26,7 +26,7 @@ from projections import (
     streams,
     wait_for,
 )
-from store import Event, EventStore, InvalidEventError, open_store
+from store import Event, EventStore, InvalidEventError, QueryRefusedError, SqlLimits, open_store
 
 
 def summing(version: int = 1) -> Projection:
@@ -115,6 +115,16 @@ def test_what_every_warehouse_has_is_there_too(warehouse: WarehouseSql, log: Eve
 def test_macros_params_and_read_models_go_together(warehouse: WarehouseSql) -> None:
     query = "select e.position, t.total from stream(?) e join totals t using (stream_id) order by e.position"
     assert warehouse.sql(query, ["s-1"]).fetchall() == [(2, 9), (4, 9), (6, 9)]
+
+
+def test_queries_of_others_are_answered_from_read_models_and_kept_to_their_limits(warehouse: WarehouseSql, log: EventStore, place: str) -> None:
+    catch_up(log, ServingModel(place, summing()))
+    assert warehouse.ask("select sum(total)::int as total from totals").to_pylist() == [{"total": 15}]
+    assert warehouse.ask("select sum(total)::int as total from totals", as_of=3).to_pylist() == [{"total": 3}]
+    with pytest.raises(duckdb.Error, match="disabled by configuration"):
+        warehouse.ask("select * from totals, read_text('/etc/passwd')")
+    with pytest.raises(QueryRefusedError, match="more than 1 rows"):
+        warehouse.ask("from totals", limits=SqlLimits(rows=1))
 
 
 def test_dead_letters_are_those_of_the_position(warehouse: WarehouseSql, log: EventStore, place: str) -> None:

@@ -1,0 +1,74 @@
+"""Queries of others: they read the warehouse and nothing else, and no longer, larger or wider than they may."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from store.errors import QueryRefusedError
+from store.parquet_sql import literally, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class SqlLimits:
+    """Of one query: `seconds` that it may take, `memory_bytes` in which it works, `rows` that it may answer with."""
+
+    seconds: float = 30.0
+    memory_bytes: int = 1 << 30
+    rows: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "memory_bytes", "rows"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: give a number above 0")
+
+
+LIMITS: Final = SqlLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`place`: of the warehouse, a directory or an object-store URI; None: its events are in memory."""
+
+    place: str | None
+    limits: SqlLimits
+
+    def lock(self, database: duckdb.DuckDBPyConnection) -> None:
+        """For good: only files below the warehouse are opened, nothing spills to disk, no setting changes. Extensions and attachments are files, too.
+
+        The order matters: once access is off, no directory can be allowed any more. `database`: one that does not see variables of Python.
+        """
+        if self.place is not None:
+            # Also as the pattern that we name its files by, which is what is looked at when they are opened.
+            places = ", ".join(quoted(f"{place}/") for place in (self.place, literally(self.place)))
+            database.execute(f"set global allowed_directories = [{places}]")
+        database.execute("set global temp_directory = ''")
+        database.execute(f"set global memory_limit = '{self.limits.memory_bytes} bytes'")
+        database.execute("set global enable_external_access = false")
+        database.execute("set global lock_configuration = true")
+
+    def check(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
+        """QueryRefusedError: it is not one select. Others may write below the warehouse, or leave something for the queries that follow."""
+        kinds = [statement.type.name for statement in connection.extract_statements(query)]
+        if kinds != ["SELECT"]:
+            raise QueryRefusedError(f"it is {' and '.join(kinds) or 'empty'}", "ask by one select; a pivot needs its values listed")
+
+    def answer(self, relation: duckdb.DuckDBPyRelation, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+        """QueryRefusedError: it goes beyond the limits. Nothing of it is answered then."""
+        bell, limits = threading.Timer(self.limits.seconds, connection.interrupt), self.limits
+        bell.start()
+        try:
+            rows = relation.limit(limits.rows + 1).to_arrow_table()
+        except duckdb.InterruptException as error:
+            raise QueryRefusedError(f"it took longer than {limits.seconds:g} s", "ask of fewer events, such as a stretch by `replay`") from error
+        except duckdb.OutOfMemoryException as error:
+            raise QueryRefusedError(f"it took more memory than {limits.memory_bytes:,} bytes", "group by less, or ask of fewer events") from error
+        finally:
+            bell.cancel()
+        if len(rows) > limits.rows:
+            raise QueryRefusedError(f"it answers with more than {limits.rows:,} rows", "add a limit, or ask for sums")
+        return rows
