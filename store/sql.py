@@ -21,7 +21,6 @@ Snapshots: TypeAlias = "Callable[[], Sequence[str] | pa.Table]"
 Tables: TypeAlias = "Mapping[str, pa.Table | str]"
 """Further tables of a query, by name: rows, or a select that gives them."""
 
-_EVENTS = f"create temp view events as select {COLUMNS} from located_events"
 _LOG = ", ".join(EVENTS.names)
 _POSITIONS = "regexp_extract(filename, '/([0-9]+)-([0-9]+)-[^/]*$', {})::bigint"
 _PLACES = f"{_POSITIONS.format(1)} as first_position, {_POSITIONS.format(2)} as last_position"
@@ -47,6 +46,7 @@ class SqlSession:
         """`guard`: what queries of others must keep to."""
         self._database = duckdb.connect(config={} if guard is None else {"python_enable_replacements": False})
         self._database.execute("set global TimeZone = 'UTC'")
+        self._database.execute("set global parquet_metadata_cache = true")     # a file of ours never changes
         if filesystem is not None:
             self._database.register_filesystem(filesystem)
         if guard is not None:
@@ -72,10 +72,13 @@ class SqlSession:
         self._database.close()
 
     def _add_events(self, connection: duckdb.DuckDBPyConnection, located: str, query: str) -> None:
-        connection.execute(f"create temp view located_events as {located}")
-        connection.execute(_EVENTS)
-        for called, selected in called_in(query).items():
+        """Only what it may name: each view costs the planning of it, which is most of what a small query takes."""
+        if macros := called_in(query):
+            connection.execute(f"create temp view located_events as {located}")
+        for called, selected in macros.items():
             connection.execute(f"create temp macro {called} as table {selected}")
+        if "events" in query.lower() or "snapshots" in query.lower():          # which are those of events that can be seen
+            connection.execute(f"create temp view events as select {COLUMNS} from ({located})")
 
     def _query(
         self, connection: duckdb.DuckDBPyConnection, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None

@@ -25,6 +25,7 @@ from tests.bench import (
     orchestration,
     projections,
     push,
+    questions,
     reads,
     snapshots,
     sustained,
@@ -40,6 +41,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "push": push.section,
     "log": log.section,
     "reads": reads.section,
+    "sql": questions.section,
     "opening": opening.section,                    # after the reads: it appends to the streams that they read
     "deciding": deciding.section,
     "loading": loading.section,
