@@ -190,8 +190,10 @@ class Log:
         self.refresh()
         self._check_gap()
         if self.version < 0 and any(self._objects.list("_delta_log")):
-            damaged = ", ".join(map(checkpoint.path_of, checkpoint.versions(self._objects))) or "none is there"
-            raise self._refusal(f"commit 0 is missing, and no checkpoint can be read in its place ({damaged})")
+            self.refresh()                         # or it has come since we looked for it
+            if self.version < 0:
+                damaged = ", ".join(map(checkpoint.path_of, checkpoint.versions(self._objects))) or "none is there"
+                raise self._refusal(f"commit 0 is missing, and no checkpoint can be read in its place ({damaged})")
         rows, last = sum(s.rows for s in self._segments.values()), max((s.last for s in self._segments.values()), default=0)
         if not rows == last == self.head:
             raise self._refusal(f"{rows:,} rows are live, the last position is {last:,} and the log's head {self.head:,}: they should be equal")

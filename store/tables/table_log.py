@@ -229,7 +229,9 @@ class TableLog:
         self.refresh()
         self._check_gap()
         if self.version < 0 and any(self._objects.list("_delta_log")):
-            raise self._refusal("commit 0 is missing, and no checkpoint can be read in its place")
+            self.refresh()                         # or it has come since we looked for it
+            if self.version < 0:
+                raise self._refusal("commit 0 is missing, and no checkpoint can be read in its place")
 
     def _check_gap(self) -> None:
         """Opening lists nothing, so it looks one commit further: where one is missing it must not begin to fill the gap."""

@@ -10,11 +10,11 @@ import pytest
 from store import Event, open_store
 from store.delta import compaction, log, log_cleanup
 from store.delta.delta_store import DeltaEventStore
-from store.delta.log import Log, Nobody, log_path
+from store.delta.log import Log, Nobody, create, log_path
 from store.delta.segment_files import SegmentFiles
 from store.observer import LoggingObserver
 from store.storage.local_objects import LocalObjects
-from store.storage.objects import Objects
+from store.storage.objects import Entry, Objects
 from store.times import now
 from tests.store.delta.faults import Fault, FaultyObjects, overtaken
 from tests.store.facts import everything, fact, facts, table
@@ -162,3 +162,15 @@ def test_opening_beside_a_clean_up_finds_the_newest_state(others: DeltaEventStor
     slow.open_late()
     real.replace("_delta_log/00000000000000000005.checkpoint.parquet", kept or b"")
     assert Log(slow, Nobody()).head == 11
+
+
+def test_opening_beside_the_first_commit_of_another_finds_it(tmp_path: Path) -> None:
+    """It comes after we looked for it, and before we list what is there."""
+    real = LocalObjects(tmp_path / "events")
+
+    class Slow(FaultyObjects):
+        def list(self, prefix: str) -> Iterator[Entry]:
+            create(real, 0)
+            return real.list(prefix)
+
+    assert Log(Slow(real), Nobody()).version == 0

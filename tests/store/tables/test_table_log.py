@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from deltalake import DeltaTable
 
 from store.errors import NewerTableError, OutcomeUnknownError, StorageError, TableRefusedError
 from store.storage.local_objects import LocalObjects
+from store.storage.objects import Entry
 from store.tables import cleanup, table_log
 from store.tables.commit import Change
 from store.tables.publishing import Outcome, log_path
@@ -60,6 +62,20 @@ def test_who_loses_the_race_for_the_first_commit_takes_the_next(objects: FaultyO
     assert added(objects, other, 2).version == 1
     assert one.table == other.table
     assert keys(tmp_path) == [1, 2]
+
+
+def test_the_first_commit_of_another_may_come_while_the_log_is_opened(objects: FaultyObjects, tmp_path: Path) -> None:
+    """After we looked for it, and before we list what is there."""
+
+    class Slow(FaultyObjects):
+        def list(self, prefix: str) -> Iterator[Entry]:
+            if not list(objects.list(prefix)):
+                added(objects, TableLog(objects, OURS), 1)
+            return objects.list(prefix)
+
+    log = TableLog(Slow(LocalObjects(tmp_path / "t")), OURS)
+    assert log.version == 0
+    assert len(live(log)) == 1
 
 
 @pytest.mark.parametrize("fault", [lost_reply, lost_request, repeated_by_the_client])
