@@ -14,7 +14,7 @@ from store.delta.log import Log, Nobody, create, log_path
 from store.delta.segment_files import SegmentFiles
 from store.observer import LoggingObserver
 from store.storage.local_objects import LocalObjects
-from store.storage.objects import Entry, Objects
+from store.storage.objects import Objects
 from store.times import now
 from tests.store.delta.faults import Fault, FaultyObjects, overtaken
 from tests.store.facts import everything, fact, facts, table
@@ -169,8 +169,10 @@ def test_opening_beside_the_first_commit_of_another_finds_it(tmp_path: Path) -> 
     real = LocalObjects(tmp_path / "events")
 
     class Slow(FaultyObjects):
-        def list(self, prefix: str) -> Iterator[Entry]:
-            create(real, 0)
-            return real.list(prefix)
+        def get(self, path: str) -> bytes | None:
+            found = real.get(path)
+            if path == log_path(1):
+                create(real, 0)
+            return found
 
     assert Log(Slow(real), Nobody()).version == 0
