@@ -38,6 +38,11 @@ class Verdict:
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
+def counted(number: int, noun: str) -> str:
+    """As people say it: 1 event, 2,000 events."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """`holds`: what is true if it passes. `blocking`: in one run, nothing downstream of the asset is made after it failed."""

@@ -8,7 +8,7 @@ from typing import Final
 import dagster as dg
 
 from pipelines.bounds import Bounds
-from pipelines.checks.check import Check, Look, Verdict
+from pipelines.checks.check import Check, Look, Verdict, counted
 from projections import Projection, Status, status
 
 _STOPPED: Final = {"halted": dg.AssetCheckSeverity.ERROR, "needs rebuild": dg.AssetCheckSeverity.ERROR, "paused": dg.AssetCheckSeverity.WARN}
@@ -32,11 +32,11 @@ def _judged(found: Status, bounds: Bounds) -> tuple[str, dg.AssetCheckSeverity]:
     if found.state in _STOPPED:
         return f"{found.state}: {found.why}", _STOPPED[found.state]
     if waited > bounds.too_late:
-        return f"{found.lag:,} events wait, the first one for {_short(waited)}", dg.AssetCheckSeverity.ERROR
+        return f"waiting: {counted(found.lag, 'event')}, the first one for {_short(waited)}", dg.AssetCheckSeverity.ERROR
     if waited > bounds.late:
-        return f"{found.lag:,} events wait, the first one for {_short(waited)}", dg.AssetCheckSeverity.WARN
+        return f"waiting: {counted(found.lag, 'event')}, the first one for {_short(waited)}", dg.AssetCheckSeverity.WARN
     if bounds.behind_events is not None and found.lag > bounds.behind_events:
-        return f"{found.lag:,} events wait, more than {bounds.behind_events:,}", dg.AssetCheckSeverity.WARN
+        return f"waiting: {counted(found.lag, 'event')}, more than {bounds.behind_events:,}", dg.AssetCheckSeverity.WARN
     return "", dg.AssetCheckSeverity.ERROR
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.checks.check import SHOWN_ROWS, Check, Look, Verdict
+from pipelines.checks.check import SHOWN_ROWS, Check, Look, Verdict, counted
 from projections import DeadLetters, Projection, ServingModel
 
 
@@ -16,5 +16,5 @@ def _look(look: Look, projection: Projection) -> Verdict:
         return Verdict()
     shown = letters.slice(0, SHOWN_ROWS).select(["position", "stream_id", "version", "type", "failed", "error", "parked_at"]).to_pylist()
     streams = len(letters["stream_id"].unique())
-    problem = f"{len(letters):,} events of {streams:,} streams are parked: mend what the errors say and `retry`, or `discard` them"
+    problem = f"parked: {counted(len(letters), 'event')} of {counted(streams, 'stream')}; mend what the errors say and `retry`, or `discard` them"
     return Verdict(problem=problem, rows=shown, failing=len(letters), told={"streams": streams})

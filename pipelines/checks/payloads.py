@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.checks.check import SHOWN_ROWS, Check, Look, Verdict
+from pipelines.checks.check import SHOWN_ROWS, Check, Look, Verdict, counted
 from pipelines.checks.rows import failures
 from pipelines.checks.stretch import Stretch
 from store import EventTypes, UnreadableEventError
@@ -37,8 +37,8 @@ def _look(look: Look, event_types: EventTypes) -> Verdict:
     told = {**stretch.told(min((row["position"] for row in failing), default=None)), "unknown_types": ", ".join(sorted(unknown)) or "none"}
     if not failing:
         return Verdict(told=told)
-    count = f"{len(failing):,}" if len(failing) < MOST_FAILURES else f"{MOST_FAILURES:,} or more"
-    problem = f"{count} events cannot be read as their types: mend the classes, or add a step (the log does not change)"
+    more = " or more" if len(failing) == MOST_FAILURES else ""
+    problem = f"not readable by the classes: {counted(len(failing), 'event')}{more}; mend the classes, or add a step (the log does not change)"
     return Verdict(problem=problem, rows=failing[:SHOWN_ROWS], failing=len(failing), told=told)
 
 
