@@ -38,6 +38,8 @@ class WarehouseSql:
         self._store, self._letters = store, DeadLetters(warehouse)
         self._models = {one.name: ServingModel(warehouse, one) for one in (*BUILT_IN, *projections)}
         self._duckdb = duckdb.connect()
+        # DuckDB opens what a query names to know its columns. Of queries of others nothing shall be opened before they are looked at.
+        self._blind = duckdb.connect(config={"enable_external_access": False, "python_enable_replacements": False, "lock_configuration": True})
 
     def tables(self) -> list[str]:
         """The names that a query may use, beside the macros."""
@@ -60,7 +62,7 @@ class WarehouseSql:
 
     def _tables(self, query: str, as_of: AsOf | None) -> tuple[int, Tables]:
         """The position that the query is about, and those of the tables that it asks for, as they are there."""
-        asked = asked_for(self._duckdb.cursor(), query, [*self._models, DEAD_LETTERS])
+        asked = asked_for(self._blind.cursor(), query, [*self._models, DEAD_LETTERS])
         # Read before the head is: of what they hold nothing can then lie beyond it.
         seen = {name: (model := self._models[name].now(), view_of(self._duckdb.cursor(), model)) for name in sorted(asked - {DEAD_LETTERS})}
         position = self._store.head() if as_of is None else self._store.deciding.loader.position(as_of)
@@ -72,6 +74,7 @@ class WarehouseSql:
 
     def close(self) -> None:
         self._duckdb.close()
+        self._blind.close()
 
     def __enter__(self) -> Self:
         return self

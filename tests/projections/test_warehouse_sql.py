@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -125,6 +126,17 @@ def test_queries_of_others_are_answered_from_read_models_and_kept_to_their_limit
         warehouse.ask("select * from totals, read_text('/etc/passwd')")
     with pytest.raises(QueryRefusedError, match="more than 1 rows"):
         warehouse.ask("from totals", limits=SqlLimits(rows=1))
+
+
+def test_nothing_is_opened_to_find_out_what_a_query_of_others_asks_for(warehouse: WarehouseSql, tmp_path: Path) -> None:
+    """DuckDB looks into files to know their columns: what waits in a pipe would be gone."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    pipe = os.open(tmp_path / "pipe.csv", os.O_RDWR | os.O_NONBLOCK)
+    os.write(pipe, b"a,b\n1,2\n")
+    with pytest.raises(duckdb.Error, match="disabled by configuration"):
+        warehouse.ask(f"select * from totals, read_csv('{tmp_path}/pipe.csv')")
+    assert os.read(pipe, 100) == b"a,b\n1,2\n"
+    os.close(pipe)
 
 
 def test_dead_letters_are_those_of_the_position(warehouse: WarehouseSql, log: EventStore, place: str) -> None:
