@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.bench import workload, writers
+from tests.bench import orchestration, workload, writers
 from tests.bench.__main__ import SECTIONS, measure
 from tests.bench.run import Sizes
 from tests.bench.sustained import Look, verdict
@@ -41,7 +41,10 @@ LINES = {
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_a_section_fills_its_tables_and_leaves_nothing_behind(section: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_section_fills_its_tables_and_leaves_nothing_behind(
+    section: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestration, "VARIANTS", {"the sensor": orchestration.INSTANCE})       # each starts a server
     measure([section], tmp_path, TINY)
     told = capsys.readouterr().out
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in told.splitlines() if line.startswith("| ")}
