@@ -15,7 +15,7 @@ from store.parquet_sql import literally, quoted
 
 @dataclass(frozen=True, slots=True)
 class SqlLimits:
-    """Of one query: `seconds` that it may take, `memory_bytes` in which it works, `rows` that it may answer with."""
+    """Of one query: `seconds` that it may run, once it is planned; `memory_bytes` in which it works; `rows` that it may answer with."""
 
     seconds: float = 30.0
     memory_bytes: int = 1 << 30
