@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 
 from pipelines.domain import DomainError, load_domain
-from pipelines.metrics import EndpointError, Observers, PrometheusObserver, TracingObserver, endpoint, logging_observer, process_registry
+from pipelines.metrics import LOOPBACK, EndpointError, Observers, PrometheusObserver, TracingObserver, endpoint, logging_observer, process_registry
 from pipelines.settings import Settings
 from projections import BUILT_IN, DeadLetters, Halt, Model, Park, Projection, ProjectionError, ServingModel, follow
 from store import StoreError, open_store
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = choose((*load_domain(settings.domain).projections, *BUILT_IN), given.names)
         models = [ServingModel(settings.warehouse, projection) for projection in chosen]
-        with observed(given.metrics_port) as observer, open_store(settings.warehouse, observer=observer) as store, stopped_by_signals(stop):
+        with observed(given.metrics_port, console) as observer, open_store(settings.warehouse, observer=observer) as store, stopped_by_signals(stop):
             console.print(f"following {settings.warehouse} with {', '.join(given.names) or f'{len(models)} projections'}; Ctrl-C stops it")
             follow(store, models, stop, tell, Park(DeadLetters(settings.warehouse)) if given.park else Halt(), observer)
     except (DomainError, EndpointError, StoreError, UnknownNameError) as error:
@@ -46,13 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def observed(metrics_port: int | None) -> Iterator[Observers]:
+def observed(metrics_port: int | None, console: Console) -> Iterator[Observers]:
     """Who is told of what this process does; Prometheus too, if there is a port for it."""
     if metrics_port is None:
         yield Observers(logging_observer(), TracingObserver())
         return
     registry = process_registry()
-    with endpoint(registry, metrics_port):
+    with endpoint(registry, metrics_port) as port:
+        console.print(f"metrics at http://{LOOPBACK}:{port}/metrics")
         yield Observers(logging_observer(), TracingObserver(), PrometheusObserver(registry))
 
 
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines.follow", description="Keep projections within a second of the log.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="projections of the domain; all by default")
     parser.add_argument("--park", action="store_true", help="park the streams of events that cannot be applied, instead of halting there")
-    parser.add_argument("--metrics-port", type=int, metavar="PORT", help="tell Prometheus what this process does, at 127.0.0.1:PORT/metrics")
+    parser.add_argument("--metrics-port", type=int, metavar="PORT", help="tell Prometheus what it does, at 127.0.0.1:PORT/metrics; 0: a free one")
     return parser
 
 

@@ -1,6 +1,6 @@
 """What processes do and what the warehouse holds, for Prometheus and OpenTelemetry."""
 
-from pipelines.metrics.endpoint import EndpointError, endpoint, process_registry
+from pipelines.metrics.endpoint import LOOPBACK, EndpointError, endpoint, process_registry
 from pipelines.metrics.levels import Levels, TableLevel, levels
 from pipelines.metrics.logging_observer import logging_observer
 from pipelines.metrics.observers import Observers
@@ -12,6 +12,7 @@ from pipelines.metrics.tracing import TracingObserver, traceparent
 from pipelines.metrics.warehouse_collector import WarehouseCollector
 
 __all__ = [
+    "LOOPBACK",
     "SAMPLES",
     "EndpointError",
     "Levels",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import follow
+from pipelines.metrics import endpoint, process_registry, scrape
 from projections import ServingModel, streams, wait_for
 from store import Event, open_store
 
@@ -30,6 +31,25 @@ def test_a_process_of_its_own_keeps_chosen_projections_up_to_date_until_it_is_to
     told = process.communicate(timeout=60)[1]
     assert (process.returncode, "with streams; Ctrl-C stops it" in told) == (follow.STOPPED, True)
     assert not Path(warehouse, "projections", "event_types").exists()
+
+
+def test_it_tells_what_it_applies_at_a_port_of_its_own(warehouse: str) -> None:
+    command = [sys.executable, "-m", "pipelines.follow", "streams", "--metrics-port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, open_store(warehouse) as store:
+        assert process.stderr is not None
+        address = process.stderr.readline().removeprefix("metrics at ").strip()
+        for _ in range(2):                         # a batch is told of after its commit, and before the next one begins
+            wait_for(ServingModel(warehouse, streams), store.append("aircraft-N1", [Event("Unrelated", {})]).position, timeout_s=60)
+        told = {(sample.metric, sample.labels): sample.value for sample in scrape(address, 60)}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == follow.STOPPED
+    assert told["alluvium_applied_events_total", '{"projection":"streams"}'] >= 1
+
+
+def test_a_port_that_is_taken_is_refused(warehouse: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with endpoint(process_registry(), 0) as port:
+        assert follow.main(["streams", "--metrics-port", str(port)]) == follow.REFUSED
+    assert "take another port" in capsys.readouterr().err
 
 
 def test_a_name_that_nothing_has_is_refused_with_those_that_there_are(warehouse: str, capsys: pytest.CaptureFixture[str]) -> None:
