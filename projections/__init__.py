@@ -22,11 +22,13 @@ from projections.errors import (
     ReadModelRefusedError,
     SupersededError,
     TargetUnavailableError,
+    UnderWayError,
 )
 from projections.explaining.origin import why
 from projections.explaining.past import as_of
 from projections.explaining.rehearsal import diff_serving, rehearse, what_if
 from projections.explaining.row_diff import RowDiff, diff, diff_tables
+from projections.explaining.steps import Stepped, steps
 from projections.forms.frame import Frame
 from projections.forms.handlers import Handlers
 from projections.forms.sql import Sql
@@ -36,6 +38,7 @@ from projections.models.dead_letters import LETTERS, DeadLetters
 from projections.models.filling import SHARDS, Filling
 from projections.models.fingerprint import fingerprint
 from projections.models.hold import Hold
+from projections.models.leases import Lease, Leases
 from projections.models.memory_model import MemoryModel
 from projections.models.model import Model, Readable
 from projections.models.read_model import ReadModel
@@ -54,6 +57,7 @@ from projections.running.failing import Halt, Park
 from projections.running.fill_shards import Filled, fill_shards
 from projections.running.following import follow, follow_reactors, wait_for
 from projections.running.live import Live
+from projections.running.plan import Plan, plan_rebuild
 from projections.running.rebuilding import Made, Rebuilt, make_build, rebuild
 from projections.running.redelivery import discard, retry
 from projections.running.runner import CaughtUp, catch_up, fill, lag
@@ -91,6 +95,8 @@ __all__ = [
     "Handlers",
     "Hold",
     "KeyRefusedError",
+    "Lease",
+    "Leases",
     "Live",
     "Made",
     "Measurement",
@@ -102,6 +108,7 @@ __all__ = [
     "Parked",
     "PausedError",
     "Place",
+    "Plan",
     "Progress",
     "Projection",
     "ProjectionError",
@@ -118,11 +125,13 @@ __all__ = [
     "Sql",
     "Status",
     "Step",
+    "Stepped",
     "Stuck",
     "SupersededError",
     "Target",
     "TargetUnavailableError",
     "Typed",
+    "UnderWayError",
     "WarehouseSql",
     "as_of",
     "as_views",
@@ -142,6 +151,7 @@ __all__ = [
     "follow_reactors",
     "lag",
     "make_build",
+    "plan_rebuild",
     "react",
     "rebuild",
     "rehearse",
@@ -149,6 +159,7 @@ __all__ = [
     "saga_events",
     "saga_reactor",
     "status",
+    "steps",
     "streams",
     "typed_table",
     "typed_tables",

@@ -87,6 +87,15 @@ class BuildError(ProjectionError):
         super().__init__(f"projection {projection!r}: {problem}: {remedy}")
 
 
+class UnderWayError(ProjectionError):
+    """Somebody is making a build of this projection. Leave it to that one, or stop it; nothing was changed."""
+
+    def __init__(self, projection: str, owner: str, since: datetime) -> None:
+        self.projection, self.owner, self.since = projection, owner, since
+        problem = f"is being rebuilt by {owner} since {since:%Y-%m-%d %H:%M:%S} UTC"
+        super().__init__(f"projection {projection!r} {problem}: wait until it is done, or stop it")
+
+
 class PausedError(ProjectionError):
     """Somebody paused this read model. Leave it, or resume it."""
 

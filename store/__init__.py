@@ -82,6 +82,7 @@ from store.observer import (
 from store.open import delta_table, open_store, storage_options
 from store.query import Query
 from store.schema import EVENTS
+from store.shard import shard_of
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
 from store.snapshots.snapshots import Snapshots
 from store.sql import Tables, asked_for
@@ -198,6 +199,7 @@ __all__ = [
     "restore",
     "rows_with",
     "rows_without",
+    "shard_of",
     "snapshot",
     "snapshot_due",
     "storage_options",

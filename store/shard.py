@@ -25,6 +25,7 @@ def stream_hash(stream_id: str) -> str:
 
 
 def shard_of(stream_id: str, depth: int) -> str:
+    """The shard of this many hex digits, 0 to 32, that the stream belongs to; with all of them it holds this stream alone."""
     return ROOT + stream_hash(stream_id)[:depth]
 
 

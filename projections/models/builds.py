@@ -70,6 +70,11 @@ class Builds:
         """Whichever version it is of; None: nothing was ever made."""
         return next((build for build in self.of(projection) if build.state == SERVING), None)
 
+    def unfinished(self, projection: Projection) -> Build | None:
+        """The build in the making by this very code, which `begin` goes on with; None: there is none."""
+        code = fingerprint(projection)
+        return next((one for one in self.of(projection) if (one.state, one.version, one.made_by) == (MAKING, projection.version, code)), None)
+
     def begin(self, projection: Projection) -> Build:
         """A build to be made by this very code: one that was begun and not finished, or a new one. The first of all serves at once."""
         code = fingerprint(projection)

@@ -21,7 +21,7 @@ class AtOnce(NamedTuple):
 
 def at_once(store: EventStore, projection: Projection, until: int) -> AtOnce | None:
     """Every row as of that position. None: it takes the batches, which also tell what is wrong with an event that the query failed on."""
-    chosen = _chosen(projection)
+    chosen = chosen_by(projection)
     query = None if _has_old_shapes(projection) else projection.form.at_once(projection, chosen)
     if query is None:
         return None
@@ -39,7 +39,7 @@ def _has_old_shapes(projection: Projection) -> bool:
     return types is not None and (bool(types.steps) or any(one.schema_version > 1 for one in types))
 
 
-def _chosen(projection: Projection) -> str:
+def chosen_by(projection: Projection) -> str:
     """The condition on the events that it reads."""
     types = stored_types(projection)
     conditions = [] if types is None else [f"type in ({', '.join(map(_quoted, types))})"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from projections.models.builds import SERVING, Build, Builds
+from projections.models.leases import Leases
 from projections.models.read_model import ReadModel
 from projections.observer import LOGGED, Observer
 from projections.projection import Projection
@@ -41,7 +42,7 @@ def rebuild(
 
     Whoever reads goes on reading the old build, which is kept: `roll_back` returns to it, `drop` removes it. After a crash or an error
     run it again: it goes on where it was. ApplyError: mend the projection, or park what cannot be applied (`failing`: letters of the
-    new build); what serves is not touched.
+    new build); what serves is not touched. UnderWayError: somebody is making a build of it already.
     """
     builds = Builds(warehouse)
     before = builds.serving(projection)
@@ -57,13 +58,18 @@ def make_build(
 
     To look at it first, then `Builds.switch`. Errors as of `rebuild`; BuildError: it is being filled shard by shard, and some are missing.
     """
-    builds = Builds(warehouse)
-    build = builds.begin(projection)
-    model = ReadModel(builds.uri(projection.name, build.build), projection)
+    with Leases(warehouse).held(projection.name):
+        builds = Builds(warehouse)
+        build = builds.begin(projection)
+        model = ReadModel(builds.uri(projection.name, build.build), projection)
+        return Made(build, model, _filled(store, model, failing, observer))
+
+
+def _filled(store: EventStore, model: ReadModel, failing: Failing, observer: Observer) -> CaughtUp:
     filled = fill(store, model, failing=failing, observer=observer)
     while lag(store, model):                       # what came meanwhile is little, and then less
         again = fill(store, model, failing=failing, observer=observer)
         filled = CaughtUp(filled.events + again.events, filled.rows + again.rows, again.checkpoint, filled.seconds + again.seconds)
         if again.events * 10 < filled.events:      # the rest is for whoever follows
             break
-    return Made(build, model, filled)
+    return filled

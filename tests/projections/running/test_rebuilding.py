@@ -14,6 +14,7 @@ from projections import (
     Builds,
     CheckpointMovedError,
     DeadLetters,
+    Leases,
     NeedsRebuildError,
     Park,
     PausedError,
@@ -22,6 +23,7 @@ from projections import (
     ReadModelRefusedError,
     ServingModel,
     Sql,
+    UnderWayError,
     catch_up,
     fingerprint,
     rebuild,
@@ -243,3 +245,10 @@ def test_changed_columns_without_a_raised_version_are_rebuilt_all_the_same(store
     assert status(store, place, wider).state == "needs rebuild"
     rebuild(store, place, wider)
     assert ServingModel(place, wider).rows("deposits")["deposits"].to_pylist() == [3, 3]
+
+
+def test_a_rebuild_of_what_is_being_rebuilt_fails_at_once_and_begins_nothing(store: MemoryEventStore, place: str) -> None:
+    with Leases(place).held("sums"), pytest.raises(UnderWayError):
+        rebuild(store, place, summing())
+    assert Builds(place).of(summing()) == []
+    assert rebuild(store, place, summing()).filled.events == 6
