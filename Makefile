@@ -10,7 +10,7 @@ demo: $(READY)                ## load every flight out of New York in 2013, proj
 	$(BIN)/python -m pipelines.demo
 
 test: check                   ## lint, types, tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .

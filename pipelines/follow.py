@@ -21,28 +21,39 @@ from store import StoreError, open_store
 STOPPED: Final = 0
 HALTED: Final = 1
 REFUSED: Final = 2
+NAMED: Final = 4
+"""So many are told by name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: stopped by Ctrl-C or SIGTERM, the batches under way finished. 1: a projection halted meanwhile. 2: bad usage, or refused."""
     given, settings = _parser().parse_args(arguments), Settings.read()
-    console, stop = Console(soft_wrap=True, markup=False, highlight=False, stderr=True), threading.Event()
-    halted: list[str] = []
+    try:
+        chosen = choose((*load_domain(settings.domain).projections, *BUILT_IN), given.names)
+        return follow_chosen(settings.warehouse, chosen, given.park, given.metrics_port)
+    except (DomainError, EndpointError, StoreError, UnknownNameError) as error:
+        _console().print(str(error))
+        return REFUSED
+
+
+def follow_chosen(warehouse: str, projections: Sequence[Projection], park: bool, metrics_port: int | None) -> int:
+    """STOPPED or HALTED, as `main`. What is to be told goes to stderr. EndpointError: the port is taken. StoreError: there is no log."""
+    console, stop, halted = _console(), threading.Event(), list[str]()
 
     def tell(model: Model, error: ProjectionError) -> None:
         halted.append(model.projection.name)
         console.print(f"{model.projection.name} halted: {error}")
 
-    try:
-        chosen = choose((*load_domain(settings.domain).projections, *BUILT_IN), given.names)
-        models = [ServingModel(settings.warehouse, projection) for projection in chosen]
-        with observed(given.metrics_port, console) as observer, open_store(settings.warehouse, observer=observer) as store, stopped_by_signals(stop):
-            console.print(f"following {settings.warehouse} with {', '.join(given.names) or f'{len(models)} projections'}; Ctrl-C stops it")
-            follow(store, models, stop, tell, Park(DeadLetters(settings.warehouse)) if given.park else Halt(), observer)
-    except (DomainError, EndpointError, StoreError, UnknownNameError) as error:
-        console.print(str(error))
-        return REFUSED
+    models = [ServingModel(warehouse, projection) for projection in projections]
+    with observed(metrics_port, console) as observer, open_store(warehouse, observer=observer) as store, stopped_by_signals(stop):
+        named = ", ".join(projection.name for projection in projections) if len(projections) <= NAMED else f"{len(projections)} projections"
+        console.print(f"following {warehouse} with {named}; Ctrl-C stops it")
+        follow(store, models, stop, tell, Park(DeadLetters(warehouse)) if park else Halt(), observer)
     return HALTED if halted else STOPPED
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True, markup=False, highlight=False, stderr=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import load, load_as_of, load_at, load_query, transact, transact_many, transact_query
 from store.delta.audit.findings import Finding, Verified
+from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.errors import (
@@ -88,7 +89,7 @@ from store.snapshots.snapshots import Snapshots
 from store.sql import Tables, asked_for
 from store.sql_guard import SqlLimits
 from store.storage.breaker import Breaker
-from store.verifying import verify
+from store.verifying import repair, verify
 
 __all__ = [
     "ANY",
@@ -152,6 +153,7 @@ __all__ = [
     "Recorder",
     "Refused",
     "Rename",
+    "Repaired",
     "Retried",
     "Snapshot",
     "SnapshotIgnored",
@@ -196,6 +198,7 @@ __all__ = [
     "open_store",
     "rebuild_snapshots",
     "recommend_interval",
+    "repair",
     "restore",
     "rows_with",
     "rows_without",

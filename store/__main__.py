@@ -8,18 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from store.delta.audit import contents_check
-from store.delta.audit.repair import repair
-from store.delta.audit.verify import verify
 from store.errors import StoreError
-from store.storage.objects import Objects
-from store.storage.places import join, objects_at
+from store.verifying import repair, verify
 
 SOUND: Final = 0
 DAMAGED: Final = 1
@@ -31,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     told, aside = Console(soft_wrap=True, markup=False, highlight=False), Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
     try:
-        with closing(objects_at(join(given.uri, "events"))) as objects, _bar(aside) as progress:
-            code, lines = _verify(objects, progress) if given.command == "verify" else _repair(objects, given.dry_run, progress)
+        with _bar(aside) as progress:
+            code, lines = _verify(given.uri, progress) if given.command == "verify" else _repair(given.uri, given.dry_run, progress)
     except StoreError as error:
         aside.print(str(error))
         return REFUSED
@@ -41,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _verify(objects: Objects, progress: contents_check.Progress) -> tuple[int, list[str]]:
-    report = verify(objects, progress)
+def _verify(uri: str, progress: contents_check.Progress) -> tuple[int, list[str]]:
+    report = verify(uri, progress)
     rate = report.events / max(report.seconds, 1e-9)
     size = f"{report.events:,} events in {report.files:,} files, {report.data_bytes:,} bytes, at commit {report.version}"
     verdict = "sound" if report.sound else f"damaged, {len(report.damage):,} findings"
@@ -50,8 +47,8 @@ def _verify(objects: Objects, progress: contents_check.Progress) -> tuple[int, l
     return (SOUND if report.sound else DAMAGED), lines
 
 
-def _repair(objects: Objects, dry_run: bool, progress: contents_check.Progress) -> tuple[int, list[str]]:
-    done = repair(objects, dry_run, progress)
+def _repair(uri: str, dry_run: bool, progress: contents_check.Progress) -> tuple[int, list[str]]:
+    done = repair(uri, dry_run, progress)
     place = "would be moved aside" if dry_run else f"moved to {done.folder}"
     lines = [*map(str, done.mended), *(f"{path} {place}" for path in done.moved), *map(str, done.left)]
     return SOUND, [*lines, f"{len(done.moved):,} files {place}" if done.moved else "nothing to repair"]

@@ -5,6 +5,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", settings.default, deadline=None)   # a busy machine is slow, and nothing is wrong with it
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

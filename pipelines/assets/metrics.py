@@ -12,7 +12,8 @@ import dagster as dg
 from pipelines.assets.event_log import EVENT_LOG
 from pipelines.automation.conditions import on_cron
 from pipelines.domain import Domain
-from pipelines.metrics import SAMPLES, Sample, Samples, ScrapeError, WarehouseCollector, levels, samples_of, scrape, source_of, summary
+from pipelines.levels import levels
+from pipelines.metrics import SAMPLES, Sample, Samples, ScrapeError, WarehouseCollector, samples_of, scrape, source_of, summary
 from pipelines.settings import Settings
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse

@@ -1,7 +1,6 @@
 """What processes do and what the warehouse holds, for Prometheus and OpenTelemetry."""
 
 from pipelines.metrics.endpoint import LOOPBACK, EndpointError, endpoint, process_registry
-from pipelines.metrics.levels import Levels, TableLevel, levels
 from pipelines.metrics.logging_observer import logging_observer
 from pipelines.metrics.observers import Observers
 from pipelines.metrics.prometheus_observer import PrometheusObserver
@@ -15,17 +14,14 @@ __all__ = [
     "LOOPBACK",
     "SAMPLES",
     "EndpointError",
-    "Levels",
     "Observers",
     "PrometheusObserver",
     "Sample",
     "Samples",
     "ScrapeError",
-    "TableLevel",
     "TracingObserver",
     "WarehouseCollector",
     "endpoint",
-    "levels",
     "logging_observer",
     "process_registry",
     "samples_of",

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from pipelines.domain import DomainError, load_domain
 from pipelines.follow import stopped_by_signals
+from pipelines.levels import levels
 from pipelines.metrics.endpoint import LOOPBACK, EndpointError, endpoint, process_registry
-from pipelines.metrics.levels import levels
 from pipelines.metrics.warehouse_collector import WarehouseCollector
 from pipelines.settings import Settings, SettingsError
 from projections import BUILT_IN

@@ -9,7 +9,7 @@ from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from pipelines.metrics.levels import Levels, TableLevel
+from pipelines.levels import Levels, TableLevel
 from projections import ProjectionError, Status
 from store import StoreError
 

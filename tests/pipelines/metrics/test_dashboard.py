@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from pipelines.metrics import PrometheusObserver, WarehouseCollector, levels
+from pipelines.levels import levels
+from pipelines.metrics import PrometheusObserver, WarehouseCollector
 from projections import Projection, ServingModel, Sql, catch_up
 from store import Event, open_store
 

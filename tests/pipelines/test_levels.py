@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipelines.metrics import Levels, WarehouseCollector, levels
+from pipelines.levels import Levels, levels
+from pipelines.metrics import WarehouseCollector
 from projections import DeadLetters, Park, Projection, ServingModel, Sql, catch_up
 from store import Event, StorageError, open_store
 

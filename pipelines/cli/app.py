@@ -1,0 +1,81 @@
+"""The command line's table of contents. Each command is imported when it is called, so that none waits for what it does not need."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+from cyclopts import App, CycloptsError, Group
+
+from pipelines.cli.arguments import QUIET
+from pipelines.cli.outcome import DONE, MISUSED, ending, tell
+
+_HELP: Final = """The event store that is your warehouse.
+
+Events are appended to streams, projected into read models, and asked for in SQL. Every command takes `--warehouse`, `--domain` and `--json`.
+
+Exit codes: 0 done; 1 refused or failed; 2 not understood; 3 done, and something was found that somebody should see to; 4 a conflict."""
+
+_COMMANDS: Final = {
+    "Events": {
+        "init": ("writing:init", "Make a warehouse."),
+        "append": ("writing:append", "Append one event."),
+        "load": ("loading:load", "Load a CSV, JSON or Parquet file as events."),
+        "read": ("reading:read", "Read the log, or follow it."),
+        "stream": ("reading:stream", "Read one stream."),
+    },
+    "Questions": {
+        "replay": ("replaying:replay", "See a stream's state after each of its events."),
+        "as-of": ("past:as_of", "See the warehouse, a state or a read model as it was."),
+        "sql": ("asking:sql", "Ask in SQL."),
+        "types": ("types:types", "See which types of events there are."),
+    },
+    "Operations": {
+        "status": ("status:status", "See on one screen how everything is."),
+        "projections": ("projections:app", "List, run, follow, rebuild, compare and promote projections."),
+        "dead-letters": ("dead_letters:app", "See, retry or give up events that could not be applied."),
+        "snapshots": ("snapshots:app", "See, take, check or forget saved states."),
+        "compact": ("upkeep:compact", "Merge small files of the log."),
+        "maintain": ("upkeep:maintain", "Merge, checkpoint, clean and vacuum all tables."),
+        "verify": ("safety:verify", "Read the whole log, and say what is wrong with it."),
+        "repair": ("safety:repair", "Move aside what a crash left."),
+        "backup": ("safety:backup", "Bring a backup up to date."),
+        "restore": ("safety:restore", "Make a warehouse from a backup."),
+    },
+    "Trying it": {
+        "demo": ("trying:demo", "Load a year of flights, project them, and ask a few questions."),
+        "bench": ("trying:bench", "Measure how quick it is on this disk."),
+    },
+}
+
+
+def make_app() -> App:
+    app = App("alluvium", help=_HELP, version=lambda: version("alluvium"), help_format="markdown", default_parameter=QUIET)
+    for number, (title, commands) in enumerate(_COMMANDS.items()):
+        group = Group(title, sort_key=number)
+        for place_in_group, (name, (place, told)) in enumerate(commands.items()):
+            app.command(f"pipelines.cli.{place}", name=name, group=group, help=told, sort_key=place_in_group)
+    rest = Group("Beside them", sort_key=9)
+    app.register_install_completion_command(group=rest)
+    app["--help"].group = app["--version"].group = rest
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code, one of `pipelines/cli/outcome.py`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = make_app()(given, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        return MISUSED
+    except BrokenPipeError:                        # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (Exception, KeyboardInterrupt) as error:
+        if (ended := ending(error)) is None:
+            raise
+        return tell(ended, "--json" in given)
+    return code if isinstance(code, int) else DONE

@@ -1,0 +1,81 @@
+"""`sql`: a question in SQL, over the log and every read model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from cyclopts import Parameter
+
+from pipelines.cli.arguments import Place
+from pipelines.cli.outcome import MisusedError
+from pipelines.cli.session import HERE, Session
+
+SHOWN_ROWS: Final = 50
+_BATCH_ROWS: Final = 50_000
+_WRITERS: Final = (".parquet", ".csv", ".jsonl")
+
+
+def sql(
+    query: Annotated[str, Parameter(help="One select; - reads it from stdin. Tables and macros are those of docs/sql.md.")],
+    /,
+    *,
+    as_of: Annotated[Place | None, Parameter(help="Everything as it was at this position or time.")] = None,
+    out: Annotated[Path | None, Parameter(help=f"Into a new file: {', '.join(_WRITERS)}.")] = None,
+    limit: Annotated[int, Parameter(help=f"So many rows are shown to people. [{SHOWN_ROWS}]")] = SHOWN_ROWS,
+    session: Session = HERE,
+) -> None:
+    """Ask DuckDB, over the newest commit there is, or a past one: `events`, `streams`, every read model by its name, and the table macros
+    `stream(id)`, `history(id)`, `state(category)`, `replay(after, until)`, `conversation(id)` and more."""
+    if out is not None:
+        _check(out)
+    with session.asked() as warehouse:
+        answer = warehouse.sql(sys.stdin.read() if query == "-" else query, as_of=as_of)
+        if out is not None:
+            rows = _write(answer, out)
+            session.answer.facts("", {"file": str(out), "rows": rows, "file_bytes": out.stat().st_size})
+            return
+        session.answer.rows("", _each(answer), answer.columns, limit=limit, more="--limit, --out or --json for all")
+
+
+def _each(answer: duckdb.DuckDBPyRelation) -> Iterator[dict[str, Any]]:
+    for batch in answer.to_arrow_reader(_BATCH_ROWS):
+        yield from batch.to_pylist()
+
+
+def _check(out: Path) -> None:
+    if out.suffix not in _WRITERS:
+        raise MisusedError(f"{out} ends in {out.suffix or 'nothing'}: files are written that end in {', '.join(_WRITERS)}")
+    if out.exists():
+        raise MisusedError(f"there is a file {out} already: name a new one, or remove it")
+    if not out.parent.is_dir():
+        raise MisusedError(f"there is no directory {out.parent}: make it, or name another one")
+
+
+def _write(answer: duckdb.DuckDBPyRelation, out: Path) -> int:
+    rows = 0
+    reader = answer.to_arrow_reader(_BATCH_ROWS)
+    match out.suffix:
+        case ".parquet":
+            with pyarrow.parquet.ParquetWriter(out, reader.schema) as parquet:
+                for batch in reader:
+                    parquet.write_batch(batch)
+                    rows += len(batch)
+        case ".csv":
+            with pyarrow.csv.CSVWriter(out, reader.schema) as csv:
+                for batch in reader:
+                    csv.write_batch(batch)
+                    rows += len(batch)
+        case _:
+            with out.open("wb") as lines:
+                for batch in reader:
+                    pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))).write_ndjson(lines)
+                    rows += len(batch)
+    return rows

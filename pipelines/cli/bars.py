@@ -1,0 +1,54 @@
+"""Progress bars, on stderr, and only where somebody looks: a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipelines.cli.answer import aside
+from projections import Applied, Delayed, Measurement, Parked
+from store import LoggingObserver
+
+Told = Callable[[int, int | None], None]
+"""How much is done, of how much."""
+
+
+@contextmanager
+def bar(doing: str, unit: str) -> Iterator[Told]:
+    """One for one piece of work."""
+    with _progress() as progress:
+        task = progress.add_task(f"{doing} {unit}", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@dataclass(slots=True)
+class ProjectionBars:
+    """One for each projection, as an observer of their runners. What else there is to be told goes where it went without it."""
+
+    progress: Progress
+    others: LoggingObserver
+    tasks: dict[str, TaskID] = field(default_factory=dict)
+
+    def record(self, measurement: Measurement) -> None:
+        if isinstance(measurement, Applied):
+            task = self.tasks.get(measurement.projection)
+            if task is None:
+                task = self.tasks[measurement.projection] = self.progress.add_task(measurement.projection, total=measurement.until)
+            self.progress.update(task, completed=measurement.position, total=measurement.until)
+        else:
+            self.others.record(measurement)
+
+
+@contextmanager
+def projection_bars() -> Iterator[ProjectionBars]:
+    with _progress() as progress:
+        yield ProjectionBars(progress, LoggingObserver(warned=(Parked, Delayed)))   # what halts is an error of the command
+
+
+def _progress() -> Progress:
+    console = aside()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

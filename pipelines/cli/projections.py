@@ -1,0 +1,255 @@
+"""`projections …`: what they are, bringing them up to the log, and the way from one build to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+from cyclopts import App, Parameter
+
+from pipelines.cli.arguments import QUIET
+from pipelines.cli.bars import projection_bars
+from pipelines.cli.confirming import confirm
+from pipelines.cli.outcome import DONE, FOUND, CommandError, ending, tell
+from pipelines.cli.session import HERE, Session
+from projections import (
+    Builds,
+    CaughtUp,
+    DeadLetters,
+    Halt,
+    Park,
+    Projection,
+    ProjectionError,
+    ReadModel,
+    ServingModel,
+    diff_serving,
+    fill,
+    make_build,
+    plan_rebuild,
+    rehearse,
+    status,
+    steps,
+)
+from store import EventStore, StoreError
+
+app: Final = App("projections", help="List, run, follow, rebuild, compare and promote projections.", default_parameter=QUIET)
+"""Commands register themselves here when this module is imported, and nothing else happens then."""
+
+Names = Annotated[tuple[str, ...], Parameter(help="Their names. [all]")]
+Name = Annotated[str, Parameter(help="Its name.")]
+Parking = Annotated[bool, Parameter(help="Park the streams of events that cannot be applied, instead of halting there.")]
+Sure = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")]
+
+
+@app.command(name="list")
+def show(*, session: Session = HERE) -> None:
+    """Each with its version, engine and key, what it reads, how it stands, and all of its builds."""
+    with session.open() as store:
+        found = [(one, status(store, session.uri, one)) for one in session.projections()]
+    builds = Builds(session.uri)
+    rows = [
+        {
+            "projection": one.name, "version": one.version, "engine": one.form.engine, "key": list(one.key), "reads": _reads(one),
+            "state": now.state, "lag": now.lag, "rows": now.rows, "builds": [f"{build.build} ({build.state})" for build in builds.of(one)],
+        }
+        for one, now in found
+    ]  # fmt: skip
+    session.answer.rows("", rows)
+
+
+@app.command
+def run(names: Names = (), /, *, park: Parking = False, session: Session = HERE) -> int:
+    """Bring them up to the head of the log, once. One that fails stops no other."""
+    letters, code = DeadLetters(session.uri), DONE
+    rows: list[dict[str, Any]] = []
+    with session.open() as store, projection_bars() as bars:
+        for projection in session.projections(names):
+            model = ServingModel(session.uri, projection)
+            try:
+                done = fill(store, model, failing=Park(letters) if park else Halt(), observer=bars)
+            except (ProjectionError, StoreError) as error:
+                code = _failed(session, error)
+                continue
+            rows.append({"projection": projection.name, **_filled(done)})
+    session.answer.rows("", rows)
+    return code
+
+
+@app.command
+def follow(
+    names: Names = (),
+    /,
+    *,
+    park: Parking = False,
+    metrics_port: Annotated[int | None, Parameter(help="Tell Prometheus what it does, at 127.0.0.1:PORT/metrics; 0: a free one.")] = None,
+    session: Session = HERE,
+) -> int:
+    """Keep them within a second of the log, until Ctrl-C or SIGTERM."""
+    from pipelines.follow import follow_chosen  # it may tell Prometheus, which all else does without
+
+    return follow_chosen(session.uri, session.projections(names), park, metrics_port)
+
+
+@app.command
+def rebuild(
+    names: Annotated[tuple[str, ...], Parameter(help="Their names. [those that need it]")] = (),
+    /,
+    *,
+    plan: Annotated[bool, Parameter(help="Say what it would read and about how long it would take; change nothing.")] = False,
+    keep: Annotated[bool, Parameter(help="Make the build, and let `promote` switch to it later.")] = False,
+    park: Parking = False,
+    session: Session = HERE,
+) -> int:
+    """Make their rows anew beside those that serve, and switch. What serves goes on serving; the old build stays, to `roll-back` to.
+
+    Whoever rebuilds one that is being rebuilt is told by whom, and nothing happens. Cut off, it goes on where it was.
+    """
+    code, rows = DONE, list[dict[str, Any]]()
+    with session.open() as store:
+        chosen = session.projections(names) if names else [one for one in session.projections() if _needs(session, store, one)]
+        for projection in chosen:
+            try:
+                rows.append(_planned(session, store, projection) if plan else _rebuilt(session, store, projection, keep, park))
+            except (ProjectionError, StoreError) as error:
+                code = _failed(session, error)
+    session.answer.rows("", rows)
+    return code
+
+
+@app.command
+def diff(
+    name: Name, /, *, rows: Annotated[int, Parameter(help="So many of each kind at most. [20]")] = 20, session: Session = HERE
+) -> int:
+    """What readers would see change: if the build in the making served, or, where there is none, if the code of now did. Exit code 3 if anything."""
+    projection, builds = session.projection(name), Builds(session.uri)
+    if (making := builds.unfinished(projection)) is not None:
+        found = diff_serving(session.uri, ReadModel(builds.uri(name, making.build), projection))
+    else:
+        with session.open() as store:
+            found = rehearse(store, session.uri, projection)
+    session.answer.rows("", found.table(rows).to_pylist())
+    against = "the code of now" if making is None else f"the build {making.build}"
+    session.answer.note(f"{name}, what serves against {against}: {found!r}")
+    return DONE if found.is_empty else FOUND
+
+
+@app.command
+def promote(
+    name: Name,
+    /,
+    *,
+    build: Annotated[str | None, Parameter(help="Which one, such as v2. [the one in the making, caught up first]")] = None,
+    session: Session = HERE,
+) -> None:
+    """Let a build serve from now on, in one commit. The one that did is kept."""
+    projection, builds = session.projection(name), Builds(session.uri)
+    before = builds.serving(projection)
+    if build is None:
+        if builds.unfinished(projection) is None:
+            raise CommandError(f"no build of {name} is in the making by the code of now: `alluvium projections rebuild {name} --keep` makes one")
+        with session.open() as store, projection_bars() as bars:
+            build = make_build(store, session.uri, projection, observer=bars).build.build
+    serving = builds.switch(projection, build)
+    session.answer.facts("", {"projection": name, "serving": serving.build, "before": None if before is None else before.build})
+
+
+@app.command
+def roll_back(name: Name, /, *, session: Session = HERE) -> None:
+    """Let the build that served before serve again."""
+    session.answer.facts("", {"projection": name, "serving": Builds(session.uri).roll_back(session.projection(name)).build})
+
+
+@app.command
+def drop(
+    name: Name, build: Annotated[str, Parameter(help="Such as v1. Not the one that serves.")], /, *, yes: Sure = False, session: Session = HERE
+) -> None:
+    """Remove a build and its files, for good."""
+    projection = session.projection(name)
+    confirm(f"Remove {build} of {name} and its files for good?", yes)
+    Builds(session.uri).drop(projection, build)
+    session.answer.facts("", {"projection": name, "dropped": build})
+
+
+@app.command
+def reset(name: Name, /, *, yes: Sure = False, session: Session = HERE) -> None:
+    """Empty what serves, in place, and begin at the first event. Readers see it empty meanwhile: `rebuild` keeps serving."""
+    projection = session.projection(name)
+    confirm(f"Empty {name}? Readers see no rows until it has caught up; `rebuild` would go on serving.", yes)
+    _on_serving(session, projection, ReadModel.reset)
+
+
+@app.command
+def pause(name: Name, /, *, why: Annotated[str, Parameter(help="For whoever wonders.")], session: Session = HERE) -> None:
+    """Let no runner change it from now on. Its rows stay as they are."""
+    _on_serving(session, session.projection(name), lambda model: model.pause(why))
+
+
+@app.command
+def resume(name: Name, /, *, session: Session = HERE) -> None:
+    """Let runners go on."""
+    _on_serving(session, session.projection(name), ReadModel.resume)
+
+
+@app.command
+def step(
+    name: Name,
+    /,
+    *,
+    stream: Annotated[str, Parameter(help="The stream whose events are gone through.")],
+    after: Annotated[int, Parameter(help="Past this version of the stream. [0]")] = 0,
+    limit: Annotated[int, Parameter(help="So many events at most. [20]")] = 20,
+    session: Session = HERE,
+) -> None:
+    """Go through a stream event by event, with the rows that each one touched, before it (−) and after it (+). Nothing is written."""
+    with session.open() as store:
+        for stepped in steps(store, session.projection(name), stream, after=after, limit=limit):
+            [event] = stepped.event.select(["position", "version", "type", "occurred_at", "data"]).to_pylist()
+            before, now = stepped.before.to_pylist(), stepped.after.to_pylist()
+            if session.json:
+                session.answer.rows("", [{**event, "before": before, "after": now}])
+                continue
+            title = f"{event['version']}  {event['type']}  at position {event['position']:,}  {event['data']}"
+            session.answer.rows(title, [{"": "−", **row} for row in before] + [{"": "+", **row} for row in now])
+
+
+def _on_serving(session: Session, projection: Projection, change: Callable[[ReadModel], None]) -> None:
+    model = ServingModel(session.uri, projection).now()
+    change(model)
+    with session.open() as store:
+        session.answer.facts("", {"projection": projection.name, "state": status(store, session.uri, projection).state})
+
+
+def _failed(session: Session, error: Exception) -> int:
+    ended = ending(error)
+    assert ended is not None                       # every ProjectionError and StoreError has an ending
+    return tell(ended, session.json)
+
+
+def _reads(projection: Projection) -> list[str]:
+    types, categories = projection.form.reads(projection), projection.categories or ()
+    return [*(["all types"] if types is None else types), *(f"of {category}" for category in categories)]
+
+
+def _filled(done: CaughtUp) -> dict[str, Any]:
+    return {"events": done.events, "rows": done.rows, "checkpoint": done.checkpoint, "seconds": round(done.seconds, 3)}
+
+
+def _needs(session: Session, store: EventStore, projection: Projection) -> bool:
+    return status(store, session.uri, projection).state in ("new", "needs rebuild")
+
+
+def _planned(session: Session, store: EventStore, projection: Projection) -> dict[str, Any]:
+    plan = asdict(plan_rebuild(store, session.uri, projection))
+    unfinished = plan.pop("unfinished")
+    return {**plan, "seconds": round(plan["seconds"], 2), "unfinished": None if unfinished is None else unfinished["build"]}
+
+
+def _rebuilt(session: Session, store: EventStore, projection: Projection, keep: bool, park: bool) -> dict[str, Any]:
+    builds, failing = Builds(session.uri), Park(DeadLetters(session.uri)) if park else Halt()
+    before = builds.serving(projection)
+    with projection_bars() as bars:
+        made = make_build(store, session.uri, projection, failing=failing, observer=bars)
+    build = made.build if keep or made.build.state == "serving" else builds.switch(projection, made.build.build)
+    was = before.build if before is not None and build.state == "serving" else None
+    return {"projection": projection.name, "build": build.build, "state": build.state, "before": was, **_filled(made.filled)}

@@ -1,0 +1,82 @@
+"""What every command is run with: which warehouse, which domain, and whom it answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+from cyclopts import Group, Parameter
+
+from pipelines.cli.answer import Answer
+from pipelines.domain import Domain, load_domain
+from pipelines.settings import Settings
+from projections import BUILT_IN, Projection, WarehouseSql
+from store import Contract, EventStore, open_store
+
+_EVERYWHERE: Final = Group("Everywhere", sort_key=9)
+
+
+class UnknownNameError(Exception):
+    """Nothing is called so. The message names what there is."""
+
+
+@Parameter(name="*", group=_EVERYWHERE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Settings come from the environment where the command line says nothing."""
+
+    warehouse: Annotated[
+        str | None, Parameter(name=("--warehouse", "-w"), help="A directory or an object-store URI. [ALLUVIUM_WAREHOUSE, ./warehouse]")
+    ] = None
+    domain: Annotated[
+        str | None, Parameter(name=("--domain", "-d"), help="Its import string, such as acme.ledger:domain. [ALLUVIUM_DOMAIN, the flights]")
+    ] = None
+    json: Annotated[bool, Parameter(help="Answer in JSON, one object a line, for programs.")] = False
+
+    @property
+    def settings(self) -> Settings:
+        read = Settings.read()
+        return replace(read, warehouse=self.warehouse or read.warehouse, domain=self.domain or read.domain)
+
+    @property
+    def uri(self) -> str:
+        return self.settings.warehouse
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.json)
+
+    def open(self, create: bool = False, contract: Contract | None = None) -> EventStore:
+        """The event store of the warehouse; close it after use."""
+        return open_store(self.uri, create, contract=contract)
+
+    @contextmanager
+    def asked(self) -> Iterator[WarehouseSql]:
+        """SQL over the warehouse, with the read models of the domain."""
+        with self.open() as store, WarehouseSql(store, self.uri, self.the_domain().projections) as warehouse:
+            yield warehouse
+
+    def the_domain(self) -> Domain:
+        """Modules are looked for where the command is called, too, as `python -m` does."""
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.insert(0, here)
+        return load_domain(self.settings.domain)
+
+    def projections(self, names: Sequence[str] = ()) -> list[Projection]:
+        """Those of the domain and those of every warehouse; of these names, or all. UnknownNameError."""
+        by_name = {projection.name: projection for projection in (*self.the_domain().projections, *BUILT_IN)}
+        for name in names:
+            if name not in by_name:
+                raise UnknownNameError(f"there is no projection {name!r}: take some of {', '.join(by_name)}")
+        return [by_name[name] for name in names or by_name]
+
+    def projection(self, name: str) -> Projection:
+        return self.projections([name])[0]
+
+
+HERE: Final = Session()
+"""Nothing but the settings of the environment."""
