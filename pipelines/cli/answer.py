@@ -19,7 +19,7 @@ from rich.text import Text
 PIPED_WIDTH: Final = 200
 """Characters of a line where nobody told how wide a line may be."""
 _JSON_TEXT: Final = ("data", "metadata", "state")
-"""Columns that hold JSON text: part of the answer's own JSON."""
+"""Columns that may hold JSON text, which becomes part of the answer's own JSON."""
 
 Row = Mapping[str, Any]
 
@@ -35,12 +35,12 @@ class Answer:
         if self.json:
             print(_json(facts), flush=True)  # noqa: T201
             return
-        table = Table(title=title or None, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2, 0, 0))
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         table.add_column(style="dim")
-        table.add_column()
+        table.add_column(overflow="fold")
         for name, value in facts.items():
             table.add_row(name.replace("_", " "), _cell(value))
-        out().print(table)
+        _print(title, table)
 
     def rows(self, title: str, rows: Iterable[Row], names: Sequence[str] = (), *, limit: int | None = None, more: str = "--json shows all") -> int:
         """Many things of one kind, how many: a table for people, of `limit` rows at most; a line each for programs.
@@ -55,7 +55,7 @@ class Answer:
         if not shown:
             self.note(f"{title}: none" if title else "nothing")
             return 0
-        out().print(table(title, shown, names))
+        _print(title, table(shown, names))
         if left:
             self.note(f"… and {left:,} more; {more}")
         return len(shown) + left
@@ -83,10 +83,18 @@ def _console(is_terminal: bool, stderr: bool) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=None if is_terminal else PIPED_WIDTH)
 
 
-def table(title: str, rows: Sequence[Row], names: Sequence[str] = ()) -> Table:
+def _print(title: str, drawn: Table) -> None:
+    """A title by itself: in the table it would be broken to the table's width."""
+    console = out()
+    if title:
+        console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(drawn)
+
+
+def table(rows: Sequence[Row], names: Sequence[str] = ()) -> Table:
     """Numbers to the right. A column without a single value is left out."""
     columns = [name for name in names or dict.fromkeys(name for row in rows for name in row) if any(row.get(name) is not None for row in rows)]
-    made = Table(title=title or None, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD)
+    made = Table(header_style="dim", box=box.SIMPLE_HEAD)
     for name in columns:
         numbers = all(isinstance(row.get(name), int | float | Decimal | None) and not isinstance(row.get(name), bool) for row in rows)
         made.add_column(name.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
@@ -123,8 +131,18 @@ def shown(value: Any) -> str:
 
 
 def _json(row: Row) -> str:
-    put = {name: orjson.Fragment(value) if name in _JSON_TEXT and isinstance(value, str) and value else value for name, value in row.items()}
+    put = {name: orjson.Fragment(value) if name in _JSON_TEXT and _is_json(value) else value for name, value in row.items()}
     return orjson.dumps(put, default=_plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z).decode()
+
+
+def _is_json(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

