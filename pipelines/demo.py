@@ -29,9 +29,13 @@ _MOMENTS: Final = {
 
 
 def main() -> int:
+    """In the warehouse of the settings."""
+    return show(Settings.read().warehouse)
+
+
+def show(warehouse: str) -> int:
     """0; or 1, with a line that says what to do."""
     console, begin = Console(highlight=False), time.perf_counter()
-    warehouse = Settings.read().warehouse
     console.print(Panel.fit("[bold]Alluvium[/]: every flight out of New York in 2013, as events", subtitle=warehouse, border_style="cyan"))
     try:
         with open_store(warehouse, create=True) as store:

@@ -92,12 +92,12 @@ def _print(title: str, drawn: Table) -> None:
 
 
 def table(rows: Sequence[Row], names: Sequence[str] = ()) -> Table:
-    """Numbers to the right. A column without a single value is left out."""
+    """Numbers to the right; the first column, which names things, is never broken. A column without a single value is left out."""
     columns = [name for name in names or dict.fromkeys(name for row in rows for name in row) if any(row.get(name) is not None for row in rows)]
     made = Table(header_style="dim", box=box.SIMPLE_HEAD)
     for name in columns:
         numbers = all(isinstance(row.get(name), int | float | Decimal | None) and not isinstance(row.get(name), bool) for row in rows)
-        made.add_column(name.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
+        made.add_column(name.replace("_", " "), justify="right" if numbers else "left", overflow="fold", no_wrap=name == columns[0])
     for row in rows:
         made.add_row(*(_cell(row.get(name)) for name in columns))
     return made

@@ -24,6 +24,17 @@ def bar(doing: str, unit: str) -> Iterator[Told]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+@contextmanager
+def working(on: str) -> Iterator[None]:
+    """For work of which nobody knows how much there is."""
+    console = aside()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(on):
+        yield
+
+
 @dataclass(slots=True)
 class ProjectionBars:
     """One for each projection, as an observer of their runners. What else there is to be told goes where it went without it."""

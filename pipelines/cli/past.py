@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 
 from pipelines.cli.arguments import Place
+from pipelines.cli.bars import working
 from pipelines.cli.outcome import MisusedError
 from pipelines.cli.replaying import choose, plain
 from pipelines.cli.session import HERE, Session
@@ -35,7 +36,8 @@ def as_of(
         if stream is not None:
             session.answer.facts(f"{stream} as of position {position:,}", _state(session, store, stream, position))
         elif projection is not None:
-            rows = rows_as_of(store, session.projection(projection), position).rows()
+            with working("folding"):
+                rows = rows_as_of(store, session.projection(projection), position).rows()
             session.answer.rows(f"{projection} as of position {position:,}", rows.to_pylist(), rows.column_names, limit=limit)
         else:
             counts = store.sql(_COUNTS, as_of=position).to_arrow_table()

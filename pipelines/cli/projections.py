@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from pipelines.cli.arguments import QUIET
-from pipelines.cli.bars import projection_bars
+from pipelines.cli.bars import projection_bars, working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError, ending, tell
 from pipelines.cli.session import HERE, Session
@@ -55,7 +55,8 @@ def show(*, session: Session = HERE) -> None:
         }
         for one, now in found
     ]  # fmt: skip
-    session.answer.rows("", rows)
+    names = () if session.json else ("projection", "version", "engine", "key", "state", "lag", "rows", "builds")
+    session.answer.rows("", rows, names)
 
 
 @app.command
@@ -123,10 +124,10 @@ def diff(
 ) -> int:
     """What readers would see change: if the build in the making served, or, where there is none, if the code of now did. Exit code 3 if anything."""
     projection, builds = session.projection(name), Builds(session.uri)
-    if (making := builds.unfinished(projection)) is not None:
-        found = diff_serving(session.uri, ReadModel(builds.uri(name, making.build), projection))
-    else:
-        with session.open() as store:
+    with session.open() as store, working("comparing"):
+        if (making := builds.unfinished(projection)) is not None:
+            found = diff_serving(session.uri, ReadModel(builds.uri(name, making.build), projection))
+        else:
             found = rehearse(store, session.uri, projection)
     session.answer.rows("", found.table(rows).to_pylist())
     against = "the code of now" if making is None else f"the build {making.build}"

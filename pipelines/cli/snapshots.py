@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from pipelines.cli.arguments import QUIET
+from pipelines.cli.bars import working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError
 from pipelines.cli.replaying import plain
@@ -33,7 +34,7 @@ def show(*, session: Session = HERE) -> None:
 @app.command
 def take(aggregates: Names = (), /, *, session: Session = HERE) -> None:
     """Fold every stream of their categories in full, and save its state: after `evolve` has changed, or to be quick from now on."""
-    with session.open() as store:
+    with session.open() as store, working("folding"):
         rows = [{"aggregate": one.name, "snapshots": rebuild_snapshots(store, one)} for one in _chosen(session, aggregates)]
     session.answer.rows("", rows)
 
@@ -48,7 +49,7 @@ def check(
 ) -> int:
     """Fold streams that have a snapshot in full, and compare. Exit code 3 if one disagrees: its code was changed without its schema_version."""
     rows: list[dict[str, Any]] = []
-    with session.open() as store:
+    with session.open() as store, working("folding"):
         for one in _chosen(session, aggregates):
             ids = [stream.partition("-")[2] for (stream,) in store.sql(_SAMPLE, [one.name, sample]).fetchall()]
             wrong = list(verify_snapshots(store, one, ids))

@@ -93,12 +93,13 @@ def drawn(screen: Screen) -> Group:
     """For people."""
     seen = screen.levels
     last = "no event yet" if seen.recorded_at is None else f"last event {ago(seen.recorded_at)}, {shown(seen.recorded_at)} UTC"
-    head = Text.assemble(("head ", "dim"), (f"{seen.head:,}", "bold"), f"   {last}   ", ("rate ", "dim"), _rate(screen))
+    head = Text.assemble(("head ", "dim"), (f"{seen.head:,}", "bold"), f", {last}")
     saved = screen.snapshots
     snapshots = f"{saved['snapshots']:,} of {saved['aggregates']:,} aggregates, the last one {ago(saved['last'])}" if saved["snapshots"] else "none"
     return Group(
         Text(screen.warehouse, style="bold cyan"),
         head,
+        Text.assemble(("rate ", "dim"), _rate(screen)),
         Text.assemble(("snapshots ", "dim"), snapshots),
         Text(),
         Text("Projections", style="bold"),

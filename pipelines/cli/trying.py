@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 from cyclopts import Parameter
 
+from pipelines.cli.bars import working
 from pipelines.cli.outcome import MisusedError
 from pipelines.cli.session import HERE, Session
 from store import Event, EventStore, open_store
@@ -31,10 +32,9 @@ _DATA: Final = {"carrier": "UA", "flight": 1545, "origin": "EWR", "destination":
 
 def demo(*, session: Session = HERE) -> int:
     """Load every flight out of New York in 2013, project, and ask a few questions. Safe to run again."""
-    os.environ["ALLUVIUM_WAREHOUSE"] = session.uri  # for Dagster, which runs in processes of its own
-    from pipelines.demo import main
+    from pipelines.demo import show                # with Dagster, which nothing else here needs
 
-    return main()
+    return show(session.uri)
 
 
 def bench(
@@ -54,7 +54,8 @@ def bench(
         raise MisusedError(f"{repeats} repeats measure nothing: say 1 or more")
     with _thrown_away(place) as folder, open_store(folder / "warehouse", create=True) as store:
         measures = _measures(store, folder)
-        rows = [{"work": name, "per second": round(statistics.median(run() for _ in range(repeats)))} for name, run in measures.items()]
+        with working("measuring"):
+            rows = [{"work": name, "per second": round(statistics.median(run() for _ in range(repeats)))} for name, run in measures.items()]
     session.answer.rows("", rows)
 
 

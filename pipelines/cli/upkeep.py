@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from pipelines.cli.bars import working
 from pipelines.cli.session import HERE, Session
 from pipelines.cli.status import size
 from projections import Builds, ReadModel
@@ -17,7 +18,7 @@ Dry = Annotated[bool, Parameter(help="Say what would be done; change nothing.")]
 
 def compact(*, dry_run: Dry = False, session: Session = HERE) -> None:
     """Merge small files of the log into sorted ones. No event and no position changes."""
-    with open_store(session.uri) as store:
+    with open_store(session.uri) as store, working("merging"):
         done = store.compact(dry_run)
     session.answer.facts("", {"dry_run": dry_run, **_merged(done, dry_run)})
 
@@ -27,7 +28,8 @@ def maintain(*, dry_run: Dry = False, session: Session = HERE) -> None:
 
     Writers and runners do it by themselves; this does it now, in full, and finds files that killed writers left.
     """
-    rows = [{"table": name, **_told(done, dry_run, session.json)} for name, done in _maintained(session, dry_run)]
+    with working("looking after the tables"):
+        rows = [{"table": name, **_told(done, dry_run, session.json)} for name, done in _maintained(session, dry_run)]
     session.answer.rows("What would be done" if dry_run else "", rows)
 
 
