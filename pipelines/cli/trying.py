@@ -32,7 +32,7 @@ _DATA: Final = {"carrier": "UA", "flight": 1545, "origin": "EWR", "destination":
 
 def demo(*, session: Session = HERE) -> int:
     """Load every flight out of New York in 2013, project, and ask a few questions. Safe to run again."""
-    from pipelines.demo import show                # with Dagster, which nothing else here needs
+    from pipelines.demo import show  # with Dagster, which nothing else here needs
 
     return show(session.uri)
 
