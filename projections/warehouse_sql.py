@@ -15,6 +15,7 @@ from projections.built_in import BUILT_IN
 from projections.errors import PausedError
 from projections.explaining.past import as_of as rows_as_of
 from projections.models.dead_letters import DeadLetters
+from projections.models.kept import kept
 from projections.models.memory_model import MemoryModel
 from projections.models.read_model import ReadModel
 from projections.models.serving_model import ServingModel
@@ -30,8 +31,9 @@ class WarehouseSql:
     """What `store.sql` asks, and the read models of these projections beside it; those of every warehouse are among them.
 
     A query sees everything at one position: the head when it is made, or `as_of`. A read model that is behind is caught up with it aside, in
-    memory; one that is beyond, as in every query of the past, is made anew from the log. Both take the time that this takes, and neither
-    changes anything. A table that a query does not name costs it nothing. Safe to use from many threads at once; also a context manager.
+    memory; one that is beyond, as in every query of the past, is made of its newest kept version at or below the position, or of the log. Both
+    take the time that this takes, and neither changes anything. A table that a query does not name costs it nothing. Safe to use from many
+    threads at once; also a context manager.
     """
 
     def __init__(self, store: EventStore, warehouse: str, projections: Sequence[Projection] = ()) -> None:
@@ -85,7 +87,7 @@ class WarehouseSql:
     def _at(self, model: ReadModel, view: View, position: int) -> pa.Table | str:
         if view.checkpoint == position:
             return view.source
-        start = self._seen(model, view) if 0 < view.checkpoint < position else None
+        start = self._seen(model, view) if 0 < view.checkpoint < position else kept(model, position) if view.checkpoint else None
         return rows_as_of(self._store, model.projection, position, start).rows()
 
     def _seen(self, model: ReadModel, view: View) -> MemoryModel:

@@ -80,7 +80,7 @@ from store.observer import (
     Snapshotted,
     Vacuumed,
 )
-from store.open import delta_table, open_store, storage_options
+from store.open import delta_rows, delta_table, open_store, storage_options
 from store.query import Query
 from store.schema import EVENTS
 from store.shard import shard_of
@@ -183,6 +183,7 @@ __all__ = [
     "caused_by",
     "check_compatible",
     "correlated",
+    "delta_rows",
     "delta_table",
     "given",
     "given_many",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from os import PathLike, fspath
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -48,16 +50,32 @@ def storage_options(uri: str) -> dict[str, str]:
     return dict(objects_at(uri).storage_options())
 
 
-def delta_table(uri: str) -> DeltaTable:
-    """A Delta table as deltalake reads it, whoever writes it and whatever its columns. StorageError: the log misses a commit, or storage refuses.
+def delta_table(uri: str, version: int | None = None) -> DeltaTable:
+    """A Delta table as deltalake reads it, whoever writes it and whatever its columns: the newest version, or that one.
+
+    StorageError: the log misses a commit, storage refuses, or that version is not kept any more.
 
     It lists the log while others commit, and a list of files that is read while it grows may hold commit N + 1 and not N. Then it looks again.
     """
     looks = Retrying(stop=stop_after_attempt(_LOOKS), wait=wait_random_exponential(0.005, 0.2), retry=retry_if_exception(_has_gap), reraise=True)
     try:
-        return looks(DeltaTable, uri, storage_options=storage_options(uri))
+        return looks(DeltaTable, uri, version, storage_options=storage_options(uri))
     except (DeltaError, OSError) as error:
-        raise StorageError(uri, reason(error)) from error
+        raise StorageError(f"{uri}: {reason(error)}") from error
+
+
+def delta_rows(uri: str, table: DeltaTable) -> pa.Table:
+    """The rows of one version of a table of ours without partitions, as they are on disk, in no particular order: by its list of files.
+
+    Other readers come to them in other ways, some of which mistake a place with a space in its name. StorageError: a file is not there any more.
+    """
+    objects, paths = objects_at(uri), pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+    parts = []
+    for path in paths:
+        if (contents := objects.get(path)) is None:
+            raise StorageError(f"{uri}: the file {path} is not there any more")
+        parts.append(pq.read_table(pa.BufferReader(contents)))
+    return pa.concat_tables([pa.schema(table.schema().to_arrow()).empty_table(), *parts])
 
 
 def _has_gap(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from pipelines.cli.bars import working
 from pipelines.cli.outcome import MisusedError
 from pipelines.cli.replaying import choose, plain
 from pipelines.cli.session import HERE, Session
-from projections import as_of as rows_as_of
+from projections import WarehouseSql
 from store import EventStore, load_as_of
 
 SHOWN_ROWS: Final = 50
@@ -36,8 +36,8 @@ def as_of(
         if stream is not None:
             session.answer.facts(f"{stream} as of position {position:,}", _state(session, store, stream, position))
         elif projection is not None:
-            with working("folding"):
-                rows = rows_as_of(store, session.projection(projection), position).rows()
+            with working("folding"), WarehouseSql(store, session.uri, session.projections([projection])) as warehouse:
+                rows = warehouse.sql(f'from "{projection}"', as_of=position).to_arrow_table()
             session.answer.rows(f"{projection} as of position {position:,}", rows.to_pylist(), rows.column_names, limit=limit)
         else:
             counts = store.sql(_COUNTS, as_of=position).to_arrow_table()

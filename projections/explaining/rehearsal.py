@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +19,7 @@ from projections.models.overlay import Overlay
 from projections.projection import Projection
 from projections.running.applying import apply
 from projections.running.batches import Bounds, batches
-from store import Event, EventStore, MemoryEventStore, delta_table, storage_options
+from store import Event, EventStore, MemoryEventStore, delta_rows, delta_table
 
 
 def what_if(store: EventStore, model: Readable, events: Iterable[tuple[str, Event]]) -> RowDiff:
@@ -94,7 +93,4 @@ def _served(warehouse: str, projection: Projection) -> tuple[pa.Table, int]:
         raise BuildError(projection.name, "nothing serves that it could be compared with", "rebuild it")
     uri = builds.uri(projection.name, serving.build)
     table = delta_table(uri)
-    rows = pl.read_delta(table, storage_options=storage_options(uri)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    names = {pa.large_string(): pa.string()}
-    plain = pa.schema([field.with_type(names.get(field.type, field.type)) for field in rows.schema])
-    return rows.cast(plain), int(table.transaction_version(projection.name) or 0)
+    return delta_rows(uri, table), int(table.transaction_version(projection.name) or 0)

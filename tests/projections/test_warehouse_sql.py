@@ -174,3 +174,17 @@ def test_queries_beside_writers_and_a_follower_see_one_position_each(log: EventS
     stop.set()
     follower.join()
     assert total(warehouse) == (15 + sum(range(40)),) * 2
+
+
+def test_a_past_that_is_kept_is_not_folded_again(warehouse: WarehouseSql, log: EventStore, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    catch_up(log, ServingModel(place, summing()), until=3)
+    catch_up(log, ServingModel(place, summing()))
+    begun, read = list[int](), type(log).read_all
+
+    def read_all(store: EventStore, after: int = 0, **chosen: Any) -> pa.RecordBatchReader:
+        begun.append(after)
+        return read(store, after, **chosen)
+
+    monkeypatch.setattr(type(log), "read_all", read_all)
+    assert [total(warehouse, position) for position in (2, 3, 4)] == [(1, 1), (3, 3), (6, 6)]
+    assert begun == [0, 3]

@@ -108,6 +108,12 @@ def test_new_code_is_compared_with_what_serves_at_the_same_position(store: Memor
     assert serving.checkpoint() == 9
 
 
+def test_a_place_may_be_called_as_one_likes(store: MemoryEventStore, tmp_path: Path) -> None:
+    place = str(tmp_path / "it's [a] place")
+    catch_up(store, ReadModel.under(place, summing()))
+    assert rehearse(store, place, summing()).same == 2
+
+
 def test_a_new_version_with_other_columns_is_compared_too(store: MemoryEventStore, tmp_path: Path) -> None:
     catch_up(store, ReadModel.under(str(tmp_path), summing(old=1)))
     found = rehearse(store, str(tmp_path), summing(version=2, new=1))
