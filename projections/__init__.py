@@ -63,7 +63,7 @@ from projections.running.redelivery import discard, retry
 from projections.running.runner import CaughtUp, catch_up, fill, lag
 from projections.running.shard_fill import fill_by_shard
 from projections.running.shard_task import Share, fold_shards
-from projections.running.status import Status, status
+from projections.running.status import Status, Statuses, status, statuses
 from projections.typed_tables import typed_table, typed_tables
 from projections.warehouse_sql import WarehouseSql
 
@@ -124,6 +124,7 @@ __all__ = [
     "Share",
     "Sql",
     "Status",
+    "Statuses",
     "Step",
     "Stepped",
     "Stuck",
@@ -159,6 +160,7 @@ __all__ = [
     "saga_events",
     "saga_reactor",
     "status",
+    "statuses",
     "steps",
     "streams",
     "typed_table",

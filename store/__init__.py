@@ -12,16 +12,18 @@ from store.correlation import caused_by, correlated
 from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.boundary import Boundary, Matched
 from store.deciding.decision import Transacted
+from store.deciding.history import Evolved, History, differences
 from store.deciding.interval import Interval, recommend_interval
 from store.deciding.reconstruction import load_all, load_many
 from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, snapshot_due, verify_snapshots
 from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
-from store.deciding.verbs import load, load_as_of, load_at, load_query, transact, transact_many, transact_query
+from store.deciding.verbs import history, load, load_as_of, load_at, load_query, transact, transact_many, transact_query
 from store.delta.audit.findings import Finding, Verified
 from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
+from store.display import Cell, Display, Mark
 from store.errors import (
     ClockSkewError,
     ConditionFailedError,
@@ -89,6 +91,7 @@ from store.snapshots.snapshots import Snapshots
 from store.sql import Tables, asked_for
 from store.sql_guard import SqlLimits
 from store.storage.breaker import Breaker
+from store.timeline import Timeline, span
 from store.verifying import repair, verify
 
 __all__ = [
@@ -104,6 +107,7 @@ __all__ = [
     "Boundary",
     "Breaker",
     "Catalogue",
+    "Cell",
     "Checkpointed",
     "Circuit",
     "Cleaned",
@@ -117,16 +121,19 @@ __all__ = [
     "Copied",
     "Decided",
     "Disagreement",
+    "Display",
     "DuplicateEventError",
     "Event",
     "EventStore",
     "EventType",
     "EventTypes",
     "EventTypesError",
+    "Evolved",
     "ExpectedVersion",
     "Failed",
     "Finding",
     "Guarded",
+    "History",
     "Incompatibility",
     "IncompatibleTypesError",
     "Interval",
@@ -138,6 +145,7 @@ __all__ = [
     "LogSize",
     "LoggingObserver",
     "Maintained",
+    "Mark",
     "Matched",
     "Measurement",
     "MemoryEventStore",
@@ -171,6 +179,7 @@ __all__ = [
     "TableMovedError",
     "TableRefusedError",
     "Tables",
+    "Timeline",
     "Transacted",
     "UnknownEventTypeError",
     "UnreadableEventError",
@@ -185,9 +194,11 @@ __all__ = [
     "correlated",
     "delta_rows",
     "delta_table",
+    "differences",
     "given",
     "given_many",
     "given_query",
+    "history",
     "incompatibilities",
     "is_table",
     "load",
@@ -206,6 +217,7 @@ __all__ = [
     "shard_of",
     "snapshot",
     "snapshot_due",
+    "span",
     "storage_options",
     "transact",
     "transact_many",

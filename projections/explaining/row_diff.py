@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from projections.errors import KeyRefusedError
 from projections.models.model import Readable
-from store import rows_without
+from store import Cell, Display, Mark, rows_without
 
 SHOWN_ROWS: Final = 10
-"""Of each kind, as text."""
+"""Of each kind, as text and in a notebook."""
+_MARKS: Final[Mapping[str, Mark]] = {"+": "added", "−": "removed", "~": ""}
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -61,7 +62,21 @@ class RowDiff:
         return f"{counts}, {self.same} the same{f'; not compared: {apart}' if apart else ''}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self!r}</p>{pl.DataFrame(pl.from_arrow(self.table()))._repr_html_()}"
+        return self._display().html()
+
+    def _display(self) -> Display:
+        lines = list(self._lines(SHOWN_ROWS))
+        names = list(dict.fromkeys([*self.key, *(name for _, cells in lines for name in cells)]))
+        left = len(self.added) + len(self.removed) + len(self.changed) - len(lines)
+        return Display(
+            title=repr(self),
+            columns=["±", *names],
+            rows=[[Cell(sign, _MARKS[sign]), *(self._marked(sign, name, cells.get(name, "")) for name in names)] for sign, cells in lines],
+            notes=[f"… and {left:,} more"] if left else [],
+        )
+
+    def _marked(self, sign: str, name: str, cell: str) -> Cell:
+        return Cell(cell, "changed" if sign == "~" and cell and name not in self.key else _MARKS[sign])
 
     def _lines(self, rows: int) -> Iterator[tuple[str, dict[str, str]]]:
         for sign, of in (("+", self.added), ("−", self.removed), ("~", self.changed)):

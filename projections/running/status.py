@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from projections.models.builds import MAKING, Build, Builds
 from projections.models.dead_letters import DeadLetters
 from projections.models.fingerprint import fingerprint
-from projections.models.hold import Hold, hold_of
+from projections.models.hold import PAUSED, Hold, hold_of
 from projections.models.turn import FINGERPRINT
 from projections.projection import Projection
-from store import EventStore, delta_table, is_table
+from store import Cell, Display, EventStore, Mark, delta_table, is_table, span
 
 NEW: Final = "new"
 UP_TO_DATE: Final = "up to date"
 BEHIND: Final = "behind"
 NEEDS_REBUILD: Final = "needs rebuild"
+_MARKS: Final[Mapping[str, Mark]] = {NEW: "waits", UP_TO_DATE: "good", BEHIND: "waits", PAUSED: "waits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,34 @@ class Status:
     lag_s: float
     parked: int
 
+    def __str__(self) -> str:
+        return Statuses([self])._display().text()
+
+    def _repr_html_(self) -> str:
+        return Statuses([self])._display().html()
+
+
+class Statuses(tuple[Status, ...]):
+    """Of several projections, as a table in a notebook and in `print`: a bar for how far each has come, and its lag in events and in time."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return self._display().text()
+
+    def _repr_html_(self) -> str:
+        return self._display().html()
+
+    def _display(self) -> Display:
+        head = max((one.checkpoint + one.lag for one in self), default=0)
+        return Display(
+            title=f"{len(self)} projection{'' if len(self) == 1 else 's'} · head of the log {head:,}",
+            columns=["projection", "state", "checkpoint", "lag", "waiting", "rows", "parked", "serving", "making"],
+            rows=[_row(one) for one in self],
+            numbers=("checkpoint", "lag", "waiting", "rows", "parked"),
+            notes=[f"{one.projection}: {one.why}" for one in self if one.why],
+        )
+
 
 def status(store: EventStore, warehouse: str, projection: Projection) -> Status:
     """Of the build that serves, whichever version and code it is of. Nothing is written."""
@@ -56,6 +86,27 @@ def status(store: EventStore, warehouse: str, projection: Projection) -> Status:
     rows = 0 if table is None else int(table.count())
     parked = 0 if serving is None else DeadLetters(warehouse).count(projection.name, serving.build)
     return Status(projection.name, state, why, serving, making, rows, checkpoint, head - checkpoint, _waited_s(store, checkpoint, head), parked)
+
+
+def statuses(store: EventStore, warehouse: str, projections: Sequence[Projection]) -> Statuses:
+    """Of each, in this order."""
+    return Statuses(status(store, warehouse, projection) for projection in projections)
+
+
+def _row(one: Status) -> list[Cell]:
+    head = one.checkpoint + one.lag
+    waiting = span(timedelta(seconds=one.lag_s)).removeprefix("+") if one.lag else ""
+    return [
+        Cell(one.projection),
+        Cell(one.state, _MARKS.get(one.state, "wrong")),
+        Cell(f"{one.checkpoint:,}", share=one.checkpoint / head if head else 1.0),
+        Cell(f"{one.lag:,}"),
+        Cell(waiting),
+        Cell(f"{one.rows:,}"),
+        Cell(f"{one.parked:,}", "wrong" if one.parked else ""),
+        Cell(one.serving.build if one.serving else "–"),
+        Cell(one.making.build if one.making else "–"),
+    ]
 
 
 def _state(projection: Projection, serving: Build | None, made_by: str | None, hold: Hold | None, lag: int) -> tuple[str, str]:

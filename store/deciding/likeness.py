@@ -30,13 +30,13 @@ def _typed(value: Any) -> tuple[Any, Any]:
         inside = tuple(map(_typed, value))
     elif isinstance(value, datetime):              # classes of time zones differ by library; a named zone knows more than its offset
         inside = value, value.utcoffset(), getattr(value.tzinfo, "key", None)
-    elif names := _field_names(kind):
+    elif names := field_names(kind):
         inside = tuple(_typed(getattr(value, name, None)) for name in names)
     return kind, inside
 
 
 @lru_cache(1_024)
-def _field_names(cls: Any) -> Sequence[str]:
+def field_names(cls: Any) -> Sequence[str]:
     """Of a Struct, dataclass (what it compares), Pydantic model or attrs class; none of anything else."""
     if is_dataclass(cls):
         return [field.name for field in fields(cls) if field.compare]

@@ -10,6 +10,7 @@ from store.deciding.boundary import Boundary, Matched
 from store.deciding.decider import PATIENCE_S
 from store.deciding.decision import Transacted
 from store.deciding.grounds import ManyStreams, OneStream, Queried
+from store.deciding.history import History, evolve_each
 from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
 from store.query import Query
@@ -36,6 +37,16 @@ def load_at(store: EventStore, aggregate: Aggregate[S], id: str, version: int) -
 def load_as_of(store: EventStore, aggregate: Aggregate[S], id: str, as_of: AsOf) -> Loaded[S]:
     """The aggregate as it was when the log ended at a position, or at a time (the last position recorded by then): `as_of` of the answer."""
     return store.deciding.loader.load_as_of(aggregate, aggregate.stream_id(id), as_of)
+
+
+def history(store: EventStore, aggregate: Aggregate[S], id: str, *, after: int = 0, limit: int | None = None) -> History[S]:
+    """Each event of its stream past version `after`, the first `limit` of them, with the state before and after it; all of it is in memory.
+
+    InvalidEventError: the stream has no version `after` yet. UnknownEventTypeError: see `load`.
+    """
+    before = load_at(store, aggregate, id, after)
+    events = store.read_stream(before.stream_id, after, limit)
+    return History(before.stream_id, tuple(evolve_each(aggregate, before.state, events)))
 
 
 def load_query(store: EventStore, boundary: Boundary[S], query: Query) -> Matched[S]:
