@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench bench-sustained dev check clean
+.PHONY: demo test bench bench-sustained dev notebooks check clean
 
 demo: $(READY)                ## load every flight out of New York in 2013, project, and ask a few questions
 	$(BIN)/python -m pipelines.demo
@@ -26,6 +26,13 @@ dev: $(READY)                 ## Dagster UI and daemon at http://localhost:3000,
 	$(BIN)/python -m pipelines.flights
 	mkdir -p .dagster && ln -sfn ../dagster.yaml .dagster/dagster.yaml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dg dev
+
+notebooks: $(VENV)/.notebooks ## the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+$(VENV)/.notebooks: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks]'
+	touch $@
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Alluvium needs Python 3.11 or newer: make PYTHON=python3.11")'

@@ -66,7 +66,8 @@ class Display:
             lines.insert(ENDS, [self._more(), *[""] * (len(self.columns) - 1)])
         for line in lines:
             table.add_row(*(Text(text, no_wrap=True, overflow="ellipsis") for text in line))      # as Text: what looks like a style is none
-        console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
+        # In a notebook rich would show an empty page beside this, but for `force_jupyter`.
+        console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False, force_jupyter=False)
         with console.capture() as printed:
             console.print(table)
         told = [line.rstrip() for line in printed.get().splitlines()] if self.rows else []

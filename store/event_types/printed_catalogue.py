@@ -17,8 +17,8 @@ _WIDTH: Final = 140
 
 
 def plain(shapes: Iterable[Shape]) -> str:
-    """Without colours, of one width wherever it is printed."""
-    console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
+    """Without colours, of one width wherever it is printed; a notebook would be shown an empty page beside it, but for `force_jupyter`."""
+    console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False, force_jupyter=False)
     with console.capture() as text:
         console.print(printed(shapes))
     return "\n".join(line.rstrip() for line in text.get().splitlines())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
 
 import pytest
 
-from store import Cell, Display, span
+from store import Cell, Display, EventTypes, span
 from store.display import brief, ends
 
 EVIL = "<script>alert('x')</script>\x1b[2J\u202e & \"quoted\""
@@ -57,6 +59,19 @@ def test_a_mark_is_told_without_colour_too() -> None:
     assert "✓ up" in shown.text()
     assert "✗ down" in shown.text()
     assert [cell.get("class") for cell in Tags(shown.html()).named("td")] == ["good", "wrong"]
+
+
+class ZMQInteractiveShell:
+    """Rich takes a process with a shell of this name for a notebook."""
+
+
+@pytest.mark.parametrize("text", [EventTypes().catalogue().__str__, Display(title="", columns=["a"], rows=[[Cell("1")]]).text])
+def test_text_made_in_a_notebook_shows_nothing_by_itself(
+    text: Callable[[], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    assert text()
+    assert capsys.readouterr().out == ""
 
 
 def test_numbers_stand_to_the_right_and_a_share_is_a_bar() -> None:
