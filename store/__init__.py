@@ -12,7 +12,7 @@ from store.correlation import caused_by, correlated
 from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.boundary import Boundary, Matched
 from store.deciding.decision import Transacted
-from store.deciding.history import Evolved, History, differences
+from store.deciding.history import Evolved, History, differences, evolve_each
 from store.deciding.interval import Interval, recommend_interval
 from store.deciding.reconstruction import load_all, load_many
 from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, snapshot_due, verify_snapshots
@@ -23,7 +23,7 @@ from store.delta.audit.findings import Finding, Verified
 from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
-from store.display import Cell, Display, Mark
+from store.display import Cell, Display, Mark, printable
 from store.errors import (
     ClockSkewError,
     ConditionFailedError,
@@ -195,6 +195,7 @@ __all__ = [
     "delta_rows",
     "delta_table",
     "differences",
+    "evolve_each",
     "given",
     "given_many",
     "given_query",
@@ -208,6 +209,7 @@ __all__ = [
     "load_many",
     "load_query",
     "open_store",
+    "printable",
     "rebuild_snapshots",
     "recommend_interval",
     "repair",

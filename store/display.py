@@ -60,8 +60,8 @@ class Display:
 
         table = Table(box=None, pad_edge=False)
         for name in self.columns:
-            table.add_column(Text(_printable(name)), justify="right" if name in self.numbers else "left", no_wrap=name != self.columns[-1])
-        lines = [[_SIGNS[cell.mark] + _printable(_cut(cell.text)) for cell in row] for row in self.rows]
+            table.add_column(Text(printable(name)), justify="right" if name in self.numbers else "left", no_wrap=name != self.columns[-1])
+        lines = [[_SIGNS[cell.mark] + printable(_cut(cell.text)) for cell in row] for row in self.rows]
         if self.left_out:
             lines.insert(ENDS, [self._more(), *[""] * (len(self.columns) - 1)])
         for line in lines:
@@ -71,7 +71,7 @@ class Display:
         with console.capture() as printed:
             console.print(table)
         told = [line.rstrip() for line in printed.get().splitlines()] if self.rows else []
-        return "\n".join([_printable(self.title), *told, *map(_printable, self.notes)])
+        return "\n".join([printable(self.title), *told, *map(printable, self.notes)])
 
     def _cell(self, name: str, cell: Cell) -> str:
         side = self._side(name, cell.mark, len(cell.text) > _LONG)
@@ -119,13 +119,13 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Nothing that would move a terminal's cursor, or turn the direction of what follows."""
     return text if text.isprintable() else "".join(sign if sign.isprintable() else "�" for sign in text)
 
 
 def _escaped(text: str) -> str:
-    return escape(_printable(text))
+    return escape(printable(text))
 
 
 _SIGNS: Final[Mapping[Mark, str]] = {"": "", "changed": "*", "good": "✓ ", "waits": "… ", "wrong": "✗ ", "added": "", "removed": ""}

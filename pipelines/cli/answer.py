@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from store import printable
+
 PIPED_WIDTH: Final = 200
 """Characters of a line where nobody told how wide a line may be."""
 _JSON_TEXT: Final = ("data", "metadata", "state")
@@ -122,7 +124,7 @@ def shown(value: Any) -> str:
             at = value.astimezone(UTC) if value.tzinfo else value
             return f"{at:%Y-%m-%d %H:%M:%S}" + (f".{at.microsecond // 1000:03}" if at.microsecond else "")
         case str():
-            return value
+            return value if value.isprintable() else "\n".join(map(printable, value.splitlines()))
         case list() | tuple():
             return ", ".join(map(shown, value))
         case dict():

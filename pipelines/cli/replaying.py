@@ -12,10 +12,10 @@ from cyclopts import Parameter
 from pipelines.cli.answer import shown
 from pipelines.cli.outcome import CommandError
 from pipelines.cli.session import HERE, Session
-from store import Aggregate, EventStore
+from store import Aggregate, EventStore, Evolved, evolve_each
 
 LIMIT: Final = 50
-_ABSENT: Final = object()
+_TOLD: Final = ("version", "position", "event_id", "type", "occurred_at", "recorded_at", "correlation_id", "data")
 
 
 def replay(
@@ -29,15 +29,15 @@ def replay(
 ) -> None:
     """Fold a stream event by event: by the domain's aggregate of its category; where there is none, by merging the events' data."""
     most = limit if limit is not None or session.json else LIMIT
-    chosen = choose(session, stream.partition("-")[0], aggregate)
+    category = stream.partition("-")[0]
+    chosen = choose(session, category, aggregate)
     with session.open() as store:
         if not (version := store.stream_version(stream)):
             raise CommandError(f"there is no stream {stream!r}: `alluvium sql \"select distinct stream_id from events limit 20\"` shows some")
-        steps = _steps(store, stream, chosen, version if most is None else min(version, after + most))
+        steps = _steps(store, stream, chosen or merging(category), version if most is None else min(version, after + most))
         folded = "by merging data" if chosen is None else f"by the aggregate {chosen.name}"
-        rows = ({**step, "changes": None} if session.json else _for_people(step) for step in steps if step["version"] > after)
-        names = ("version", "occurred_at", "type", "changes")
-        session.answer.rows(f"{stream}, folded {folded}", rows if not session.json else (_bare(row) for row in rows), names)
+        told = _for_programs if session.json else _for_people
+        session.answer.rows(f"{stream}, folded {folded}", (told(step) for step in steps if step.event.version > after))
         if most is not None and version > after + most:
             session.answer.note(f"{most} of {version:,} events: --after, --limit, or --json for all")
 
@@ -59,37 +59,14 @@ def plain(state: Any) -> Any:
     return msgspec.to_builtins(state, enc_hook=str)
 
 
-def _steps(store: EventStore, stream: str, aggregate: Aggregate[Any] | None, until: int) -> Iterator[dict[str, Any]]:
-    """With the state before and after, as JSON holds them."""
-    events = store.read_stream(stream, limit=until)
-    before: Any = {} if aggregate is None else plain(aggregate.initial)
-    states = _merged(events["data"].to_pylist()) if aggregate is None else _folded(aggregate, events)
-    for row, state in zip(events.to_pylist(), states, strict=True):
-        told = {name: row[name] for name in ("version", "position", "event_id", "type", "occurred_at", "recorded_at", "correlation_id", "data")}
-        yield {**told, "before": before, "state": state}
-        before = state
+def _steps(store: EventStore, stream: str, aggregate: Aggregate[Any], until: int) -> Iterator[Evolved[Any]]:
+    """Each event of the stream up to that version, with the state on both sides of it."""
+    return evolve_each(aggregate, aggregate.initial, store.read_stream(stream, limit=until))
 
 
-def _folded(aggregate: Aggregate[Any], events: Any) -> Iterator[Any]:
-    """An event that was split evolves the state by each of its parts."""
-    state = aggregate.initial
-    for row in range(len(events)):
-        for event in aggregate.types.decode(events.slice(row, 1)):
-            state = (aggregate.unknown or aggregate.evolve)(state, event) if _is_raw(event) else aggregate.evolve(state, event)
-        yield plain(state)
-
-
-def _is_raw(event: Any) -> bool:
-    from store import RawEvent
-
-    return isinstance(event, RawEvent)
-
-
-def _merged(data: list[str]) -> Iterator[Any]:
-    state: Any = {}
-    for text in data:
-        state = merge(state, orjson.loads(text))
-        yield state
+def merging(category: str) -> Aggregate[Any]:
+    """Of streams that the domain has no aggregate for."""
+    return Aggregate(category=category, initial={}, evolve=lambda state, event: merge(state, orjson.loads(event.data)))
 
 
 def merge(whole: Any, part: Any) -> Any:
@@ -105,21 +82,15 @@ def merge(whole: Any, part: Any) -> Any:
     return kept
 
 
-def _for_people(step: dict[str, Any]) -> dict[str, Any]:
-    return {name: step[name] for name in ("version", "occurred_at", "type")} | {"changes": changes(step["before"], step["state"])}
+def _for_people(step: Evolved[Any]) -> dict[str, Any]:
+    changes = (f"{name} {_told(before)} → {_told(after)}" for name, (before, after) in step.changes().items())
+    event = step.event
+    return {"version": event.version, "occurred_at": event.occurred_at, "type": event.type, "changes": ", ".join(changes)}
 
 
-def _bare(step: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in step.items() if name not in ("before", "changes")}
-
-
-def changes(before: Any, after: Any) -> str:
-    """In words: `status on the ground → in the air, flown 1 → 2`."""
-    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
-        return "" if before == after else f"{_told(before)} → {_told(after)}"
-    names = [name for name in dict.fromkeys([*before, *after]) if before.get(name, _ABSENT) != after.get(name, _ABSENT)]
-    return ", ".join(f"{name} {_told(before.get(name))} → {_told(after.get(name))}" for name in names)
+def _for_programs(step: Evolved[Any]) -> dict[str, Any]:
+    return {name: getattr(step.event, name) for name in _TOLD} | {"state": plain(step.state)}
 
 
 def _told(value: Any) -> str:
-    return "–" if value is None else shown(value)
+    return "–" if value is None else shown(plain(value))

