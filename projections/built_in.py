@@ -66,6 +66,7 @@ streams: Final = Projection(
         },
     ),
 )
+"""A row for each stream."""
 
 event_types: Final = Projection(
     name="event_types",
@@ -98,5 +99,7 @@ event_types: Final = Projection(
         combine={"events": "count", "data_bytes": "sum", "first_position": "min", "last_position": "max"},
     ),
 )
+"""A row for each type, version of its shape, and day."""
 
 BUILT_IN: Final = (streams, event_types)
+"""Kept up to date beside the projections of every domain."""

@@ -54,6 +54,7 @@ class Delayed:
 
 
 Measurement = Applied | Parked | Halted | Delayed
+"""All that the runners of projections and reactors tell."""
 
 
 class Observer(Protocol):

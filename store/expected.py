@@ -14,9 +14,13 @@ class Expected(Enum):
 
 
 ExpectedVersion = int | Expected
+"""Of a stream before an append: exactly this version, or `NO_STREAM`, `STREAM_EXISTS`, `ANY`."""
 ANY: Final = Expected.ANY
+"""Whatever the version is."""
 STREAM_EXISTS: Final = Expected.STREAM_EXISTS
+"""Any version from 1 on."""
 NO_STREAM: Final = 0
+"""The version of a stream without events: it does not exist."""
 
 
 def holds(expected: ExpectedVersion, version: int) -> bool:

@@ -160,6 +160,7 @@ Measurement = (
     Committed | Refused | Compacted | Checkpointed | Cleaned | Vacuumed | Failed | Circuit
     | Reconstructed | Decided | Retried | Snapshotted | SnapshotIgnored
 )
+"""All that a store tells."""
 
 
 class Observer(Protocol):

@@ -26,7 +26,7 @@ EVENTS: Final = pa.schema(
         pa.field("metadata", pa.string()),
     ]
 )
-"""The order is that of DESIGN; `data` and `metadata` hold JSON text. On disk a partition column `shard` follows."""
+"""The columns of the log, in their order; `data` and `metadata` hold JSON text. On disk a partition column `shard` follows."""
 
 GIVEN: Final = ("stream_id", "event_id", "type", "schema_version", "occurred_at", "correlation_id", "causation_id", "tags", "data", "metadata")
 """The columns a writer gives; the store adds position, version and recorded_at."""

@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
 
 LOOPBACK: Final = "127.0.0.1"
+"""Where an endpoint listens unless told otherwise: nobody else reaches it there."""
 
 
 class EndpointError(Exception):

@@ -20,6 +20,7 @@ _TIME: Final = pa.timestamp("us", tz="UTC")
 SAMPLES: Final = pa.schema(
     [("sampled_at", _TIME), ("source", pa.string()), ("metric", pa.string()), ("labels", pa.string()), ("value", pa.float64())]
 )
+"""The columns of the table `metrics`."""
 _KEY: Final = ("sampled_at", "source", "metric", "labels")
 
 

@@ -18,6 +18,7 @@ LETTERS: Final = pa.schema(
         ("failed", pa.bool_()), ("error", pa.string()), ("traceback", pa.string()), ("parked_at", _TIME),
     ]
 )  # fmt: skip
+"""The columns of the table `dead_letters`."""
 _KEY: Final = ("projection", "build", "position")
 
 

@@ -52,7 +52,7 @@ SNAPSHOTS: Final = pa.schema(
         pa.field("state", pa.string(), nullable=False),
     ]
 )
-"""The columns as every reader sees them. On disk a partition column `shard` follows."""
+"""The columns of the table `snapshots`, as every reader sees them. On disk a partition column `shard` follows."""
 
 LAYOUT: Final = Layout(
     name="snapshots",

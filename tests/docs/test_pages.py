@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.metrics import Sample, Samples
-from tests.docs.pages import blocks, pages
+from tests.docs.pages import HOUSE, blocks, pages
 from tests.docs.running import Page
 
 NOT_RUN = {"docs/model.md": 1, "docs/operations.md": 1, "docs/projections.md": 1}
@@ -55,3 +56,10 @@ def test_what_nobody_runs_is_counted() -> None:
 def test_no_code_is_wider_than_a_page_of_the_site() -> None:
     wide = [f"{block}: {line}" for page in pages()[1:] for block in blocks(page) for line in block.text.splitlines() if len(line) > WIDEST]
     assert wide == []
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    """Those of the other pages are looked at when the site is built."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (HOUSE / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (HOUSE / link).exists()] == []
