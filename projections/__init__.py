@@ -19,6 +19,7 @@ from projections.errors import (
     NeedsRebuildError,
     PausedError,
     ProjectionError,
+    PublishError,
     ReadModelRefusedError,
     SupersededError,
     TargetUnavailableError,
@@ -47,6 +48,7 @@ from projections.models.views import as_views
 from projections.observer import Applied, Delayed, Halted, Measurement, Observer, Parked
 from projections.place import Place
 from projections.projection import Projection
+from projections.published_sql import Published, publish_sql
 from projections.reactors.reacting import Reacted, derived_id, react
 from projections.reactors.reactor import Reactor
 from projections.reactors.saga import Saga, Step
@@ -112,6 +114,8 @@ __all__ = [
     "Progress",
     "Projection",
     "ProjectionError",
+    "PublishError",
+    "Published",
     "Reacted",
     "Reactor",
     "ReadModel",
@@ -153,6 +157,7 @@ __all__ = [
     "lag",
     "make_build",
     "plan_rebuild",
+    "publish_sql",
     "react",
     "rebuild",
     "rehearse",

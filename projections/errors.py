@@ -120,6 +120,14 @@ class ReadModelRefusedError(ProjectionError):
         super().__init__(f"{uri}: {problem}; {remedy}")
 
 
+class PublishError(ProjectionError):
+    """The warehouse cannot be published like this; what was published before is as it was. Mend it as `remedy` says."""
+
+    def __init__(self, of: str, problem: str, remedy: str) -> None:
+        self.of, self.problem, self.remedy = of, problem, remedy
+        super().__init__(f"{of}: {problem}: {remedy}")
+
+
 class TargetUnavailableError(ProjectionError):
     """An outside target has not answered for a while and is left alone: it was not called. Try again after `retry_after_s` seconds.
 

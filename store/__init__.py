@@ -60,6 +60,8 @@ from store.json_lines import JsonLines
 from store.keyed.keyed_table import KeyedTable, is_table
 from store.keyed.keyed_turn import KeyedTurn
 from store.keyed.keys import rows_with, rows_without
+from store.live_log import LiveLog, live_log
+from store.live_sql import live_mark, live_view
 from store.log_size import LogSize
 from store.memory import MemoryEventStore
 from store.observer import (
@@ -141,6 +143,7 @@ __all__ = [
     "JsonLines",
     "KeyedTable",
     "KeyedTurn",
+    "LiveLog",
     "Loaded",
     "LogSize",
     "LoggingObserver",
@@ -202,6 +205,9 @@ __all__ = [
     "history",
     "incompatibilities",
     "is_table",
+    "live_log",
+    "live_mark",
+    "live_view",
     "load",
     "load_all",
     "load_as_of",

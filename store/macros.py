@@ -21,9 +21,9 @@ _MERGED: Final = "lambda whole, part: json_merge_patch(whole, part)"
 _PLACE: Final = """
     coalesce(
         try_cast(place::varchar as bigint),
-        if(try_cast(place::varchar as timestamptz) is null,
-           error('as_of takes a position or a time with its zone, and not ' || coalesce(place::varchar, 'null')),
-           (select coalesce(max(position), 0) from located_events where recorded_at <= try_cast(place::varchar as timestamptz)))
+        case when try_cast(place::varchar as timestamptz) is null
+             then error('as_of takes a position or a time with its zone, and not ' || coalesce(place::varchar, 'null'))
+             else (select coalesce(max(position), 0) from located_events where recorded_at <= try_cast(place::varchar as timestamptz)) end
     )
 """
 
@@ -38,12 +38,12 @@ MACROS: Final[Mapping[str, str]] = {
     "tagged(tag)": f"{_WHERE} list_contains(tags, tag)",
     "conversation(id)": f"{_WHERE} correlation_id = id order by position",
     "history(id)": f"""
-        select version, position, occurred_at, recorded_at, type, data, list_reduce(list(data) over (order by version), {_MERGED}) as state
+        select version, position, occurred_at, recorded_at, type, data, list_reduce(list(data) over (order by version), {_MERGED})::json as state
         from located_events where stream_id = id and shard in ({_SHARDS}) order by version
     """,
     "state(name)": f"""
         select stream_id, max(version) as version, max(position) as position, arg_max(type, version) as last_type,
-               max(recorded_at) as recorded_at, list_reduce(list(data order by version), {_MERGED}) as state
+               max(recorded_at) as recorded_at, list_reduce(list(data order by version), {_MERGED})::json as state
         from located_events where split_part(stream_id, '-', 1) = name and stream_id >= name and stream_id < name || '.'
         group by stream_id
     """,

@@ -22,9 +22,10 @@ Tables: TypeAlias = "Mapping[str, pa.Table | str]"
 """Further tables of a query, by name: rows, or a select that gives them."""
 
 _LOG = ", ".join(EVENTS.names)
-_POSITIONS = "regexp_extract(filename, '/([0-9]+)-([0-9]+)-[^/]*$', {})::bigint"
-_PLACES = f"{_POSITIONS.format(1)} as first_position, {_POSITIONS.format(2)} as last_position"
-"""Between which a file holds events, as its name tells."""
+_POSITIONS = "try_cast(regexp_extract(filename, '/([0-9]+)-([0-9]+)-[^/]*$', {}) as bigint)"     # what may fail is not put before a join
+SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
+LOCATED = f"{_LOG}, {SHARD} as shard, {_POSITIONS.format(1)} as first_position, {_POSITIONS.format(2)} as last_position"
+"""The columns of `located_events` out of a file, whose name tells its shard, and between which positions it holds events."""
 
 _ONCE = "qualify row_number() over (partition by stream_id, aggregate, version, schema_version order by taken_at desc) = 1"
 _OWNER = "partition by stream_id, aggregate order by version desc, taken_at desc"
@@ -58,7 +59,7 @@ class SqlSession:
     def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
         """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: all that there are."""
         connection = self._database.cursor()
-        self._add_events(connection, f"select {_LOG}, {_SHARD} as shard, {_PLACES} from {read_parquet(files)} where {until}", query)
+        self._add_events(connection, f"select {LOCATED} from {read_parquet(files)} where {until}", query)
         return self._query(connection, query, params, until, snapshots, tables)
 
     def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
@@ -101,12 +102,13 @@ class SqlSession:
             connection.register("kept_snapshots", there if isinstance(there, pa.Table) else SNAPSHOTS.empty_table())
             source, shard = "kept_snapshots", "'h'"
         else:
-            source, shard = read_parquet(there), _SHARD
-        kept = f"select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} {_ONCE}"
-        connection.execute(f"create temp view snapshots as select * from (select * from ({kept}) {_KEPT}) where {seen}")
+            source, shard = read_parquet(there), SHARD
+        connection.execute(f"create temp view snapshots as select * from ({kept_snapshots(source, shard)}) where {seen}")
 
 
-_SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
+def kept_snapshots(source: str, shard: str) -> str:
+    """Those of these rows that are kept; `shard`: an expression for it."""
+    return f"select * from (select {', '.join(SNAPSHOTS.names)}, {shard} as shard from {source} {_ONCE}) {_KEPT}"
 
 
 def asked_for(connection: duckdb.DuckDBPyConnection, query: str, names: Collection[str]) -> set[str]:

@@ -38,6 +38,10 @@ class DeadLetters:
         """Of all projections, by projection, build and position; those that do not count among them."""
         return self._table.rows()
 
+    def open_to_views(self) -> bool:
+        """Let the views of a published database follow it. False: nothing was ever parked."""
+        return self._table.open_to_views()
+
     def count(self, projection: str, build: str) -> int:
         """Of one build, those among them that do not count yet, or no more, for a moment."""
         return len(self._rows(projection, build))

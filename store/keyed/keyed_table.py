@@ -18,6 +18,7 @@ from store.observer import Guarded, LoggingObserver, Observer
 from store.storage.places import objects_at
 from store.tables.checkpoint_file import HINT
 from store.tables.files import File
+from store.tables.patterns import open_to_views
 from store.tables.publishing import log_path
 from store.tables.sorted_files import DamagedFileError
 
@@ -74,6 +75,11 @@ class KeyedTable:
         self._table()
         assert self._upkeep is not None
         return self._upkeep.maintain(dry_run)
+
+    def open_to_views(self) -> bool:
+        """Let the views of a published database follow it: a checkpoint and a file without rows are there from now on. False: there is no table."""
+        table = self._table()
+        return open_to_views(table.objects, table.log)
 
     def remove(self) -> None:
         """Delete all of its files, for good. Readers of it fail from now on. After a crash, remove it again."""

@@ -21,6 +21,7 @@ from store.snapshots.snapshot import SNAPSHOTS, Snapshot, checked, table_of
 from store.snapshots.snapshot_table import FRESH_S, SnapshotTable
 from store.snapshots.upkeep import RETENTION_S, UNNAMED_S, SnapshotUpkeep
 from store.storage.objects import Objects
+from store.tables.patterns import open_to_views
 from store.tables.replacement import Replacement, replace
 from store.tables.sorted_files import DamagedFileError
 from store.tables.table_log import TableLog
@@ -81,6 +82,12 @@ class DeltaSnapshots:
             return rows
 
         return self._changed(forgotten)
+
+    def open_to_views(self) -> bool:
+        """Let the views of a published database follow the table. False: there is none, as none was ever saved."""
+        with _refusals():
+            log = self._table.known()
+            return log is not None and open_to_views(self._objects, log)
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,120 @@
+"""The warehouse as a DuckDB database that any tool opens, with nothing of ours: views and macros that follow the tables by themselves."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+
+from projections.built_in import BUILT_IN
+from projections.errors import PublishError
+from projections.models.builds import Build, Builds
+from projections.models.dead_letters import DeadLetters
+from projections.projection import Projection
+from store import KeyedTable, live_log, live_mark, live_view
+
+NAME: Final = "warehouse.duckdb"
+STORAGE_VERSION: Final = "v1.5.0"
+"""Tools bring DuckDB 1.5 for years to come, and it refuses the files of 2.0."""
+
+
+class Published(NamedTuple):
+    """`names`: of the views in it. `left_out`: tables that have none, and why."""
+
+    path: Path
+    names: Sequence[str]
+    left_out: Mapping[str, str]
+
+
+def publish_sql(warehouse: str, projections: Sequence[Projection] = (), path: str | os.PathLike[str] | None = None) -> Published:
+    """Write a DuckDB database with a view of each table, and the macros of the log, in the place of the one that is there; whole, or not at all.
+
+    It has no rows of its own. `events`, `snapshots` and `dead_letters` are at their newest commit whenever they are asked, and so are these read
+    models and those of every warehouse, of the builds that serve now: publish it again after a switch, and when something is made that was left out.
+    `checkpoints` tells how far each is. Who has the old file open keeps the old views. `path`: by default `warehouse.duckdb` in the warehouse.
+
+    PublishError: the file cannot be written, or two views would have one name. TableRefusedError: see `store.live_log`.
+    """
+    chosen = (*BUILT_IN, *projections)
+    _check_names(chosen)
+    log, left_out, folders = live_log(warehouse), dict[str, str](), dict[str, str]()
+    if "snapshots" not in log.names:
+        left_out["snapshots"] = "none was ever saved"
+    if DeadLetters(warehouse).open_to_views():
+        folders["dead_letters"] = "dead_letters"
+    else:
+        left_out["dead_letters"] = "nothing was ever parked"
+    for projection in chosen:
+        serving = Builds(warehouse).serving(projection)
+        if problem := _problem(warehouse, projection, serving):
+            left_out[projection.name] = problem
+        elif serving is not None:
+            folders[projection.name] = f"projections/{projection.name}/{serving.build}"
+    views = [live_view(name, folder) for name, folder in folders.items()]
+    target = Path(log.root, NAME) if path is None else Path(path).expanduser()
+    with _in_place_of(target) as temporary:
+        _write(temporary, [*log.statements, *views, _checkpoints(folders)])
+    return Published(target, [*log.names, *folders, "checkpoints"], left_out)
+
+
+def _check_names(projections: Sequence[Projection]) -> None:
+    taken = {"events", "located_events", "snapshots", "dead_letters", "checkpoints"}
+    for projection in projections:
+        if projection.name in taken:
+            raise PublishError(f"projection {projection.name!r}", "another table has that name", "rename the projection, or publish without it")
+        taken.add(projection.name)
+
+
+def _problem(warehouse: str, projection: Projection, serving: Build | None) -> str | None:
+    """Why this build cannot have a view, if so. It is opened to views."""
+    if serving is None:
+        return "it was never made"
+    if serving.version != projection.version:
+        return f"version {serving.version} serves, and {projection.version} is declared: rebuild it"
+    table = KeyedTable(Builds(warehouse).uri(projection.name, serving.build), projection.name, projection.columns, projection.key)
+    return None if table.open_to_views() else "it was never filled"
+
+
+def _checkpoints(folders: Mapping[str, str]) -> str:
+    """Of each read model: its build, and the position that its view is at."""
+    nothing = "select null::varchar as projection, null::varchar as build, null::bigint as position where false"
+    rows = [
+        f"select '{name}' as projection, '{folder.rpartition('/')[2]}' as build, mark as position from ({live_mark(folder, name)})"
+        for name, folder in folders.items()
+        if name != "dead_letters"
+    ]
+    return f"create view checkpoints as {' union all '.join([nothing, *rows])}"
+
+
+def _write(path: Path, statements: Sequence[str]) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"attach {_quoted(str(path))} as published (storage_version '{STORAGE_VERSION}')")
+        connection.execute("use published")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute("use memory")
+        connection.execute("detach published")
+
+
+@contextmanager
+def _in_place_of(target: Path) -> Iterator[Path]:
+    """A file beside, which takes its place in the end: DuckDB locks what it has open, and readers of the old one keep it."""
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except (OSError, duckdb.IOException) as error:
+        raise PublishError(str(target), f"it cannot be written ({error})", "give the path of a file in a folder that is there") from error
+    finally:
+        for left in (temporary, temporary.with_name(f"{temporary.name}.wal")):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
