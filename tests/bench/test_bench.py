@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.bench import orchestration, workload, writers
+from tests.bench import orchestration, postgres, workload, writers
 from tests.bench.__main__ import SECTIONS, measure
 from tests.bench.run import Sizes
 from tests.bench.sustained import Look, verdict
@@ -38,6 +38,10 @@ LINES = {
     "dagster": ("the runner alone", "a run in the same process, kept in SQLite", "`pipelines.follow`", "the sensor"),
     "sustained": ("0.4", "0.8", "1.2"),
 }
+
+
+if postgres.binaries() is not None:
+    LINES["sql"] += ("a field out of JSON, of one type", "the same out of a typed table")
 
 
 @pytest.mark.parametrize("section", SECTIONS)
