@@ -30,6 +30,7 @@ from projections.explaining.past import as_of
 from projections.explaining.rehearsal import diff_serving, rehearse, what_if
 from projections.explaining.row_diff import RowDiff, diff, diff_tables
 from projections.explaining.steps import Stepped, steps
+from projections.flight_endpoint import FlightEndpoint, flight_endpoint
 from projections.forms.frame import Frame
 from projections.forms.handlers import Handlers
 from projections.forms.sql import Sql
@@ -91,6 +92,7 @@ __all__ = [
     "EffectError",
     "Filled",
     "Filling",
+    "FlightEndpoint",
     "Frame",
     "Halt",
     "Halted",
@@ -151,6 +153,7 @@ __all__ = [
     "fill_by_shard",
     "fill_shards",
     "fingerprint",
+    "flight_endpoint",
     "fold_shards",
     "follow",
     "follow_reactors",

@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from projections.built_in import BUILT_IN
 from projections.errors import PublishError
-from projections.models.builds import Build, Builds
+from projections.models.builds import Builds
 from projections.models.dead_letters import DeadLetters
 from projections.projection import Projection
+from projections.served import Served, served
 from store import KeyedTable, live_log, live_mark, live_view
 
 NAME: Final = "warehouse.duckdb"
@@ -40,53 +40,30 @@ def publish_sql(warehouse: str, projections: Sequence[Projection] = (), path: st
 
     PublishError: the file cannot be written, or two views would have one name. TableRefusedError: see `store.live_log`.
     """
-    chosen = (*BUILT_IN, *projections)
-    _check_names(chosen)
-    log, left_out, folders = live_log(warehouse), dict[str, str](), dict[str, str]()
-    if "snapshots" not in log.names:
-        left_out["snapshots"] = "none was ever saved"
-    if DeadLetters(warehouse).open_to_views():
-        folders["dead_letters"] = "dead_letters"
-    else:
-        left_out["dead_letters"] = "nothing was ever parked"
-    for projection in chosen:
-        serving = Builds(warehouse).serving(projection)
-        if problem := _problem(warehouse, projection, serving):
-            left_out[projection.name] = problem
-        elif serving is not None:
-            folders[projection.name] = f"projections/{projection.name}/{serving.build}"
+    tables, log = served(warehouse, projections), live_log(warehouse)
+    _open_to_views(warehouse, tables)
+    left_out = dict(tables.left_out) if "snapshots" in log.names else {"snapshots": "none was ever saved", **tables.left_out}
+    folders = tables.folders()
     views = [live_view(name, folder) for name, folder in folders.items()]
     target = Path(log.root, NAME) if path is None else Path(path).expanduser()
     with _in_place_of(target) as temporary:
-        _write(temporary, [*log.statements, *views, _checkpoints(folders)])
+        _write(temporary, [*log.statements, *views, _checkpoints(tables)])
     return Published(target, [*log.names, *folders, "checkpoints"], left_out)
 
 
-def _check_names(projections: Sequence[Projection]) -> None:
-    taken = {"events", "located_events", "snapshots", "dead_letters", "checkpoints"}
-    for projection in projections:
-        if projection.name in taken:
-            raise PublishError(f"projection {projection.name!r}", "another table has that name", "rename the projection, or publish without it")
-        taken.add(projection.name)
+def _open_to_views(warehouse: str, tables: Served) -> None:
+    if tables.has_letters:
+        DeadLetters(warehouse).open_to_views()
+    for name, (projection, build) in tables.models.items():
+        KeyedTable(Builds(warehouse).uri(name, build.build), name, projection.columns, projection.key).open_to_views()
 
 
-def _problem(warehouse: str, projection: Projection, serving: Build | None) -> str | None:
-    """Why this build cannot have a view, if so. It is opened to views."""
-    if serving is None:
-        return "it was never made"
-    if serving.version != projection.version:
-        return f"version {serving.version} serves, and {projection.version} is declared: rebuild it"
-    table = KeyedTable(Builds(warehouse).uri(projection.name, serving.build), projection.name, projection.columns, projection.key)
-    return None if table.open_to_views() else "it was never filled"
-
-
-def _checkpoints(folders: Mapping[str, str]) -> str:
+def _checkpoints(tables: Served) -> str:
     """Of each read model: its build, and the position that its view is at."""
     nothing = "select null::varchar as projection, null::varchar as build, null::bigint as position where false"
     rows = [
-        f"select '{name}' as projection, '{folder.rpartition('/')[2]}' as build, mark as position from ({live_mark(folder, name)})"
-        for name, folder in folders.items()
-        if name != "dead_letters"
+        f"select '{name}' as projection, '{build.build}' as build, mark as position from ({live_mark(tables.folders()[name], name)})"
+        for name, (_, build) in tables.models.items()
     ]
     return f"create view checkpoints as {' union all '.join([nothing, *rows])}"
 
