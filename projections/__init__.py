@@ -49,7 +49,7 @@ from projections.models.views import as_views
 from projections.observer import Applied, Delayed, Halted, Measurement, Observer, Parked
 from projections.place import Place
 from projections.projection import Projection
-from projections.published_sql import Published, publish_sql
+from projections.published_sql import Published, publish_sql, published_at
 from projections.reactors.reacting import Reacted, derived_id, react
 from projections.reactors.reactor import Reactor
 from projections.reactors.saga import Saga, Step
@@ -161,6 +161,7 @@ __all__ = [
     "make_build",
     "plan_rebuild",
     "publish_sql",
+    "published_at",
     "react",
     "rebuild",
     "rehearse",

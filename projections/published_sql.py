@@ -45,10 +45,15 @@ def publish_sql(warehouse: str, projections: Sequence[Projection] = (), path: st
     left_out = dict(tables.left_out) if "snapshots" in log.names else {"snapshots": "none was ever saved", **tables.left_out}
     folders = tables.folders()
     views = [live_view(name, folder) for name, folder in folders.items()]
-    target = Path(log.root, NAME) if path is None else Path(path).expanduser()
+    target = published_at(log.root) if path is None else Path(path).expanduser()
     with _in_place_of(target) as temporary:
         _write(temporary, [*log.statements, *views, _checkpoints(tables)])
     return Published(target, [*log.names, *folders, "checkpoints"], left_out)
+
+
+def published_at(warehouse: str) -> Path:
+    """Where the database of a warehouse lies by default, whether it is there or not."""
+    return Path(warehouse).expanduser() / NAME
 
 
 def _open_to_views(warehouse: str, tables: Served) -> None:

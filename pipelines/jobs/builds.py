@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pipelines.domain import Domain
 from pipelines.jobs.choosing import named
+from pipelines.jobs.publishing import publish_again
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import Build, Builds, Projection, fingerprint
@@ -33,7 +34,7 @@ def serve_the_one_before(context: dg.OpExecutionContext, config: Named, warehous
     for projection in named(domain, config.projections):
         with hopeless_at_once():
             told[projection.name] = builds.roll_back(projection).build
-    context.add_output_metadata({"serving": told})
+    context.add_output_metadata({"serving": told, **publish_again(warehouse, domain)})
 
 
 @dg.op(retry_policy=TRYING, description="Remove old builds and their files, for good; the last ones that served stay.")

@@ -10,6 +10,7 @@ import dagster as dg
 from pipelines.domain import Domain
 from pipelines.jobs.builds import drop_old_builds
 from pipelines.jobs.choosing import named
+from pipelines.jobs.publishing import publish
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import Builds, ReadModel
@@ -62,9 +63,10 @@ def told(done: Maintained) -> Mapping[str, Any]:
     }
 
 
-@dg.job(description="Look after the files of the log, the read models and the snapshots; drop old builds.")
+@dg.job(description="Look after the files of the log, the read models and the snapshots; drop old builds; publish anew.")
 def maintenance() -> None:
     maintain_log()
     maintain_read_models()
     maintain_snapshots()
     drop_old_builds()
+    publish()

@@ -10,6 +10,7 @@ from pydantic import Field
 from pipelines.domain import Domain
 from pipelines.jobs.checking import check_build
 from pipelines.jobs.choosing import choose, choose_made, named
+from pipelines.jobs.publishing import publish_again
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import Builds, ReadModel, make_build
@@ -64,7 +65,7 @@ def switch(context: dg.OpExecutionContext, warehouse: Warehouse, domain: dg.Reso
         before = builds.serving(projection)
         builds.switch(projection, candidate.build)
     told = {"serving": candidate.build, "before": "none" if before is None else before.build}
-    context.add_output_metadata(told)
+    context.add_output_metadata({**told, **publish_again(warehouse, domain)})
 
 
 @dg.job(description="Make read models anew beside those that serve, check them, and switch: those that need it, or those named.")

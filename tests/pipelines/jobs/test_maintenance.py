@@ -8,7 +8,7 @@ from store import Event, open_store, verify
 from tests.pipelines.jobs.conftest import Run, steps, told
 from tests.pipelines.ledger import BALANCES, NAMES
 
-OPS = {"maintain_log", "maintain_read_models", "maintain_snapshots", "drop_old_builds"}
+OPS = {"maintain_log", "maintain_read_models", "maintain_snapshots", "drop_old_builds", "publish"}
 
 
 def test_small_files_are_merged_and_the_run_tells_how_many(run: Run, warehouse: str) -> None:
