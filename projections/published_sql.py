@@ -91,7 +91,8 @@ def _in_place_of(target: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except (OSError, duckdb.IOException) as error:
-        raise PublishError(str(target), f"it cannot be written ({error})", "give the path of a file in a folder that is there") from error
+        remedy = "give the path of a file in a folder that is there; if a table was removed meanwhile, publish again"
+        raise PublishError(str(target), f"it cannot be written ({error})", remedy) from error
     finally:
         for left in (temporary, temporary.with_name(f"{temporary.name}.wal")):
             with suppress(OSError):

@@ -47,6 +47,19 @@ def test_clients_find_the_tables_by_their_names_at_their_newest_commit(endpoint:
     assert asked(endpoint, "SELECT count(*), max(position) FROM events WHERE shard IN ('h', 'h0')") == [(8, 8)]
 
 
+def test_a_warehouse_in_an_object_store_is_served_too(s3_warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pysail.flight")
+    pytest.importorskip("adbc_driver_flightsql")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")   # as Sail asks for it, where the endpoint is no https
+    with open_store(s3_warehouse, create=True) as store:
+        add(store, 6)
+        catch_up(store, ServingModel(s3_warehouse, summing()))
+        with flight_endpoint(s3_warehouse, [summing()], port=0) as endpoint:
+            add(store, 2)
+            assert asked(endpoint, "SELECT count(*), max(position) FROM events") == [(8, 8)]
+            assert asked(endpoint, "SELECT stream_id, total FROM totals ORDER BY 1") == [("s-0", 6), ("s-1", 9)]
+
+
 def test_after_a_switch_the_build_that_serves_is_there_once_it_is_registered(
     endpoint: FlightEndpoint, store: DeltaEventStore, tmp_path: Path
 ) -> None:
