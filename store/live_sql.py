@@ -20,10 +20,8 @@ _FILES: Final = r"create macro warehouse_files(pattern) as regexp_replace(wareho
 _LIVE_ACTIONS: Final = r"""
     create macro live_actions(folder) as table
     with committed as materialized (
-        select regexp_extract(filename, '([0-9]{20})[.]json$', 1)::bigint as version,
-               url_decode(add.path) as added, url_decode(remove.path) as removed, txn.appId as app, txn.version as mark
-        from read_json(warehouse_files(folder || '/_delta_log/*.json'), format = 'newline_delimited', filename = true,
-                       columns = {add: 'struct(path varchar)', remove: 'struct(path varchar)', txn: 'struct(appId varchar, version bigint)'})
+        select regexp_extract(filename, '([0-9]{20})[.]json$', 1)::bigint as version, content
+        from read_text(warehouse_files(folder || '/_delta_log/*.json'))
     ),
     summed as materialized (
         select regexp_extract(filename, '([0-9]{20})[.]checkpoint', 1)::bigint as version,
@@ -31,10 +29,13 @@ _LIVE_ACTIONS: Final = r"""
         from read_parquet(warehouse_files(folder || '/_delta_log/*.checkpoint.parquet'), filename = true)
     ),
     newest as (select max(version) as version from summed),
-    later as (select * from committed where version > (from newest)),
-    numbered as (select version, row_number() over (order by version) as nth from (select distinct version from later)),
-    seen as (select (from newest) + count(*) as version from numbered where version = (from newest) + nth)
-    select * from later where version <= (from seen)
+    later as (select * from committed where version > (from newest) and content <> ''),
+    numbered as (select version, row_number() over (order by version) as nth from later),
+    seen as (select (from newest) + count(*) as version from numbered where version = (from newest) + nth),
+    lines as (select version, unnest(string_split(content, chr(10))) as line from later where version <= (from seen))
+    select version, url_decode(line ->> '$.add.path') as added, url_decode(line ->> '$.remove.path') as removed,
+           line ->> '$.txn.appId' as app, (line ->> '$.txn.version')::bigint as mark
+    from lines where line <> ''
     union all
     select * from summed where version = (from newest)
 """
