@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 from store.delta.checkpoint import versions
@@ -26,16 +27,16 @@ def live_log(uri: str) -> LiveLog:
     Where there is no checkpoint of them yet, one is written: the views find the state by it. Snapshots are left out while none was ever saved.
     TableRefusedError: there is no log, one without events, or one in an object store, where DuckDB lists nothing without an extension.
     """
-    objects = objects_at(join(uri, "events"))
-    if objects.filesystem() is not None:
-        remedy = "read it by delta-rs, Polars or Sail, or ask `store.sql`; docs/other-tools.md shows how"
-        raise TableRefusedError(uri, "views can follow the files of a directory only", remedy)
-    with open_store(uri) as store:
-        if not store.head():
-            raise TableRefusedError(uri, "its log has no events, and DuckDB reads no table without files", "append some first")
-        if not versions(objects):
-            store.checkpoint()
-        snapshots = [snapshots_view()] if store.snapshots.open_to_views() else []
-    root = objects.uri.rpartition("/")[0]
+    with closing(objects_at(join(uri, "events"))) as objects:
+        if objects.filesystem() is not None:
+            remedy = "read it by delta-rs, Polars or Sail, or ask `store.sql`; docs/other-tools.md shows how"
+            raise TableRefusedError(uri, "views can follow the files of a directory only", remedy)
+        with open_store(uri) as store:
+            if not store.head():
+                raise TableRefusedError(uri, "its log has no events, and DuckDB reads no table without files", "append some first")
+            if not versions(objects):
+                store.checkpoint()
+            snapshots = [snapshots_view()] if store.snapshots.open_to_views() else []
+        root = objects.uri.rpartition("/")[0]
     names = ["events", "located_events", "kdb.records", *(["snapshots"] if snapshots else [])]
     return LiveLog(root, [*opening(root), *log_views(), *snapshots], names)
