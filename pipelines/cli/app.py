@@ -32,6 +32,8 @@ _COMMANDS: Final = {
         "as-of": ("past:as_of", "See the warehouse, a state or a read model as it was."),
         "sql": ("asking:sql", "Ask in SQL."),
         "types": ("types:types", "See which types of events there are."),
+        "publish": ("publishing:publish", "Let other tools ask: write a DuckDB database of views."),
+        "serve": ("publishing:serve", "Let others ask over the network, by Flight SQL."),
     },
     "Operations": {
         "status": ("status:status", "See on one screen how everything is."),

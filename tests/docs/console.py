@@ -23,7 +23,7 @@ Main = Callable[[Sequence[str]], object]
 PROJECT: Final = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
 RUN: Final = ("store",)
 """Modules whose commands end by themselves, and soon; so do all of `alluvium` but these:"""
-ENDLESS: Final = ("bench", "demo", "follow", "--follow", "--watch")
+ENDLESS: Final = ("bench", "demo", "follow", "serve", "--follow", "--watch")
 
 
 def follow(command: str) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import csv
 import inspect
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import yaml
 from tests.docs.console import follow
 from tests.docs.pages import Block
 from tests.docs.promises import CHECK, Promises, literal
+from tests.projections.duckdb_cli import answers
 
 
 class Page:
@@ -50,7 +52,16 @@ class Page:
         assert promises.kept == set(promises.made), f"{block}: never reached: {sorted(set(promises.made) - promises.kept)}"
 
     def sql(self, block: Block) -> None:
-        """By the page's `warehouse` or `store`, if there is one; else by DuckDB alone. `--> rows` below is what it answers."""
+        """By the page's `warehouse` or `store`, if there is one; else by DuckDB alone. `--> rows` below is what it answers.
+
+        On a page that has `published` a warehouse, by DuckDB's command line on that file: `-- ` below each query is what it answers.
+        """
+        if "published" in vars(self.module):
+            asked = re.findall(r"^([^-].*?);\n((?:-- .*\n)+)", block.text, re.MULTILINE)
+            promised = [answer.replace("-- ", "").splitlines() for _, answer in asked]
+            assert promised, f"{block} promises nothing"
+            assert answers(vars(self.module)["published"].path, [query for query, _ in asked]) == promised, block
+            return
         ask: Callable[[str], Any] = next((vars(self.module)[name].sql for name in ("warehouse", "store") if name in vars(self.module)), duckdb.sql)
         query, _, promised = block.text.partition("\n-->")
         rows = ask(query).fetchall()
