@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -35,6 +36,12 @@ def test_every_command_explains_itself(alluvium: Alluvium, command: str) -> None
     assert told.code == DONE
     assert f"Usage: alluvium {command}" in told.out
     assert "--warehouse -w" in " ".join(told.out.split())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_every_command(shell: Literal["bash", "zsh", "fish"]) -> None:
+    script = make_app().generate_completion(shell=shell)
+    assert [word for command in COMMANDS for word in command.split() if word not in script] == []
 
 
 @pytest.mark.parametrize(
