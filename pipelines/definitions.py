@@ -15,6 +15,7 @@ from pipelines.automation.lag_watch import LagWatch
 from pipelines.automation.schedules import schedules
 from pipelines.checks.domain_checks import domain_checks
 from pipelines.domain import Domain, load_domain
+from pipelines.executors import executor_of
 from pipelines.jobs.builds import drop_builds, roll_back
 from pipelines.jobs.maintenance import maintenance
 from pipelines.jobs.rebuild import promote, rebuild
@@ -30,7 +31,8 @@ CATCH_UP: Final = "catch_up"
 
 def definitions(settings: Settings) -> dg.Definitions:
     """One domain over one warehouse."""
-    domain, warehouse = load_domain(settings.domain), Warehouse(uri=settings.warehouse)
+    domain, warehouse = load_domain(settings.domain), Warehouse(uri=settings.warehouse, executor=settings.executor)
+    executor_of(settings.executor)                 # one that is none is refused now, not when somebody rebuilds at night
     selection = dg.AssetSelection.assets(*(projection.name for projection in (*domain.projections, *BUILT_IN))).without_checks()
     catch_up = dg.define_asset_job(CATCH_UP, selection=selection, description="Bring every read model up to the head of the log.")
     return dg.Definitions.merge(

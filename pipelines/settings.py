@@ -25,6 +25,7 @@ class Settings:
     default: at 5 it would find that they are not quite over, and leave out every other round.
     `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone` (ALLUVIUM_TIMEZONE).
     `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
+    `executor`: where rebuilds of projections by stream run: serial, processes:4, ray, or ray:address (ALLUVIUM_EXECUTOR).
     `metrics_cron`: when metrics are kept (ALLUVIUM_METRICS_CRON), for `metrics_days` (ALLUVIUM_METRICS_DAYS); `scrape`: the addresses of processes
     that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
@@ -41,6 +42,7 @@ class Settings:
     backup_cron: str = "30 2 * * *"
     checks_cron: str = "37 * * * *"
     full_checks_cron: str = "0 5 * * 0"
+    executor: str = "serial"
     metrics_cron: str = "*/10 * * * *"
     metrics_days: int = 30
     scrape: tuple[str, ...] = ()
@@ -62,7 +64,7 @@ class Settings:
             scrape=_web_addresses("ALLUVIUM_SCRAPE", given.get("scrape", "")),
             rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",
             alert_url=_web_address("ALLUVIUM_ALERT_URL", given.get("alert_url")),
-            **{name: given[name] for name in (*crons, "timezone", "backup") if name in given},
+            **{name: given[name] for name in (*crons, "executor", "timezone", "backup") if name in given},
         )
 
 

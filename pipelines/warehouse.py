@@ -10,9 +10,10 @@ from store import EventStore, open_store
 
 
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """A directory or an object-store URI. Credentials come from the environment alone."""
+    """A directory or an object-store URI. Credentials come from the environment alone. `executor`: where rebuilds run, as a setting names it."""
 
     uri: str
+    executor: str = "serial"
 
     def open(self) -> EventStore:
         """The event store; close it after use."""

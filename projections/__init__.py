@@ -15,6 +15,7 @@ from projections.errors import (
     CheckpointMovedError,
     DeclarationError,
     EffectError,
+    ExecutorError,
     KeyRefusedError,
     NeedsRebuildError,
     PausedError,
@@ -46,7 +47,7 @@ from projections.models.model import Model, Readable
 from projections.models.read_model import ReadModel
 from projections.models.serving_model import ServingModel
 from projections.models.views import as_views
-from projections.observer import Applied, Delayed, Halted, Measurement, Observer, Parked
+from projections.observer import Applied, Delayed, Folded, Halted, Measurement, Observer, Parked
 from projections.place import Place
 from projections.projection import Projection
 from projections.published_sql import Published, publish_sql, published_at
@@ -56,6 +57,7 @@ from projections.reactors.saga import Saga, Step
 from projections.reactors.saga_events import Progress, saga_events
 from projections.reactors.saga_running import Stuck, saga_reactor
 from projections.reactors.target import PATIENCE_S, Call, Target
+from projections.running.executors import Executor, Processes, Ray, Serial
 from projections.running.failing import Halt, Park
 from projections.running.fill_shards import Filled, fill_shards
 from projections.running.following import follow, follow_reactors, wait_for
@@ -65,7 +67,7 @@ from projections.running.rebuilding import Made, Rebuilt, make_build, rebuild
 from projections.running.redelivery import discard, retry
 from projections.running.runner import CaughtUp, catch_up, fill, lag
 from projections.running.shard_fill import fill_by_shard
-from projections.running.shard_task import Share, fold_shards
+from projections.running.shard_task import ShardTask, Share, Written, fold_shards
 from projections.running.status import Status, Statuses, status, statuses
 from projections.typed_tables import typed_table, typed_tables
 from projections.warehouse_sql import WarehouseSql
@@ -90,9 +92,12 @@ __all__ = [
     "DeclarationError",
     "Delayed",
     "EffectError",
+    "Executor",
+    "ExecutorError",
     "Filled",
     "Filling",
     "FlightEndpoint",
+    "Folded",
     "Frame",
     "Halt",
     "Halted",
@@ -113,11 +118,13 @@ __all__ = [
     "PausedError",
     "Place",
     "Plan",
+    "Processes",
     "Progress",
     "Projection",
     "ProjectionError",
     "PublishError",
     "Published",
+    "Ray",
     "Reacted",
     "Reactor",
     "ReadModel",
@@ -126,7 +133,9 @@ __all__ = [
     "Rebuilt",
     "RowDiff",
     "Saga",
+    "Serial",
     "ServingModel",
+    "ShardTask",
     "Share",
     "Sql",
     "Status",
@@ -140,6 +149,7 @@ __all__ = [
     "Typed",
     "UnderWayError",
     "WarehouseSql",
+    "Written",
     "as_of",
     "as_views",
     "catch_up",

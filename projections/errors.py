@@ -96,6 +96,14 @@ class UnderWayError(ProjectionError):
         super().__init__(f"projection {projection!r} {problem}: wait until it is done, or stop it")
 
 
+class ExecutorError(ProjectionError):
+    """Where the tasks of a fill were to run, they cannot. What was committed stays; mend it as `remedy` says, or take another executor."""
+
+    def __init__(self, executor: str, problem: str, remedy: str) -> None:
+        self.executor, self.problem, self.remedy = executor, problem, remedy
+        super().__init__(f"{executor}: {problem}: {remedy}")
+
+
 class PausedError(ProjectionError):
     """Somebody paused this read model. Leave it, or resume it."""
 

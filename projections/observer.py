@@ -25,6 +25,24 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """One task of a fill by shard is done: the events of these shards in (after, until] are rows, which wait for the commit of all.
+
+    `done`: so many tasks of this span, `of` so many. `seconds`: the task's own, where it ran.
+    """
+
+    projection: str
+    shards: tuple[str, ...]
+    after: int
+    until: int
+    events: int
+    rows: int
+    done: int
+    of: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Parked:
     """Events that went to the dead letters: those that cannot be applied, and those of their streams that come after them."""
 
@@ -53,7 +71,7 @@ class Delayed:
     wait_s: float
 
 
-Measurement = Applied | Parked | Halted | Delayed
+Measurement = Applied | Folded | Parked | Halted | Delayed
 """All that the runners of projections and reactors tell."""
 
 

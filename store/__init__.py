@@ -93,6 +93,7 @@ from store.snapshots.snapshots import Snapshots
 from store.sql import Tables, asked_for
 from store.sql_guard import SqlLimits
 from store.storage.breaker import Breaker
+from store.tables.files import File
 from store.timeline import Timeline, span
 from store.verifying import repair, verify
 
@@ -133,6 +134,7 @@ __all__ = [
     "Evolved",
     "ExpectedVersion",
     "Failed",
+    "File",
     "Finding",
     "Guarded",
     "History",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipelines.cli.answer import aside
-from projections import Applied, Delayed, Measurement, Parked
+from projections import Applied, Delayed, Folded, Measurement, Parked
 from store import LoggingObserver
 
 Told = Callable[[int, int | None], None]
@@ -44,13 +44,19 @@ class ProjectionBars:
     tasks: dict[str, TaskID] = field(default_factory=dict)
 
     def record(self, measurement: Measurement) -> None:
-        if isinstance(measurement, Applied):
-            task = self.tasks.get(measurement.projection)
-            if task is None:
-                task = self.tasks[measurement.projection] = self.progress.add_task(measurement.projection, total=measurement.until)
-            self.progress.update(task, completed=measurement.position, total=measurement.until)
-        else:
-            self.others.record(measurement)
+        match measurement:
+            case Applied():
+                self._move(measurement.projection, measurement.position, measurement.until)
+            case Folded(projection, after=after, until=until, done=done, of=of):
+                self._move(projection, after + (until - after) * done // of, until)
+            case _:
+                self.others.record(measurement)
+
+    def _move(self, projection: str, position: int, until: int) -> None:
+        task = self.tasks.get(projection)
+        if task is None:
+            task = self.tasks[projection] = self.progress.add_task(projection, total=until)
+        self.progress.update(task, completed=position, total=until)
 
 
 @contextmanager

@@ -13,10 +13,12 @@ from pipelines.cli.bars import projection_bars, working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError, ending, tell
 from pipelines.cli.session import HERE, Session
+from pipelines.executors import executor_of
 from projections import (
     Builds,
     CaughtUp,
     DeadLetters,
+    Executor,
     Halt,
     Park,
     Projection,
@@ -100,18 +102,19 @@ def rebuild(
     plan: Annotated[bool, Parameter(help="Say what it would read and about how long it would take; change nothing.")] = False,
     keep: Annotated[bool, Parameter(help="Make the build, and let `promote` switch to it later.")] = False,
     park: Parking = False,
+    executor: Annotated[str | None, Parameter(help="Where the rows are made: serial, processes:4, ray, ray:address. [ALLUVIUM_EXECUTOR]")] = None,
     session: Session = HERE,
 ) -> int:
     """Make their rows anew beside those that serve, and switch. What serves goes on serving; the old build stays, to `roll-back` to.
 
     Whoever rebuilds one that is being rebuilt is told by whom, and nothing happens. Cut off, it goes on where it was.
     """
-    code, rows = DONE, list[dict[str, Any]]()
+    code, rows, where = DONE, list[dict[str, Any]](), executor_of(executor or session.settings.executor)
     with session.open() as store:
         chosen = session.projections(names) if names else [one for one in session.projections() if _needs(session, store, one)]
         for projection in chosen:
             try:
-                rows.append(_planned(session, store, projection) if plan else _rebuilt(session, store, projection, keep, park))
+                rows.append(_planned(session, store, projection) if plan else _rebuilt(session, store, projection, keep, park, where))
             except (ProjectionError, StoreError) as error:
                 code = _failed(session, error)
     session.answer.rows("", rows)
@@ -246,11 +249,13 @@ def _planned(session: Session, store: EventStore, projection: Projection) -> dic
     return {**plan, "seconds": round(plan["seconds"], 2), "unfinished": None if unfinished is None else unfinished["build"]}
 
 
-def _rebuilt(session: Session, store: EventStore, projection: Projection, keep: bool, park: bool) -> dict[str, Any]:
+def _rebuilt(
+    session: Session, store: EventStore, projection: Projection, keep: bool, park: bool, executor: Executor | None
+) -> dict[str, Any]:
     builds, failing = Builds(session.uri), Park(DeadLetters(session.uri)) if park else Halt()
     before = builds.serving(projection)
     with projection_bars() as bars:
-        made = make_build(store, session.uri, projection, failing=failing, observer=bars)
+        made = make_build(store, session.uri, projection, failing=failing, observer=bars, executor=executor)
     build = made.build if keep or made.build.state == "serving" else builds.switch(projection, made.build.build)
     was = before.build if before is not None and build.state == "serving" else None
     return {"projection": projection.name, "build": build.build, "state": build.state, "before": was, **_filled(made.filled)}

@@ -2,18 +2,20 @@
 
 # Annotations are not postponed here: Dagster takes contexts and configurations from them as they stand.
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import dagster as dg
 from pydantic import Field
 
 from pipelines.domain import Domain
+from pipelines.executors import executor_of
 from pipelines.jobs.checking import check_build
 from pipelines.jobs.choosing import choose, choose_made, named
 from pipelines.jobs.publishing import publish_again
+from pipelines.metrics import Observers
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
-from projections import Builds, ReadModel, make_build
+from projections import Builds, Folded, ReadModel, make_build
 
 POOL: Final = "rebuild"
 
@@ -23,6 +25,18 @@ class Candidate(NamedTuple):
 
     projection: str
     build: str
+
+
+class ShardsLogged:
+    """An observer: the run's log tells of each task of a rebuild that is dealt out, as it is done."""
+
+    def __init__(self, log: dg.DagsterLogManager) -> None:
+        self._log = log
+
+    def record(self, measurement: Any) -> None:
+        if isinstance(measurement, Folded):
+            told = f"{measurement.events:,} events gave {measurement.rows:,} rows in {measurement.seconds:.1f} s"
+            self._log.info(f"task {measurement.done} of {measurement.of}, shards {', '.join(measurement.shards)}: {told}")
 
 
 class Demands(dg.Config):
@@ -35,8 +49,9 @@ class Demands(dg.Config):
 @dg.op(pool=POOL, retry_policy=TRYING, description="Make the rows anew beside those that serve, or go on with that, up to the head of the log.")
 def make(context: dg.OpExecutionContext, warehouse: Warehouse, domain: dg.ResourceParam[Domain], name: str) -> Candidate:
     [projection] = named(domain, [name])
+    observer = Observers(warehouse.observer(), ShardsLogged(context.log))
     with hopeless_at_once(), warehouse.open() as store:
-        made = make_build(store, warehouse.uri, projection, observer=warehouse.observer())
+        made = make_build(store, warehouse.uri, projection, observer=observer, executor=executor_of(warehouse.executor))
     done = made.filled
     told = {"build": made.build.build, "checkpoint": done.checkpoint, "events": done.events, "rows_written": done.rows, "seconds": done.seconds}
     context.add_output_metadata(told)

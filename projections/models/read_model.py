@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from projections.models.fingerprint import fingerprint
 from projections.models.hold import PAUSED, Hold, hold_of, without_hold
 from projections.models.turn import FINGERPRINT, DeltaTurn, refused
 from projections.projection import Projection
-from store import KeyedTable, Maintained
+from store import File, KeyedTable, Maintained
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,19 @@ class ReadModel:
         if (hold := hold_of(turn.marks)) is not None and hold.kind == PAUSED:
             raise PausedError(self.uri, hold.since, hold.why)
         return turn
+
+    def stage(self, rows: pa.Table) -> File:
+        """Write rows beside the table, for a commit that another process makes of them; see `KeyedTable.stage`."""
+        with refused(self.uri):
+            return self._table.stage(rows)
+
+    def staged(self, file: File) -> pa.Table:
+        with refused(self.uri):
+            return self._table.staged(file)
+
+    def unstage(self, files: Sequence[File]) -> None:
+        with refused(self.uri):
+            self._table.unstage(files)
 
     def pause(self, why: str) -> None:
         """From now on runners refuse it, and one at work ends with its next batch, unwritten. Its rows stay as they are."""

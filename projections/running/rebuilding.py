@@ -10,8 +10,10 @@ from projections.models.leases import Leases
 from projections.models.read_model import ReadModel
 from projections.observer import LOGGED, Observer
 from projections.projection import Projection
+from projections.running.executors import Executor
 from projections.running.failing import Failing, Halt
 from projections.running.runner import CaughtUp, fill, lag
+from projections.running.shard_fill import fill_by_shard
 from store import EventStore
 
 _HALT: Final = Halt()
@@ -36,23 +38,38 @@ class Made:
 
 
 def rebuild(
-    store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT, observer: Observer = LOGGED
+    store: EventStore,
+    warehouse: str,
+    projection: Projection,
+    *,
+    failing: Failing = _HALT,
+    observer: Observer = LOGGED,
+    executor: Executor | None = None,
 ) -> Rebuilt:
     """Make the rows anew from the first event, beside those that serve, and switch when they have caught up with the log.
 
     Whoever reads goes on reading the old build, which is kept: `roll_back` returns to it, `drop` removes it. After a crash or an error
     run it again: it goes on where it was. ApplyError: mend the projection, or park what cannot be applied (`failing`: letters of the
     new build); what serves is not touched. UnderWayError: somebody is making a build of it already.
+
+    `executor`: where the rows of a projection that is by stream are made, if its own code makes them and nothing is to be parked: see
+    `fill_by_shard`. All others are filled here.
     """
     builds = Builds(warehouse)
     before = builds.serving(projection)
-    made = make_build(store, warehouse, projection, failing=failing, observer=observer)
+    made = make_build(store, warehouse, projection, failing=failing, observer=observer, executor=executor)
     build = made.build if made.build.state == SERVING else builds.switch(projection, made.build.build)
     return Rebuilt(build, before, made.filled)
 
 
 def make_build(
-    store: EventStore, warehouse: str, projection: Projection, *, failing: Failing = _HALT, observer: Observer = LOGGED
+    store: EventStore,
+    warehouse: str,
+    projection: Projection,
+    *,
+    failing: Failing = _HALT,
+    observer: Observer = LOGGED,
+    executor: Executor | None = None,
 ) -> Made:
     """A rebuild without its switch: the build that is in the making by this very code, or a new one, caught up with the log.
 
@@ -62,11 +79,20 @@ def make_build(
         builds = Builds(warehouse)
         build = builds.begin(projection)
         model = ReadModel(builds.uri(projection.name, build.build), projection)
-        return Made(build, model, _filled(store, model, failing, observer))
+        if executor is not None and is_dealt_out(projection) and isinstance(failing, Halt):
+            filled = fill_by_shard(warehouse, model, executor=executor, observer=observer)
+        else:
+            filled = fill(store, model, failing=failing, observer=observer)
+        return Made(build, model, _closer(store, model, filled, failing, observer))
 
 
-def _filled(store: EventStore, model: ReadModel, failing: Failing, observer: Observer) -> CaughtUp:
-    filled = fill(store, model, failing=failing, observer=observer)
+def is_dealt_out(projection: Projection) -> bool:
+    """Can tasks make its rows, and would they be quicker? One query for all rows is quicker than any number of tasks."""
+    return projection.by_stream and projection.form.at_once(projection, "true") is None
+
+
+def _closer(store: EventStore, model: ReadModel, filled: CaughtUp, failing: Failing, observer: Observer) -> CaughtUp:
+    """Up to the head, nearly, which has moved on meanwhile."""
     while lag(store, model):                       # what came meanwhile is little, and then less
         again = fill(store, model, failing=failing, observer=observer)
         filled = CaughtUp(filled.events + again.events, filled.rows + again.rows, again.checkpoint, filled.seconds + again.seconds)

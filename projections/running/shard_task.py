@@ -1,8 +1,11 @@
-"""The shard task: what the events of some shards make of a model's rows. It writes nothing, so it may run anywhere, and twice."""
+"""The shard task: what the events of some shards make of a model's rows. It writes nothing that anybody sees, so it may run anywhere, and twice."""
 
 from __future__ import annotations
 
+import pickle
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -10,11 +13,12 @@ import pyarrow as pa
 from projections.errors import CheckpointMovedError, DeclarationError, Fault
 from projections.models.model import Model, Turn
 from projections.models.overlay import Overlay
+from projections.models.read_model import ReadModel
 from projections.observer import LOGGED
 from projections.projection import Projection
 from projections.running.batches import Bounds, batches
 from projections.running.failing import Halt
-from store import EventStore
+from store import EventStore, File, open_store, rows_without
 
 _BOUNDS: Final = Bounds(events=200_000, data_bytes=128 << 20)
 
@@ -26,6 +30,67 @@ class Share(NamedTuple):
     rows: pa.Table
     deleted: pa.Table
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """Fold the events of these shards in (after, until], on the rows of the model as of that Delta version. `model`: a ReadModel, pickled."""
+
+    warehouse: str
+    model: bytes
+    shards: tuple[str, ...]
+    after: int
+    until: int
+    delta_version: int
+
+    def __str__(self) -> str:
+        return f"shards {', '.join(self.shards)} after {self.after} until {self.until}"
+
+
+class Written(NamedTuple):
+    """What a task has made. `rows`: a file beside the table, if there are any. `deleted`: keys of rows that go; `looked_at`: of no row at all."""
+
+    shards: tuple[str, ...]
+    rows: File | None
+    deleted: pa.Table
+    looked_at: pa.Table
+    events: int
+    seconds: float
+
+
+def run(task: ShardTask) -> Written:
+    """Where the task is: it needs the warehouse and the projection's modules. CheckpointMovedError: the model is at another state. Else as `fill`."""
+    began_s, model = time.perf_counter(), received(task.model)
+    if model.delta_version() < task.delta_version:
+        raise CheckpointMovedError(model.uri, task.after)
+    with open_store(task.warehouse) as store:
+        share = fold_shards(store, model, task.shards, task.after, task.until)
+    known = pa.concat_tables([share.rows.select(model.projection.key), share.deleted.select(model.projection.key)])
+    looked_at = rows_without(share.touched, known, model.projection.key)
+    rows = model.stage(share.rows) if len(share.rows) else None
+    return Written(task.shards, rows, share.deleted, looked_at, share.events, time.perf_counter() - began_s)
+
+
+def sent(model: Model) -> bytes:
+    """DeclarationError: it is not by stream, or what it is made of cannot be sent."""
+    check_by_stream(model.projection)
+    try:
+        return pickle.dumps(model)
+    except Exception as error:  # whatever the projection is made of may refuse, each in its own way
+        raise _unsendable(model.projection.name, error) from error
+
+
+def received(sent: bytes) -> ReadModel:
+    try:
+        model: ReadModel = pickle.loads(sent)
+    except Exception as error:  # as above: a notebook's functions are found only here to be missing
+        raise _unsendable("the one sent", error) from error
+    return model
+
+
+def _unsendable(name: str, error: Exception) -> DeclarationError:
+    remedy = "define its functions and classes by name at the top of a module, and keep its model in a warehouse, or use `fill`"
+    return DeclarationError(name, Fault("it", f"cannot be sent to a process ({type(error).__name__}: {error})", remedy))
 
 
 def fold_shards(store: EventStore, model: Model, shards: Sequence[str], after: int, until: int) -> Share:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from store.delta.upkeep import Maintained
 from store.keyed.keyed_turn import KeyedTurn
+from store.keyed.keys import in_order
 from store.keyed.opened import KeyedState, Opened, layout_of
 from store.keyed.upkeep import KeyedUpkeep
 from store.observer import Guarded, LoggingObserver, Observer
@@ -69,6 +70,27 @@ class KeyedTable:
             table = self._table(anew=True)
         assert self._upkeep is not None
         return KeyedTurn(table, table.state(), self._upkeep.committed)
+
+    def stage(self, rows: pa.Table) -> File:
+        """Write rows (one a key) beside the table, durably, for a commit that somebody else makes of them. Nobody sees them before.
+
+        One file, in the order of the keys. What is never unstaged goes with a vacuum after a day.
+        """
+        return self._table().write(in_order(rows, self.key))
+
+    def staged(self, file: File) -> pa.Table:
+        """Those rows. TableRefusedError: the file is gone, or damaged."""
+        table = self._table()
+        try:
+            return table.files.read_whole(file)
+        except DamagedFileError as error:
+            raise table.refusal(str(error)) from error
+
+    def unstage(self, files: Sequence[File]) -> None:
+        """Forget them; they may be gone already."""
+        table = self._table()
+        table.files.drop(files)
+        table.objects.delete([file.path for file in files])
 
     def maintain(self, dry_run: bool = False) -> Maintained:
         """Merge small leaves, vacuum, write a checkpoint, clean the log. Those who commit do it by themselves, as it falls due."""

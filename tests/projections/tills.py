@@ -37,6 +37,9 @@ def put(row: dict[str, Any] | None, event: Put, place: Place) -> dict[str, Any]:
         raise ValueError("a cursed amount")
     if event.cents == 999:
         os.kill(os.getpid(), signal.SIGKILL)
+    if event.cents == 998 and (once := Path(event.clerk)).exists():
+        once.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
     row = row or {"till": place.stream_id, "puts": 0, "cents": 0}
     return {**row, "puts": row["puts"] + 1, "cents": row["cents"] + event.cents}
 

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines.cli import confirming
 from pipelines.cli.outcome import DONE, FAILED, FOUND, MISUSED
-from projections import Builds, Leases, ReadModel, Sql, catch_up
+from projections import Builds, Leases, Processes, ReadModel, Serial, Sql, catch_up
 from store import Event, open_store
 from tests.pipelines import ledger
 from tests.pipelines.cli.conftest import Alluvium
@@ -240,3 +241,21 @@ def test_a_model_of_other_code_is_left_alone_by_upkeep(alluvium: Alluvium, wareh
         store.append("account-1", [Event("Deposited", {"amount": 1})])
     changed(monkeypatch)
     assert {row["table"] for row in alluvium("maintain", "--json").rows} == {"events", "snapshots"}
+
+
+def test_a_rebuild_is_dealt_out_to_those_who_are_named(alluvium: Alluvium, warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dealt_out: list[object] = []
+    by_stream = replace(ledger.OWNERS, name="accounts_by_owner", by_stream=True)
+
+    def map_here(self: Processes, work: Any, tasks: Any) -> Any:
+        dealt_out.extend(tasks)
+        return Serial().map(work, tasks)
+
+    monkeypatch.setattr(Processes, "map", map_here)
+    monkeypatch.setattr(ledger, "domain", replace(ledger.domain, projections=(ledger.BALANCES, ledger.OWNERS, by_stream)))
+    told = alluvium("projections", "rebuild", "accounts_by_owner", "--executor", "processes:2", "--json")
+    assert (told.code, "by_stream is True, but events of several streams touch" in told.err, len(dealt_out)) == (FAILED, True, 4)
+    dealt_out.clear()
+    assert alluvium("projections", "rebuild", "balances", "owners", "--executor", "processes:2").code == DONE
+    assert dealt_out == []                         # one is a single query, the other not by stream
+    assert "write serial, processes:4" in alluvium("projections", "rebuild", "owners", "--executor", "threads").err

@@ -7,7 +7,8 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from projections import Builds, Projection, ReadModel, ServingModel, Sql, fingerprint
+from pipelines.jobs.rebuild import ShardsLogged
+from projections import Applied, Builds, Folded, Projection, ReadModel, ServingModel, Sql, fingerprint
 from store import EventStore, open_store
 from tests.pipelines import ledger
 from tests.pipelines.jobs.conftest import Run, steps, told, why
@@ -155,3 +156,14 @@ def test_events_that_land_during_a_rebuild_are_in_it_before_it_serves(run: Run, 
 
 def test_the_code_is_known_by_what_it_does(warehouse: str) -> None:
     assert fingerprint(DOUBLE) != fingerprint(BALANCES)
+
+
+def test_the_run_tells_of_each_task_that_is_done() -> None:
+    class Log(list[str]):
+        info = list.append
+
+    log = Log()
+    told = ShardsLogged(log)  # type: ignore[arg-type]
+    told.record(Applied("owners", 1, 1, 1, 1, 0.1))
+    told.record(Folded("owners", ("h0", "h8"), 0, 9_000, 4_500, 12, 3, 4, 1.25))
+    assert log == ["task 3 of 4, shards h0, h8: 4,500 events gave 12 rows in 1.2 s"]
