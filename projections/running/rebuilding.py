@@ -87,8 +87,8 @@ def make_build(
 
 
 def is_dealt_out(projection: Projection) -> bool:
-    """Can tasks make its rows, and would they be quicker? One query for all rows is quicker than any number of tasks."""
-    return projection.by_stream and projection.form.at_once(projection, "true") is None
+    """Can tasks make its rows, and would they be quicker? Only where it is Python that takes the time: other engines take all cores by themselves."""
+    return projection.by_stream and projection.form.engine == "python"
 
 
 def _closer(store: EventStore, model: ReadModel, filled: CaughtUp, failing: Failing, observer: Observer) -> CaughtUp:
