@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 from tests.bench import (
     amplification,
     appends,
+    buckets,
     deciding,
     growth,
     loading,
@@ -38,6 +39,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "growth": growth.section,
     "amplification": amplification.section,
     "writers": writers.section,
+    "buckets": buckets.section,
     "push": push.section,
     "log": log.section,
     "reads": reads.section,

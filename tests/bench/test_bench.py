@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.bench import orchestration, postgres, workload, writers
+from tests.bench import buckets, orchestration, postgres, workload, writers
 from tests.bench.__main__ import SECTIONS, measure
 from tests.bench.run import Sizes
 from tests.bench.sustained import Look, verdict
@@ -26,6 +26,7 @@ LINES = {
     "growth": ("one-event commit", "raw append + fdatasync then"),
     "amplification": ("1 client, 1 event", "8 asyncio tasks, 100 events"),
     "writers": ("own streams, 1 client each", "5 shared streams, 1 client each", "1 client each"),
+    "buckets": ("5 ms a request", "5 ms, every 20th answer 503"),
     "push": ("same process", "live read model", "other process"),
     "log": ("live files", "with both (UUIDs, one correlation id an order)"),
     "reads": ("footers cached, compacted", "same stream again, 20 commits later", "SQL, of columns", "rate, Arrow batches", "out of JSON text"),
@@ -48,6 +49,7 @@ if postgres.binaries() is not None:
 def test_a_section_fills_its_tables_and_leaves_nothing_behind(
     section: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(buckets, "LATENCIES_MS", (5,))
     monkeypatch.setattr(orchestration, "VARIANTS", {"the sensor": orchestration.INSTANCE})       # each starts a server
     measure([section], tmp_path, TINY)
     told = capsys.readouterr().out
@@ -55,6 +57,10 @@ def test_a_section_fills_its_tables_and_leaves_nothing_behind(
     assert [line for line in LINES[section] if line not in rows] == []
     assert [line for line in LINES[section] if not re.search(r"\| [1-9]|\| 0\.\d*[1-9]", rows[line])] == [], "a line without a number"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_requests_cost_what_the_price_list_says() -> None:
+    assert buckets.dollars({"PUT": 1_000_000, "LIST": 1_000, "GET": 1_000_000, "DELETE": 5}) == pytest.approx(5.0 + 0.005 + 0.4)
 
 
 def test_writers_race_for_the_same_streams(tmp_path: Path) -> None:
