@@ -36,6 +36,8 @@ from store.verdict import Find, judge, judge_bulk
 GROUP_EVENTS: Final = 20_000
 """A group takes no more appends once it holds this many events."""
 LINGER_S: Final = 0.0002
+AHEAD: Final = 16
+"""So many commits of others are looked for at once, at most."""
 BEHIND_S: Final = 0.005
 """A group waits so long for more while upkeep is behind."""
 SKEW_US: Final = 3_600_000_000
@@ -108,6 +110,7 @@ class Committer:
         self._observer, self._clock, self._committed = observer, clock, committed
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._held: Request | None = None
+        self._ahead = 1
         self._door = threading.Lock()
         self._thread: threading.Thread | None = None
         self._answered = 0
@@ -202,7 +205,10 @@ class Committer:
     def _decide(self, group: list[Request], newest: bool) -> Plan:
         """A plan whose refusals and repeats, if any, rest on the newest state of the log."""
         if newest:
-            self._log.refresh()
+            known = self._log.version
+            self._log.refresh(self._ahead)
+            # As many as others made since our last turn they are likely to make before the next one: one look will then find them all.
+            self._ahead = min(max(0, self._log.version - known) + 1, AHEAD)
         plan = self._plan(group)
         if not plan.final and not newest:
             self._log.refresh()

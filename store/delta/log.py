@@ -94,14 +94,19 @@ class Log:
             assert self.table is not None
             return State(self.version, self.head, -(-self.recorded_at // 1000), self.table, self.segments(), self.retired())
 
-    def refresh(self) -> None:
-        """Learn every commit that is there now. TableRefusedError: one of them is torn or foreign."""
+    def refresh(self, ahead: int = 1) -> None:
+        """Learn every commit that is there now. TableRefusedError: one of them is torn or foreign.
+
+        `ahead`: so many are looked for at once, where a look takes long.
+        """
         with self.lock:
             while True:
-                looked_s = _now_s()
-                if (body := self._objects.get(log_path(self.version + 1))) is not None:
+                looked_s, begin = _now_s(), self.version
+                for body in self._objects.get_run([log_path(begin + number) for number in range(1, ahead + 1)]):
                     self.apply(self._decoded(self.version + 1, body))
-                elif looked_s - self._proved_s > ASLEEP_S and self._was_cleaned_past(self.version + 1):
+                if self.version == begin + ahead:
+                    continue                       # there may be more
+                if looked_s - self._proved_s > ASLEEP_S and self._was_cleaned_past(self.version + 1):
                     self.restart()
                 else:
                     self._proved_s = looked_s

@@ -81,6 +81,12 @@ class LocalObjects:
             with open(file, "rb", buffering=0) as reading:
                 return reading.readall()
 
+    def get_run(self, paths: Sequence[str]) -> Iterator[bytes]:
+        for path in paths:
+            if (contents := self.get(path)) is None:
+                return
+            yield contents
+
     def open(self, path: str) -> pa.NativeFile:
         with self._told("read", path):
             file = self._opened(path)

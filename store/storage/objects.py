@@ -43,6 +43,9 @@ class Objects(Protocol):
     def get(self, path: str) -> bytes | None:
         """The whole object; None if there is none."""
 
+    def get_run(self, paths: Sequence[str]) -> Iterator[bytes]:
+        """These objects, whole and in this order, up to the first that is not there. Where a request takes long, all are asked for at once."""
+
     def open(self, path: str) -> pa.NativeFile:
         """The object for random reading. StorageError if it is not there."""
 

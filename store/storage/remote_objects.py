@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -83,6 +85,18 @@ class RemoteObjects:
             return None
 
         return self._ask("read", path, whole)
+
+    def get_run(self, paths: Sequence[str]) -> Iterator[bytes]:
+        if len(paths) <= 1:                        # nearly always
+            contents: Sequence[bytes | None] = list(map(self.get, paths))
+        else:
+            with ThreadPoolExecutor(len(paths), "alluvium-looks") as pool:
+                asked = [pool.submit(copy_context().run, self.get, path) for path in paths]      # errors tell the operation's ids there, too
+                contents = [answer.result() for answer in asked]
+        for there in contents:
+            if there is None:
+                return
+            yield there
 
     def open(self, path: str) -> pa.NativeFile:
         return pa.PythonFile(self.ranges(path), mode="r")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,9 @@ class Without:
 
     def get(self, path: str) -> bytes | None:
         return None if path in self._hidden else self._objects.get(path)
+
+    def get_run(self, paths: Sequence[str]) -> Iterator[bytes]:
+        return self._objects.get_run(list(takewhile(lambda path: path not in self._hidden, paths)))
 
     def open(self, path: str) -> pa.NativeFile:
         if path in self._hidden:

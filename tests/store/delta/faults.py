@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import takewhile
 from typing import Any
 
 from store.errors import OutcomeUnknownError
@@ -26,6 +27,10 @@ class FaultyObjects:
         self.puts.append(path)
         fault = self.faults.pop(0) if self.faults else None
         return fault(self._real, path, data) if fault else self._real.put_if_absent(path, data)
+
+    def get_run(self, paths: Sequence[str]) -> Iterator[bytes]:
+        """By `get`, which tests put in the way of."""
+        return takewhile(lambda body: body is not None, map(self.get, paths))
 
     def delete(self, paths: list[str]) -> None:
         self.deleted += paths

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, open_store
 from store.delta.delta_store import DeltaEventStore
 from tests.store.facts import facts, table
-from tests.store.storage.proxy import Proxy
+from tests.store.storage.proxy import Proxy, Relay, passed
 
 COMMIT = ["PUT data", "PUT log"]
 
@@ -73,6 +74,27 @@ def test_a_lost_race_costs_a_look_at_the_winner_and_the_commit_anew(
     lost = ["PUT data", "PUT log", "GET log", "POST /warehouses?delete"]
     seen = ["GET log", "GET log"]                  # the winner's commit, and that there is none after it
     assert proxy.counted() == [*lost, *seen, *COMMIT]
+
+
+def test_where_others_commit_in_between_all_of_it_is_looked_for_at_once(store: DeltaEventStore, proxy: Proxy, s3_warehouse: str) -> None:
+    """As many as they made the last time, and one more: each look is answered only when four of them are under way."""
+    together = Barrier(4, timeout=30)
+
+    def at_once(relay: Relay) -> None:
+        if relay.command == "GET":
+            together.wait()
+        passed(relay)
+
+    with open_store(s3_warehouse) as other:
+        for round in range(2):
+            for _ in range(3):
+                other.append("b", facts(1))
+            proxy.asked.clear()
+            if round:
+                proxy.always = at_once
+            store.append("a", facts(1))
+            assert proxy.counted() == ["GET log"] * 4 + COMMIT
+            proxy.always = None
 
 
 def test_a_look_at_an_idle_log_is_one_get(store: DeltaEventStore, proxy: Proxy) -> None:
