@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
@@ -19,6 +19,10 @@ _TAKEN: Final = frozenset(("events", "snapshots", "dead_letters", "metrics"))
 
 class DomainError(Exception):
     """The domain cannot be had. The message says what to set or to mend."""
+
+
+class UnknownNameError(Exception):
+    """No projection is called so. The message names those that there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,14 @@ class Domain:
             raise DomainError(f"domain {self.name!r} has schemas for {', '.join(sorted(unknown))}: take names of its projections: {', '.join(names)}")
         if wrong := [name for name, schema in self.schemas.items() if not callable(schema)]:
             raise DomainError(f"domain {self.name!r} has no function as schema of {', '.join(wrong)}: give one that makes it, such as lambda: schema")
+
+
+    def named(self, names: Sequence[str] = ()) -> list[Projection]:
+        """Its projections and those of every warehouse; of these names, or all for no names. UnknownNameError."""
+        known = {projection.name: projection for projection in (*self.projections, *BUILT_IN)}
+        if unknown := [name for name in names if name not in known]:
+            raise UnknownNameError(f"there is no projection {', '.join(map(repr, unknown))}: take some of {', '.join(known)}")
+        return [known[name] for name in names or known]
 
 
 def load_domain(import_string: str) -> Domain:

@@ -12,10 +12,10 @@ from typing import Final
 
 from rich.console import Console
 
-from pipelines.domain import DomainError, load_domain
+from pipelines.domain import DomainError, UnknownNameError, load_domain
 from pipelines.metrics import LOOPBACK, EndpointError, Observers, PrometheusObserver, TracingObserver, endpoint, logging_observer, process_registry
 from pipelines.settings import Settings
-from projections import BUILT_IN, DeadLetters, Halt, Model, Park, Projection, ProjectionError, ServingModel, follow
+from projections import DeadLetters, Halt, Model, Park, Projection, ProjectionError, ServingModel, follow
 from store import StoreError, open_store
 
 STOPPED: Final = 0
@@ -29,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0: stopped by Ctrl-C or SIGTERM, the batches under way finished. 1: a projection halted meanwhile. 2: bad usage, or refused."""
     given, settings = _parser().parse_args(arguments), Settings.read()
     try:
-        chosen = choose((*load_domain(settings.domain).projections, *BUILT_IN), given.names)
-        return follow_chosen(settings.warehouse, chosen, given.park, given.metrics_port)
+        return follow_chosen(settings.warehouse, load_domain(settings.domain).named(given.names), given.park, given.metrics_port)
     except (DomainError, EndpointError, StoreError, UnknownNameError) as error:
         _console().print(str(error))
         return REFUSED
@@ -77,19 +76,6 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class UnknownNameError(Exception):
-    """No projection is called so. The message names those that there are."""
-
-
-def choose(projections: Sequence[Projection], names: Sequence[str]) -> list[Projection]:
-    """Those of these names; all for no names."""
-    by_name = {projection.name: projection for projection in projections}
-    for name in names:
-        if name not in by_name:
-            raise UnknownNameError(f"there is no projection {name!r}: take some of {', '.join(by_name)}")
-    return [by_name[name] for name in names] if names else list(projections)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter, Token, validators
 
 from store import ANY, NO_STREAM, STREAM_EXISTS, AsOf, ExpectedVersion
 
@@ -51,6 +51,8 @@ def _expected(_: Any, tokens: Sequence[Token]) -> ExpectedVersion:
     return expected_of(tokens[0].value)
 
 
+Count = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+"""A number that counts something, from 0 on."""
 Time = Annotated[datetime, Parameter(converter=_time, n_tokens=1)]
 Place = Annotated[AsOf, Parameter(converter=_place, n_tokens=1)]
 Expected = Annotated[ExpectedVersion, Parameter(converter=_expected, n_tokens=1)]

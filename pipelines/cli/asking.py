@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from cyclopts import Parameter
 
-from pipelines.cli.arguments import Place
+from pipelines.cli.arguments import Count, Place
 from pipelines.cli.outcome import MisusedError
 from pipelines.cli.session import HERE, Session
 
@@ -29,7 +29,7 @@ def sql(
     *,
     as_of: Annotated[Place | None, Parameter(help="Everything as it was at this position or time.")] = None,
     out: Annotated[Path | None, Parameter(help=f"Into a new file: {', '.join(_WRITERS)}.")] = None,
-    limit: Annotated[int, Parameter(help=f"So many rows are shown to people. [{SHOWN_ROWS}]")] = SHOWN_ROWS,
+    limit: Annotated[Count, Parameter(help=f"So many rows are shown to people. [{SHOWN_ROWS}]")] = SHOWN_ROWS,
     session: Session = HERE,
 ) -> None:
     """Ask DuckDB, over the newest commit there is, or a past one: `events`, `streams`, every read model by its name, and the table macros

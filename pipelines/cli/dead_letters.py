@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import pyarrow.compute as pc
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET
+from pipelines.cli.arguments import QUIET, Count
 from pipelines.cli.confirming import confirm
 from pipelines.cli.session import HERE, Session
 from projections import DeadLetters, ServingModel
@@ -25,7 +25,7 @@ Stream = Annotated[str, Parameter(help="The stream whose events are parked.")]
 def show(
     *,
     projection: Annotated[str | None, Parameter(help="Of this one alone.")] = None,
-    limit: Annotated[int, Parameter(help="So many are shown to people. [50]")] = 50,
+    limit: Annotated[Count, Parameter(help="So many are shown to people. [50]")] = 50,
     session: Session = HERE,
 ) -> None:
     """Each with the event, the error, and since when it is parked; those that only wait behind a failed one are not `failed` themselves."""

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from pipelines.cli.answer import aside
 from pipelines.cli.mapping import MappingError
-from pipelines.cli.session import UnknownNameError
-from pipelines.domain import DomainError
+from pipelines.domain import DomainError, UnknownNameError
 from pipelines.settings import SettingsError
 from projections import ProjectionError
 from store import ConditionFailedError, DuplicateEventError, StoreError, TableRefusedError, WrongExpectedVersionError

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from pipelines.cli.arguments import Place
+from pipelines.cli.arguments import Count, Place
 from pipelines.cli.bars import working
 from pipelines.cli.outcome import MisusedError
 from pipelines.cli.replaying import choose, plain
@@ -25,7 +25,7 @@ def as_of(
     *,
     stream: Annotated[str | None, Parameter(help="The state of this stream.")] = None,
     projection: Annotated[str | None, Parameter(help="The rows of this read model.")] = None,
-    limit: Annotated[int, Parameter(help=f"So many rows are shown to people. [{SHOWN_ROWS}]")] = SHOWN_ROWS,
+    limit: Annotated[Count, Parameter(help=f"So many rows are shown to people. [{SHOWN_ROWS}]")] = SHOWN_ROWS,
     session: Session = HERE,
 ) -> None:
     """See what was true then; without a stream or a projection how many events of each type there were. For all else: `sql --as-of`."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET
+from pipelines.cli.arguments import QUIET, Count
 from pipelines.cli.bars import projection_bars, working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError, ending, tell
@@ -123,7 +123,7 @@ def rebuild(
 
 @app.command
 def diff(
-    name: Name, /, *, rows: Annotated[int, Parameter(help="So many of each kind at most. [20]")] = 20, session: Session = HERE
+    name: Name, /, *, rows: Annotated[Count, Parameter(help="So many of each kind at most. [20]")] = 20, session: Session = HERE
 ) -> int:
     """What readers would see change: if the build in the making served, or, where there is none, if the code of now did. Exit code 3 if anything."""
     projection, builds = session.projection(name), Builds(session.uri)
@@ -201,8 +201,8 @@ def step(
     /,
     *,
     stream: Annotated[str, Parameter(help="The stream whose events are gone through.")],
-    after: Annotated[int, Parameter(help="Past this version of the stream. [0]")] = 0,
-    limit: Annotated[int, Parameter(help="So many events at most. [20]")] = 20,
+    after: Annotated[Count, Parameter(help="Past this version of the stream. [0]")] = 0,
+    limit: Annotated[Count, Parameter(help="So many events at most. [20]")] = 20,
     session: Session = HERE,
 ) -> None:
     """Go through a stream event by event, with the rows that each one touched, before it (−) and after it (+). Nothing is written."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 
 from pipelines.cli.answer import shown
-from pipelines.cli.arguments import Place
+from pipelines.cli.arguments import Count, Place
 from pipelines.cli.events import each, tell_events
 from pipelines.cli.outcome import CommandError
 from pipelines.cli.session import HERE, Session
@@ -23,7 +23,7 @@ def read(
     *,
     after: Annotated[Place, Parameter(help="Past this position or time.")] = 0,
     until: Annotated[Place | None, Parameter(help="Up to this position or time.")] = None,
-    limit: Annotated[int | None, Parameter(help=f"So many at most. [{LIMIT}; all with --json]")] = None,
+    limit: Annotated[Count | None, Parameter(help=f"So many at most. [{LIMIT}; all with --json]")] = None,
     type: Names = (),
     category: Names = (),
     tag: Annotated[tuple[str, ...], Parameter(help="As often as wanted: all of them.")] = (),
@@ -49,8 +49,8 @@ def stream(
     stream: Annotated[str, Parameter(help="Its id, such as aircraft-N14228.")],
     /,
     *,
-    after: Annotated[int, Parameter(help="Past this version.")] = 0,
-    limit: Annotated[int | None, Parameter(help=f"So many at most. [{LIMIT}; all with --json]")] = None,
+    after: Annotated[Count, Parameter(help="Past this version.")] = 0,
+    limit: Annotated[Count | None, Parameter(help=f"So many at most. [{LIMIT}; all with --json]")] = None,
     backward: Annotated[bool, Parameter(help="Newest first.")] = False,
     session: Session = HERE,
 ) -> None:

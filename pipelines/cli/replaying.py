@@ -10,6 +10,7 @@ import orjson
 from cyclopts import Parameter
 
 from pipelines.cli.answer import shown
+from pipelines.cli.arguments import Count
 from pipelines.cli.outcome import CommandError
 from pipelines.cli.session import HERE, Session
 from store import Aggregate, EventStore, Evolved, evolve_each
@@ -22,8 +23,8 @@ def replay(
     stream: Annotated[str, Parameter(help="Its id, such as aircraft-N14228.")],
     /,
     *,
-    after: Annotated[int, Parameter(help="Show what comes past this version.")] = 0,
-    limit: Annotated[int | None, Parameter(help=f"So many events at most. [{LIMIT}; all with --json]")] = None,
+    after: Annotated[Count, Parameter(help="Show what comes past this version.")] = 0,
+    limit: Annotated[Count | None, Parameter(help=f"So many events at most. [{LIMIT}; all with --json]")] = None,
     aggregate: Annotated[str | None, Parameter(help="Of the domain, by name, where several fold the category. [the first]")] = None,
     session: Session = HERE,
 ) -> None:

@@ -14,14 +14,10 @@ from cyclopts import Group, Parameter
 from pipelines.cli.answer import Answer
 from pipelines.domain import Domain, load_domain
 from pipelines.settings import Settings
-from projections import BUILT_IN, Projection, WarehouseSql
+from projections import Projection, WarehouseSql
 from store import Contract, EventStore, open_store
 
 _EVERYWHERE: Final = Group("Everywhere", sort_key=9)
-
-
-class UnknownNameError(Exception):
-    """Nothing is called so. The message names what there is."""
 
 
 @Parameter(name="*", group=_EVERYWHERE)
@@ -67,12 +63,8 @@ class Session:
         return load_domain(self.settings.domain)
 
     def projections(self, names: Sequence[str] = ()) -> list[Projection]:
-        """Those of the domain and those of every warehouse; of these names, or all. UnknownNameError."""
-        by_name = {projection.name: projection for projection in (*self.the_domain().projections, *BUILT_IN)}
-        for name in names:
-            if name not in by_name:
-                raise UnknownNameError(f"there is no projection {name!r}: take some of {', '.join(by_name)}")
-        return [by_name[name] for name in names or by_name]
+        """As the domain names them."""
+        return self.the_domain().named(names)
 
     def projection(self, name: str) -> Projection:
         return self.projections([name])[0]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET
+from pipelines.cli.arguments import QUIET, Count
 from pipelines.cli.bars import working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError
@@ -44,7 +44,7 @@ def check(
     aggregates: Names = (),
     /,
     *,
-    sample: Annotated[int, Parameter(help="So many streams of each, chosen at random. [100]")] = 100,
+    sample: Annotated[Count, Parameter(help="So many streams of each, chosen at random. [100]")] = 100,
     session: Session = HERE,
 ) -> int:
     """Fold streams that have a snapshot in full, and compare. Exit code 3 if one disagrees: its code was changed without its schema_version."""

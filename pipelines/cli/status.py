@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
@@ -39,7 +39,7 @@ class Screen:
 
 def status(
     *,
-    watch: Annotated[float | None, Parameter(help="Look again every so many seconds, until Ctrl-C.")] = None,
+    watch: Annotated[float | None, Parameter(validator=validators.Number(gt=0), help="Look again every so many seconds, until Ctrl-C.")] = None,
     session: Session = HERE,
 ) -> int:
     """How far the log is and how quickly it grows, how each projection stands, how large the tables are, and what somebody should see to.

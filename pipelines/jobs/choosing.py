@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from pydantic import Field
 
-from pipelines.domain import Domain
+from pipelines.domain import Domain, UnknownNameError
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
-from projections import BUILT_IN, Build, Builds, Projection, fingerprint, status
+from projections import Build, Builds, Projection, fingerprint, status
 from store import EventStore
 
 
@@ -24,11 +24,11 @@ class Waiting(dg.Config):
 
 
 def named(domain: Domain, names: Sequence[str]) -> list[Projection]:
-    """Those of these names; all for no names. The built-in ones are among them."""
-    known = {projection.name: projection for projection in (*domain.projections, *BUILT_IN)}
-    if unknown := [name for name in names if name not in known]:
-        raise dg.Failure(f"there is no projection {', '.join(unknown)}: take some of {', '.join(known)}", allow_retries=False)
-    return [known[name] for name in names] or list(known.values())
+    """As the domain names them; a name that nothing has is a failure that Dagster does not retry."""
+    try:
+        return domain.named(names)
+    except UnknownNameError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 @dg.op(out=dg.DynamicOut(str), retry_policy=TRYING, description="Which read models are to be made anew.")

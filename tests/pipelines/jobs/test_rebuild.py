@@ -70,7 +70,7 @@ def test_those_that_are_named_are_rebuilt_also_for_the_first_time(run: Run, ware
 @pytest.mark.parametrize(("job", "op"), [("rebuild", "choose"), ("promote", "choose_made"), ("roll_back", "serve_the_one_before")])
 def test_a_name_that_nobody_has_is_refused_with_those_that_there_are(run: Run, job: str, op: str) -> None:
     result = run(job, **{op: {"projections": ["balance"]}})
-    assert why(result) == "there is no projection balance: take some of balances, owners, streams, event_types"
+    assert why(result) == "there is no projection 'balance': take some of balances, owners, streams, event_types"
 
 
 def test_a_build_without_rows_does_not_serve_in_place_of_one_that_has_some(run: Run, warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
