@@ -35,7 +35,7 @@ class Answer:
     def facts(self, title: str, facts: Row) -> None:
         """One thing, by name: a list for people, an object for programs."""
         if self.json:
-            print(_json(facts), flush=True)  # noqa: T201
+            print(_json(facts), flush=True)
             return
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         table.add_column(style="dim")
@@ -50,7 +50,11 @@ class Answer:
         `names`: of the columns, in their order, where there may be no row that tells them.
         """
         if self.json:
-            return sum(print(_json(row), flush=True) is None for row in rows)  # noqa: T201
+            count = 0
+            for row in rows:
+                print(_json(row), flush=True)
+                count += 1
+            return count
         coming = iter(rows)
         shown = list(islice(coming, limit))
         left = sum(1 for _ in coming)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -47,8 +48,8 @@ def load(
     with closing(Source(file, Mapping.read(mapping))) as source, session.open(contract=contract) as store:
         total, loaded = source.count(), Loaded()
         if dry_run:
-            first = pa.Table.from_batches([next(iter(source.events(_FIRST)), None) or _nothing(source)]).slice(0, _FIRST)
-            tell_events(session.answer, f"{file.name}: the first of {total:,} events", each(first.to_batches()), _of(first))
+            for first in islice(chunks(source.events(_FIRST)), 1):
+                tell_events(session.answer, f"{file.name}: the first of {total:,} events", each(first.slice(0, _FIRST).to_batches()), _of(first))
             return
         with bar("loading", "events") as told:
             for chunk in chunks(source.events(CHUNK_EVENTS)):
@@ -81,7 +82,3 @@ def chunks(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
 
 def _of(events: pa.Table) -> list[str]:
     return [name for name in ("stream_id", "type", "occurred_at", "tags", "data") if name in events.column_names]
-
-
-def _nothing(source: Source) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=source.events(1).schema)

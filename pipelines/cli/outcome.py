@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import orjson
@@ -65,18 +65,15 @@ def ending(error: BaseException) -> Ending | None:
             return Ending(FAILED, "QueryError", problem)
         case ModuleNotFoundError() if (extra := _EXTRAS.get((error.name or "").partition(".")[0])) is not None:
             return Ending(FAILED, kind, f"{error.name} is not installed, which this needs: pip install 'alluvium[{extra}]'")
-        case FileNotFoundError() | IsADirectoryError() | PermissionError():
+        case OSError() if error.filename is not None:
             return Ending(FAILED, kind, f"{error.filename}: {error.strerror}")
-        case _ if kind == "FlightsMissingError":   # of the example domain, which is imported only by those who want it
-            return Ending(FAILED, kind, problem)
     return None
 
 
-def tell(ended: Ending, as_json: bool, facts: dict[str, Any] | None = None) -> int:
+def tell(ended: Ending, as_json: bool) -> int:
     """Say it on stderr, in one line of JSON for programs; gives the exit code."""
     if as_json:
-        told = orjson.dumps({"error": ended.kind, "message": ended.problem, **(facts or {})}, default=str).decode()
-        aside().print(told, soft_wrap=True)
+        aside().print(orjson.dumps({"error": ended.kind, "message": ended.problem}).decode(), soft_wrap=True)
     else:
         aside().print(Text.assemble(("error: ", "bold red"), ended.problem), soft_wrap=True)
     return ended.code

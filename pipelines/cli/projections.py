@@ -90,8 +90,12 @@ def follow(
 ) -> int:
     """Keep them within a second of the log, until Ctrl-C or SIGTERM."""
     from pipelines.follow import follow_chosen  # it may tell Prometheus, which all else does without
+    from pipelines.metrics import EndpointError
 
-    return follow_chosen(session.uri, session.projections(names), park, metrics_port)
+    try:
+        return follow_chosen(session.uri, session.projections(names), park, metrics_port)
+    except EndpointError as error:
+        raise CommandError(str(error)) from error
 
 
 @app.command

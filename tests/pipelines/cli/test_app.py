@@ -56,6 +56,11 @@ def test_shells_complete_every_command(shell: Literal["bash", "zsh", "fish"]) ->
         (["projections", "run", "balance"], "there is no projection 'balance': take some of balances, owners"),
         (["status", "--domain", "nowhere:domain"], "there is no module 'nowhere'"),
         (["status", "--domain", "nowhere"], "write package.module:attribute"),
+        (["sql", "select 1", "--limit", "-1"], "Must be >= 0"),
+        (["stream", "account-1", "--after", "-1"], "Must be >= 0"),
+        (["projections", "step", "balances", "--stream", "account-1", "--limit", "-1"], "Must be >= 0"),
+        (["snapshots", "check", "--sample", "-1"], "Must be >= 0"),
+        (["status", "--watch", "-1"], "Must be > 0"),
         (["as-of", "1", "--stream", "account-1", "--projection", "owners"], "cannot be shown at once"),
     ],
 )

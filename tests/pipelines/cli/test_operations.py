@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.cli import confirming
 from pipelines.cli.outcome import DONE, FAILED, FOUND, MISUSED
+from pipelines.metrics import endpoint, process_registry
 from projections import Builds, Leases, Processes, ReadModel, Serial, Sql, catch_up
 from store import Event, open_store
 from tests.pipelines import ledger
@@ -72,6 +73,12 @@ def test_a_follower_is_stopped_by_a_signal(warehouse: Path) -> None:
             assert following.poll() is None
         following.send_signal(signal.SIGTERM)
         assert following.wait(60) == DONE
+
+
+def test_a_port_that_is_taken_is_told_without_a_traceback(alluvium: Alluvium, warehouse: Path) -> None:
+    with endpoint(process_registry(), 0) as port:
+        told = alluvium("projections", "follow", "--metrics-port", str(port))
+    assert (told.code, "take another port" in told.err) == (FAILED, True)
 
 
 def changed(monkeypatch: pytest.MonkeyPatch) -> None:

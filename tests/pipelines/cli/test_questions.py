@@ -39,6 +39,14 @@ def test_an_answer_goes_into_a_file_that_others_read(alluvium: Alluvium, warehou
     assert duckdb.sql(f"select count(*), sum(position), any_value(type) from '{file}'").fetchall() == [(12, 78, "Deposited")]
 
 
+def test_lists_go_into_text_and_a_question_that_fails_leaves_no_file(alluvium: Alluvium, warehouse: Path, tmp_path: Path) -> None:
+    alluvium("append", "note-1", "Noted", "{}", "--tag", "red")
+    assert alluvium("sql", "from events where type = 'Noted'", "--out", str(tmp_path / "it's.csv")).code == DONE
+    assert "[red]" in (tmp_path / "it's.csv").read_text()
+    assert alluvium("sql", "select error('no') from events", "--out", str(tmp_path / "failed.csv")).code == FAILED
+    assert not (tmp_path / "failed.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("out", "problem"), [("answer.xls", "files are written that end in"), ("there.csv", "already: name a new one"), ("no/where.csv", "no directory")]
 )
