@@ -14,6 +14,7 @@ from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError, ending, tell
 from pipelines.cli.session import HERE, Session
 from pipelines.executors import executor_of
+from pipelines.published import publish_again
 from projections import (
     Builds,
     CaughtUp,
@@ -121,6 +122,8 @@ def rebuild(
                 rows.append(_planned(session, store, projection) if plan else _rebuilt(session, store, projection, keep, park, where))
             except (ProjectionError, StoreError) as error:
                 code = _failed(session, error)
+    if not plan and not keep:
+        _publish_again(session)
     session.answer.rows("", rows)
     return code
 
@@ -159,13 +162,16 @@ def promote(
         with session.open() as store, projection_bars() as bars:
             build = make_build(store, session.uri, projection, observer=bars).build.build
     serving = builds.switch(projection, build)
+    _publish_again(session)
     session.answer.facts("", {"projection": name, "serving": serving.build, "before": None if before is None else before.build})
 
 
 @app.command
 def roll_back(name: Name, /, *, session: Session = HERE) -> None:
     """Let the build that served before serve again."""
-    session.answer.facts("", {"projection": name, "serving": Builds(session.uri).roll_back(session.projection(name)).build})
+    serving = Builds(session.uri).roll_back(session.projection(name))
+    _publish_again(session)
+    session.answer.facts("", {"projection": name, "serving": serving.build})
 
 
 @app.command
@@ -226,6 +232,12 @@ def _on_serving(session: Session, projection: Projection, change: Callable[[Read
     change(model)
     with session.open() as store:
         session.answer.facts("", {"projection": projection.name, "state": status(store, session.uri, projection).state})
+
+
+def _publish_again(session: Session) -> None:
+    """After a switch, where other tools ask by a published database: its views are those of the builds that served when it was written."""
+    if (path := publish_again(session.uri, session.the_domain().projections)) is not None:
+        session.answer.note(f"published again: {path}")
 
 
 def _failed(session: Session, error: Exception) -> int:

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from pipelines import published
 from pipelines.domain import Domain
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
-from projections import publish_sql, published_at
 
 
 def publish_again(warehouse: Warehouse, domain: Domain) -> Mapping[str, str]:
     """Write the database anew where somebody has published one; as metadata, nothing where nobody has."""
-    if not published_at(warehouse.uri).is_file():
-        return {}
     with hopeless_at_once():
-        return {"published": str(publish_sql(warehouse.uri, domain.projections).path)}
+        path = published.publish_again(warehouse.uri, domain.projections)
+    return {} if path is None else {"published": str(path)}
 
 
 @dg.op(retry_policy=TRYING, description="Write the published database anew, where there is one: with what has been made since.")

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from pipelines.cli.outcome import DONE, FAILED
 from tests.pipelines.cli.conftest import Alluvium
+from tests.pipelines.cli.test_operations import changed
 
 
 def test_the_warehouse_is_published_with_the_read_models_of_the_domain(alluvium: Alluvium, warehouse: Path, tmp_path: Path) -> None:
@@ -25,6 +27,23 @@ def test_the_warehouse_is_published_with_the_read_models_of_the_domain(alluvium:
         assert opened.sql("select (select count(*) from events), (select sum(total) from balances)").fetchall() == [(13, 66)]
     assert alluvium("publish", str(tmp_path / "elsewhere.duckdb"), "--json").facts["file"] == str(tmp_path / "elsewhere.duckdb")
     assert alluvium("publish", str(tmp_path / "nowhere" / "it.duckdb")).code == FAILED
+
+
+def test_a_switch_publishes_anew_where_somebody_has_published(
+    alluvium: Alluvium, warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def total() -> object:
+        with duckdb.connect(str(warehouse / "warehouse.duckdb"), read_only=True) as opened:
+            return opened.sql("select sum(total) from balances").fetchall()[0][0]
+
+    alluvium("projections", "run", "balances")
+    alluvium("projections", "rebuild", "balances")
+    assert not (warehouse / "warehouse.duckdb").exists()
+    alluvium("publish")
+    changed(monkeypatch)
+    assert total() == 66
+    assert "published again" in alluvium("projections", "rebuild", "balances").err
+    assert total() == 132
 
 
 def test_it_is_served_until_somebody_stops_it(warehouse: Path) -> None:
