@@ -29,10 +29,12 @@ from store.errors import (
     ConditionFailedError,
     Conflict,
     ContentionError,
+    CrossLogError,
     DuplicateEventError,
     EventTypesError,
     IncompatibleTypesError,
     InvalidEventError,
+    LogSealedError,
     NestedDecisionError,
     NewerTableError,
     OutcomeUnknownError,
@@ -63,6 +65,7 @@ from store.keyed.keys import rows_with, rows_without
 from store.live_log import LiveLog, live_log
 from store.live_sql import live_mark, live_view
 from store.log_size import LogSize
+from store.logs.logs import Logs
 from store.memory import MemoryEventStore
 from store.observer import (
     Checkpointed,
@@ -84,7 +87,7 @@ from store.observer import (
     Snapshotted,
     Vacuumed,
 )
-from store.open import delta_rows, delta_table, open_store, storage_options
+from store.open import delta_rows, delta_table, open_logs, open_store, storage_options
 from store.query import Query
 from store.schema import EVENTS
 from store.shard import shard_of
@@ -122,6 +125,7 @@ __all__ = [
     "ContentionError",
     "Contract",
     "Copied",
+    "CrossLogError",
     "Decided",
     "Disagreement",
     "Display",
@@ -147,8 +151,10 @@ __all__ = [
     "KeyedTurn",
     "LiveLog",
     "Loaded",
+    "LogSealedError",
     "LogSize",
     "LoggingObserver",
+    "Logs",
     "Maintained",
     "Mark",
     "Matched",
@@ -216,6 +222,7 @@ __all__ = [
     "load_at",
     "load_many",
     "load_query",
+    "open_logs",
     "open_store",
     "printable",
     "rebuild_snapshots",

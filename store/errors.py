@@ -102,6 +102,27 @@ class ConditionFailedError(StoreError):
         )
 
 
+class LogSealedError(StoreError):
+    """The log has ended, and `logs` go on in its place: the warehouse was split. Nothing was written; open the warehouse anew, and append again."""
+
+    remedy = "open the warehouse anew, and append the same again"
+
+    def __init__(self, uri: str, logs: Sequence[str]) -> None:
+        self.uri, self.logs = uri, tuple(logs)
+        super().__init__(f"the log {uri} has ended, and {', '.join(self.logs)} go on in its place: {self.remedy}")
+
+
+class CrossLogError(StoreError):
+    """What shall happen at once concerns several logs of a warehouse, and only one log can decide it; nothing was written.
+
+    `logs`: the logs concerned. A warehouse of one log can do it.
+    """
+
+    def __init__(self, what: str, logs: Sequence[str], remedy: str) -> None:
+        self.what, self.logs, self.remedy = what, tuple(logs), remedy
+        super().__init__(f"{what} concerns several logs ({', '.join(self.logs)}), and only one of them can decide at once: {remedy}")
+
+
 class ContentionError(StoreError):
     """Others were first for as long as `transact` had patience; nothing was written. Try again later, or decide less often on this ground.
 

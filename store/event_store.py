@@ -102,6 +102,9 @@ class EventStore(Protocol):
     def position_at(self, time: datetime) -> int:
         """The last position recorded by then; 0 before the first."""
 
+    def version_at(self, stream_id: str, position: int) -> int:
+        """The version that the stream had when the log ended at that position; 0 if it did not exist."""
+
     def size(self) -> LogSize:
         """How large the log is: one state of it, with every append that any process was answered."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -124,6 +125,11 @@ class MemoryEventStore:
     def position_at(self, time: datetime) -> int:
         self._check_open()
         return self._log.recorded_by(instant("time", time))
+
+    def version_at(self, stream_id: str, position: int) -> int:
+        with self._lock:
+            self._check_open()
+            return bisect_right(self._log.positions(stream_id), position)
 
     def size(self) -> LogSize:
         events = self._events()

@@ -15,6 +15,7 @@ from store.contract import Contract, check_contract
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import create as create_log
 from store.errors import StorageError
+from store.logs.logs import Logs
 from store.observer import Guarded, LoggingObserver, Observer
 from store.storage.places import join, objects_at
 from store.storage.reason import reason
@@ -25,12 +26,14 @@ _LOOKS: Final = 8
 
 def open_store(
     uri: str | PathLike[str], create: bool = False, observer: Observer | None = None, *, clock: Clock = now, contract: Contract | None = None
-) -> DeltaEventStore:
+) -> DeltaEventStore | Logs:
     """The event store of the warehouse at a path or an object-store URI (s3://, gs://, az://). Close it after use.
 
     `create`: make the tables if they are not there. `observer`: told what the store does; a logger when not given. What it raises is logged once.
     `contract`: what appended events must keep besides the store's own rules, such as `EventTypes.contract()`.
     `clock`: the time in microseconds since 1970 UTC. Credentials come from the environment alone.
+
+    Where the warehouse was split, its `Logs`.
 
     TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer. InvalidEventError: `contract` is none.
     """
@@ -39,7 +42,22 @@ def open_store(
     objects = objects_at(join(fspath(uri), "events"), guarded)
     if create:
         create_log(objects, clock() // 1000)
-    return DeltaEventStore(objects, guarded, clock, contract)
+    store = DeltaEventStore(objects, guarded, clock, contract)
+    if not store.sealed:
+        return store
+    store.close()
+    return Logs(fspath(uri), guarded, clock, contract)
+
+
+def open_logs(
+    uri: str | PathLike[str], create: bool = False, observer: Observer | None = None, *, clock: Clock = now, contract: Contract | None = None
+) -> Logs:
+    """The same for a warehouse that was split, or shall be while it is open: `Logs` go on in what a log is split into. See `open_store`."""
+    check_contract(contract)
+    guarded = Guarded(LoggingObserver() if observer is None else observer)
+    if create:
+        create_log(objects_at(join(fspath(uri), "events"), guarded), clock() // 1000)
+    return Logs(fspath(uri), guarded, clock, contract)
 
 
 def storage_options(uri: str) -> dict[str, str]:

@@ -58,8 +58,12 @@ class SqlSession:
 
     def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
         """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: all that there are."""
+        return self.query_located(f"select {LOCATED} from {read_parquet(files)} where {until}", query, params, until, snapshots, tables)
+
+    def query_located(self, located: str, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
+        """`located`: a select of the columns of `located_events`. `until`: a condition on `snapshots`, or on the events, that is theirs too."""
         connection = self._database.cursor()
-        self._add_events(connection, f"select {LOCATED} from {read_parquet(files)} where {until}", query)
+        self._add_events(connection, located, query)
         return self._query(connection, query, params, until, snapshots, tables)
 
     def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:

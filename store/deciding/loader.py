@@ -12,7 +12,7 @@ from store.correlation import cause
 from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.boundary import Boundary, Matched
 from store.deciding.fold import fold
-from store.deciding.recovery import Recovery, Until, bytes_of
+from store.deciding.recovery import Recovery, bytes_of
 from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import Known, States
 from store.errors import InvalidEventError
@@ -71,7 +71,7 @@ class Loader:
         """The state that the stream had at that version."""
         if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 2**63:
             raise InvalidEventError("version", version, "is no version", "give a number from 0 to the stream's version")
-        known = self.recovery.begin(aggregate, stream_id, Until(version=version))
+        known = self.recovery.begin(aggregate, stream_id, version)
         if known.version < version:
             raise InvalidEventError("version", version, f"is beyond stream {stream_id!r}, which is at {known.version}", "ask for one that it has had")
         return Loaded(stream_id, known.state, known.version, known.position)
@@ -79,7 +79,7 @@ class Loader:
     def load_as_of(self, aggregate: Aggregate[S], stream_id: str, as_of: AsOf) -> Loaded[S]:
         """The state when the log ended at that position, or at that time."""
         position = self.position(as_of)
-        known = self.recovery.begin(aggregate, stream_id, Until(position=position))
+        known = self.recovery.begin(aggregate, stream_id, self._store.version_at(stream_id, position))
         return Loaded(stream_id, known.state, known.version, known.position, position)
 
     def match(self, boundary: Boundary[S], query: Query) -> Matched[S]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
@@ -30,10 +31,8 @@ _OF_CATEGORY: Final = f"""
     select {_COLUMNS} from events where stream_id >= $category || '-' and stream_id < $category || '.' order by stream_id, version
 """
 _IN_PLACE: Final = """
-    with saved as (
-        select unnest($streams) as stream_id, unnest($versions) as version, unnest($positions) as position, unnest($event_ids) as event_id
-    )
-    select stream_id from events join saved using (stream_id, version, position, event_id)
+    with saved as (select unnest($streams) as stream_id, unnest($versions) as version, unnest($event_ids) as event_id)
+    select stream_id, position from events join saved using (stream_id, version, event_id)
 """
 
 
@@ -76,14 +75,14 @@ def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], posit
     """What their snapshots say. One that is of no use, or whose event is not at its place in this log, is left out."""
     store.deciding.loader.recovery.meet(aggregate)
     bases: dict[str, Known] = {}
-    places: dict[str, list[Any]] = {"streams": [], "versions": [], "positions": [], "event_ids": []}
+    places: dict[str, list[Any]] = {"streams": [], "versions": [], "event_ids": []}
     for snapshot in snapshots_of(store.snapshots.newest_many(aggregate.name, streams, position)):
         with suppress(UnusableSnapshotError):
             bases[snapshot.stream_id] = Known(decode_state(aggregate, snapshot), snapshot.version, snapshot.position, 0.0)
-            for column, value in zip(places.values(), (snapshot.stream_id, snapshot.version, snapshot.position, snapshot.event_id), strict=True):
+            for column, value in zip(places.values(), (snapshot.stream_id, snapshot.version, snapshot.event_id), strict=True):
                 column.append(value)
     in_place = store.sql(_IN_PLACE, places, as_of=position).fetchall() if bases else []
-    return {stream_id: bases[stream_id] for (stream_id,) in in_place}
+    return {stream_id: replace(bases[stream_id], position=at) for stream_id, at in in_place}
 
 
 def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: Mapping[str, Known]) -> Iterator[tuple[str, Known]]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,20 +20,6 @@ from store.snapshots.snapshot import Snapshot
 
 S = TypeVar("S")
 
-STEP: Final = 1_000
-"""Events that are read at first where nobody knows how many are wanted."""
-
-
-class Until(NamedTuple):
-    """How much of a stream is wanted: up to a version, or up to a position of the log. None: all that there is."""
-
-    version: int | None = None
-    position: int | None = None
-
-
-NOW: Final = Until()
-
-
 class Recovery:
     """Asks storage each time; what it reads is remembered by others."""
 
@@ -47,62 +31,47 @@ class Recovery:
         if aggregate.snapshots is not None:
             self._namesakes.meet(aggregate)
 
-    def begin(self, aggregate: Aggregate[S], stream_id: str, until: Until = NOW) -> Known:
-        """The state at that place, with nothing known."""
+    def begin(self, aggregate: Aggregate[S], stream_id: str, until: int | None = None) -> Known:
+        """The state at that version, or the newest, with nothing known."""
         self.meet(aggregate)
         began_s, saved_at = time.monotonic(), 0
-        for snapshot in self._store.snapshots.newest(aggregate.name, stream_id, *until) if aggregate.snapshots else ():
+        for snapshot in self._store.snapshots.newest(aggregate.name, stream_id, until) if aggregate.snapshots else ():
             try:
                 state, events = decode_state(aggregate, snapshot), self._since(snapshot, until)
             except UnusableSnapshotError as unusable:
                 self._observer.record(SnapshotIgnored(aggregate.name, stream_id, snapshot.version, snapshot.schema_version, str(unusable)))
                 saved_at = min(saved_at, unusable.saved_at)
                 continue
-            known = Known(state, snapshot.version, snapshot.position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id)
-            return _folded(aggregate, stream_id, known, events)
+            position = events["position"][0].as_py()
+            known = Known(state, snapshot.version, position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id)
+            return _folded(aggregate, stream_id, known, events.slice(1))
         known = Known(aggregate.initial, 0, 0, began_s, saved_at)
         return _folded(aggregate, stream_id, known, self._events(stream_id, 0, until))
 
     def go_on(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> Known:
         """The newest state, from one that is known."""
-        return _folded(aggregate, stream_id, known, self._events(stream_id, known.version, NOW))
+        return _folded(aggregate, stream_id, known, self._events(stream_id, known.version))
 
-    def _since(self, snapshot: Snapshot, until: Until) -> Iterator[pa.Table]:
-        """The events since. The snapshot's own event is read with them: if it is not at its place, the snapshot is of another log."""
+    def _since(self, snapshot: Snapshot, until: int | None) -> pa.Table:
+        """The snapshot's own event, and those since. If that event is not at its place, the snapshot is of another log."""
         events = self._events(snapshot.stream_id, snapshot.version - 1, until)
-        first = next(events)
-        if not _is_at_its_place(snapshot, first):
-            problem = f"event {snapshot.event_id} is not version {snapshot.version} at position {snapshot.position} of this log"
+        if not len(events) or events["event_id"][0].as_py() != snapshot.event_id:
+            problem = f"event {snapshot.event_id} is not version {snapshot.version} of {snapshot.stream_id} in this log"
             raise UnusableSnapshotError(problem, saved_at=FOREIGN)
-        return chain([first.slice(1)], events)
+        return events
 
-    def _events(self, stream_id: str, after: int, until: Until) -> Iterator[pa.Table]:
-        """Those past that version. Which version a stream had at a position nobody knows: such a read goes on in growing steps."""
-        if until.position is None:
-            yield self._store.read_stream(stream_id, after, None if until.version is None else until.version - after)
-            return
-        step = STEP
-        while True:
-            events = self._store.read_stream(stream_id, after, step)
-            yield (wanted := events.filter(pc.less_equal(events["position"], until.position)))
-            if len(wanted) < step:
-                return
-            after, step = after + step, 2 * step
+    def _events(self, stream_id: str, after: int, until: int | None = None) -> pa.Table:
+        return self._store.read_stream(stream_id, after, None if until is None else until - after)
 
 
-def _is_at_its_place(snapshot: Snapshot, events: pa.Table) -> bool:
-    return len(events) > 0 and (events["position"][0].as_py(), events["event_id"][0].as_py()) == (snapshot.position, snapshot.event_id)
-
-
-def _folded(aggregate: Aggregate[S], stream_id: str, known: Known, parts: Iterable[pa.Table]) -> Known:
-    for events in parts:
-        if len(events):
-            last, position, event_id = (events[name][-1].as_py() for name in ("version", "position", "event_id"))
-            with about(stream_id):
-                state = fold(aggregate, known.state, events, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
-            tail_bytes = known.tail_bytes + bytes_of(events)
-            known = replace(known, state=state, version=last, position=position, tail_bytes=tail_bytes, event_id=event_id)
-    return known
+def _folded(aggregate: Aggregate[S], stream_id: str, known: Known, events: pa.Table) -> Known:
+    if not len(events):
+        return known
+    last, position, event_id = (events[name][-1].as_py() for name in ("version", "position", "event_id"))
+    with about(stream_id):
+        state = fold(aggregate, known.state, events, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
+    tail_bytes = known.tail_bytes + bytes_of(events)
+    return replace(known, state=state, version=last, position=position, tail_bytes=tail_bytes, event_id=event_id)
 
 
 def bytes_of(events: pa.Table | pa.RecordBatch) -> int:

@@ -20,6 +20,8 @@ from store.times import LATEST, microseconds, moment
 LISTED_STREAMS: Final = 1_000
 """A commit over more streams than this does not list their versions; readers find them in its files."""
 
+CLOCK: Final = "clock"
+"""The application whose transactions are times, in microseconds: who writes a checkpoint for us keeps them too."""
 _VACUUM_START: Final = "VACUUM START"
 _PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]{1,19}-[0-9]{1,19}-[0-9a-f]{32}\.parquet").fullmatch
 
@@ -123,6 +125,18 @@ def vacuuming(commit_id: str, recorded_at: int, head: int, now_ms: int, retired_
     return _lines({"commitInfo": info})
 
 
+def ticking(commit_id: str, recorded_at: int, head: int, now_ms: int) -> bytes:
+    """A commit of nothing but a time: no later event is recorded before it."""
+    info = {"timestamp": now_ms, "operation": "TICK", "operationParameters": {}, FEATURE: _mark(commit_id, recorded_at, head, None)}
+    return _lines({"commitInfo": info}, {"txn": {"appId": CLOCK, "version": recorded_at, "lastUpdated": now_ms}})
+
+
+def sealing(commit_id: str, recorded_at: int, head: int, now_ms: int, table: Table) -> bytes:
+    """The commit after which no event comes: `table` says which logs go on."""
+    info = {"timestamp": now_ms, "operation": "SEAL", "operationParameters": {}, FEATURE: _mark(commit_id, recorded_at, head, None)}
+    return _lines({"commitInfo": info}, {"metaData": table.metadata()})
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """What a copy takes over of another log in one commit: the files of a range of positions, in place of those that it had.
@@ -191,7 +205,7 @@ def _decoded(version: int, body: bytes) -> Commit:
         added=[segment_of(add, streams) for add in merged.get("add", [])],
         removed=[retired_of(remove) for remove in merged.get("remove", [])],
         heads=heads,
-        appends="txn" in merged,
+        appends=any(txn["appId"] == "log" for txn in merged.get("txn", [])),
         table=tables[-1] if tables else None,
         vacuum=info.get("operation") == _VACUUM_START,
         vacuumed_ms=None if mark.get("vacuumed_ms") is None else whole(mark["vacuumed_ms"]),

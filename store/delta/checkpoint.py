@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from store.delta.actions import (
+    CLOCK,
     Retired,
     Segment,
     add_of,
@@ -27,7 +28,7 @@ from store.tables.shape import understood
 
 
 class State(NamedTuple):
-    """What a checkpoint says. `recorded_ms`: the time of its last event."""
+    """What a checkpoint says. `recorded_ms`: no later event is recorded before it."""
 
     version: int
     head: int
@@ -65,13 +66,14 @@ def read_version(objects: Objects, version: int) -> State | None:
     with understood(f"checkpoint {version}"):
         protocols, metadata = told["protocol"], told["metaData"]
         heads = [txn for txn in told["txn"] if txn["appId"] == "log"]
+        clocks = [-(-txn["version"] // 1000) for txn in told["txn"] if txn["appId"] == CLOCK]
         if not len(protocols) == len(metadata) == len(heads) == 1:
             raise NotOursError(f"checkpoint {version} does not say what the table is and where the log ends")
         check_protocol(protocols[0])
         return State(
             version,
             heads[0]["version"],
-            heads[0]["lastUpdated"] or 0,
+            max(heads[0]["lastUpdated"] or 0, *clocks, 0),
             table_of(metadata[0]),
             [segment_of(add) for add in told["add"]],
             [retired_of(remove) for remove in told["remove"]],

@@ -26,7 +26,7 @@ from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.delta.trail import RecentTrail
 from store.draft import Draft
-from store.errors import ClockSkewError, StorageError, StoreClosedError, StoreError
+from store.errors import ClockSkewError, LogSealedError, StorageError, StoreClosedError, StoreError
 from store.observer import Committed, Observer, Refused
 from store.selection import Selection
 from store.storage.objects import Objects
@@ -192,6 +192,8 @@ class Committer:
         for attempt in range(1, 1_000_000):
             with self._objects.turn() as look_first:
                 plan = self._decide(group, newest=look_first or attempt > 1)
+                if self._log.sealed:
+                    raise LogSealedError(self._objects.uri, self._log.sealed)
                 if plan.events is None or self._publish(plan):
                     if plan.events is not None:
                         self._measure(group, plan, attempt)

@@ -31,7 +31,7 @@ from store.delta.stream_cache import StreamCache
 from store.delta.trail import RecentTrail, Step
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, draft, drafts, instant
-from store.errors import StoreClosedError
+from store.errors import LogSealedError, StoreClosedError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
@@ -59,7 +59,13 @@ NEAR: Final = 4_096
 class DeltaEventStore:
     """See `EventStore` for the verbs. One handle serves many threads; a forked child must open its own."""
 
-    def __init__(self, objects: Objects, observer: Observer, clock: Clock, contract: Contract | None = None) -> None:
+    _before: Callable[[str], int] | None = None
+    """The version at which a stream came to this log, if streams may have begun in another."""
+
+    def __init__(
+        self, objects: Objects, observer: Observer, clock: Clock, contract: Contract | None = None, snapshots_uri: str = "", floor: int = 0
+    ) -> None:
+        """`snapshots_uri`: where they are, if not beside the log. `floor`: no event is recorded before it, in microseconds."""
         self._objects, self._contract = objects, contract
         self._files = SegmentFiles(objects)
         self._heads = Heads(
@@ -69,14 +75,15 @@ class DeltaEventStore:
             lambda stream_id, after, until, position: self._read_stream(
                 stream_id, after, until, ["event_id", "version", "position", "stream_id"], position
             ),
+            self._before,
         )
-        self._log = Log(objects, self._heads)
+        self._log = Log(objects, self._heads, floor=floor)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
         self._streams = StreamCache()
         self._bell = Bell()
         self._trail = RecentTrail(self._read_steps)
         self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail)
-        self._snapshots = DeltaSnapshots(objects_at(f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
+        self._snapshots = DeltaSnapshots(objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
         self._sessions: dict[Guard | None, SqlSession] = {}
@@ -150,10 +157,21 @@ class DeltaEventStore:
     def head(self) -> int:
         return self._refresh()
 
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """The logs that this one was split into, as far as is known here; none if it still takes events."""
+        return self._log.sealed
+
     def position_at(self, time: datetime) -> int:
         moment = instant("time", time)
         self._refresh()
-        return reader.position_at(self._files, self._log.segments(), moment)
+        return self._recorded_by(moment)
+
+    def version_at(self, stream_id: str, position: int) -> int:
+        self._reaching(position)
+        with self._log.lock:
+            spans = [span for span in self._heads.spans(stream_id, self._log.head) if span[0] <= position]
+        return reader.version_at(self._files, self._log.segments(), stream_id, position, spans, self._live)
 
     def size(self) -> LogSize:
         with self._log.lock:
@@ -300,7 +318,17 @@ class DeltaEventStore:
         self._check_open()
         with self._log.lock:
             self._log.refresh()
+            self._check_goes_on()
             return self._log.head
+
+    def _check_goes_on(self) -> None:
+        """A log that has ended looks like one in which nothing happens any more."""
+        if self._log.sealed:
+            raise LogSealedError(self._objects.uri, self._log.sealed)
+
+    def _recorded_by(self, moment: int) -> int:
+        known = self._log.recorded_by(moment)
+        return reader.position_at(self._files, self._log.segments(), moment) if known is None else known
 
     def _reaching(self, position: int | None) -> int:
         """A head that is at that position or beyond, if there is one: what is known of the log need not be asked again. None: the newest."""

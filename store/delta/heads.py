@@ -48,10 +48,19 @@ class Heads:
     """
 
     def __init__(
-        self, objects: Objects, segments: Callable[[], Sequence[Segment]], read_versions: Callable[[Segment], pa.Table], read_stream: StreamReader
+        self,
+        objects: Objects,
+        segments: Callable[[], Sequence[Segment]],
+        read_versions: Callable[[Segment], pa.Table],
+        read_stream: StreamReader,
+        before: Callable[[str], int] | None = None,
     ) -> None:
-        """`read_versions`: the columns stream_id, version, position of a segment."""
+        """`read_versions`: the columns stream_id, version, position of a segment.
+
+        `before`: the version at which a stream came to this log, if streams may have begun in another.
+        """
         self._objects, self._segments, self._read_versions, self._read_stream = objects, segments, read_versions, read_stream
+        self._before = before
         self._runs: list[HeadRun] = []
         self._looked_at = self._spans_asked = 0
         self._pages = [Page(0)]
@@ -66,8 +75,8 @@ class Heads:
         if known is None:
             self._cover()
             stream = hash_of(stream_id)
-            known = next((head.version for run in reversed(self._runs) if (head := run.find(stream))), 0)
-        return known
+            known = next((head.version for run in reversed(self._runs) if (head := run.find(stream))), None)
+        return known if known is not None else self._before(stream_id) if self._before else 0
 
     def known(self, stream_id: str) -> int | None:
         """The same, unless files would have to be read for it: then None."""
@@ -85,7 +94,10 @@ class Heads:
         self._cover()
         hashes = head_runs.hashes(stream_ids)
         saved = [run.find_all(hashes)["version"] for run in reversed(self._runs)]
-        return list(pl.select(pl.coalesce(fresh, *saved, pl.lit(0)))[:, 0])
+        known = pl.select(pl.coalesce(fresh, *saved, pl.lit(None, pl.Int64)))[:, 0]
+        if self._before is None:
+            return list(known.fill_null(0))
+        return [self._before(stream_id) if version is None else version for stream_id, version in zip(stream_ids, known, strict=True)]
 
     def earliest(self, stream_ids: pl.Series) -> int | None:
         """No event of these streams lies before this position; None: none of them exists."""

@@ -6,6 +6,9 @@ import math
 import threading
 import time
 import uuid
+from bisect import bisect_right
+from collections import deque
+from operator import itemgetter
 from typing import Final, Protocol
 
 from store.delta import checkpoint, head_runs
@@ -21,6 +24,9 @@ from store.tables.publishing import log_path as log_path
 
 SETTLE_S: Final = 10.0
 """How long a commit of unknown outcome is asked after before its callers are told that it is unknown."""
+STAMPS: Final = 4_096
+ROUNDED_US: Final = 999
+"""So much later than it was a time may be that a checkpoint tells."""
 ASLEEP_S: Final = 10.0
 """Who has not looked at the log for so long may have missed its clean-up. Far below the age at which log files go."""
 _REMEDY: Final = "open the store and append the same again"
@@ -55,16 +61,20 @@ def create(objects: Objects, now_ms: int) -> None:
 class Log:
     """Everything below is one state: change and read it under `lock`. Readers of files take a copy by `segments()`."""
 
-    def __init__(self, objects: Objects, follower: Follower, may_be_absent: bool = False) -> None:
+    def __init__(self, objects: Objects, follower: Follower, may_be_absent: bool = False, floor: int = 0) -> None:
         """Read the state. The follower hears of all that happens after that.
 
         `may_be_absent`: then a place without a log has version -1, and the first commit published makes the table.
+        `floor`: no event of this log is recorded before it, in microseconds.
         """
         self.lock = threading.RLock()
         self._objects, self._follower = objects, follower
         self.version = -1
         self.head = 0
-        self.recorded_at = 0
+        self.recorded_at = self._floor = floor
+        self.promised_at = max(0, floor - ROUNDED_US)
+        self.stamps: deque[tuple[int, int]] = deque(maxlen=STAMPS)
+        """When the last commits of events were recorded, and the head after each: none is left out between them."""
         self.checkpointed = -1
         self.vacuumed = -1
         """The newest version at which a vacuum may have begun: files written before it, and not committed by then, may be gone."""
@@ -77,6 +87,18 @@ class Log:
         self._start()
         if self.version < 0 and not may_be_absent:
             raise TableRefusedError(objects.uri, "there is no event log here", "pass create=True to make one")
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """The logs that go on where this one has ended; none while it takes events."""
+        return () if self.table is None else self.table.logs
+
+    def recorded_by(self, moment: int) -> int | None:
+        """The last position recorded by that microsecond, if the commits that were read say so."""
+        with self.lock:
+            if not self.stamps or self.stamps[0][0] > moment:
+                return None
+            return self.stamps[bisect_right(self.stamps, moment, key=itemgetter(0)) - 1][1]
 
     def segments(self) -> list[Segment]:
         """The live files now."""
@@ -140,6 +162,11 @@ class Log:
                 self._retired = {path: retired for path, retired in self._retired.items() if retired.retired_ms > until_ms}
             self.version, self.head = commit.version, max(self.head, commit.head)
             self.recorded_at = max(self.recorded_at, commit.recorded_at)
+            self.promised_at = max(self.promised_at, commit.recorded_at)
+            if commit.appends:
+                if commit.heads is None:           # a copy's events were recorded at many times
+                    self.stamps.clear()
+                self.stamps.append((commit.recorded_at, commit.head))
             if not ours:
                 self._follower.applied(commit)
             return True
@@ -185,9 +212,12 @@ class Log:
             damaged = ", ".join(map(checkpoint.path_of, checkpoint.versions(self._objects))) or "none is there"
             raise self._refusal(f"the log was cleaned past commit {beyond + 1}, and no later checkpoint can be read ({damaged})")
         if state is not None:
+            self.stamps.clear()
             self.version = self.checkpointed = self.vacuumed = state.version
             self.head, self.table = state.head, state.table
-            self.recorded_at = max((s.recorded_until for s in state.segments), default=0)
+            # Whole milliseconds, rounded up: who commits keeps to them, who asks what others may still commit must not rely on the last one.
+            self.recorded_at = max(self._floor, 1000 * state.recorded_ms, *(s.recorded_until for s in state.segments))
+            self.promised_at = max(self.promised_at, self.recorded_at - ROUNDED_US)
             self._segments = {segment.path: segment for segment in state.segments}
             self._retired = {retired.path: retired for retired in state.retired}
             self._follower.restarted(self.head)

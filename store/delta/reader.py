@@ -59,6 +59,26 @@ def read_stream(
     return events.select(columns)
 
 
+def version_at(
+    files: SegmentFiles, segments: Sequence[Segment], stream_id: str, position: int, spans: Sequence[Span], fresh: Fresh | None = None
+) -> int:
+    """The version of the stream's last event up to that position; 0: there is none."""
+    while True:
+        newest, at = 0, 0
+        try:
+            for s in sorted(_holding(segments, stream_id, spans), key=lambda s: s.last, reverse=True):
+                if s.last < at:
+                    break
+                if s.first <= position:
+                    places = files.read_stream(s, stream_id, ["version", "position"], spans)
+                    count = pl.Series(pl.from_arrow(places["position"])).search_sorted(position, "right")
+                    if count and (there := places["position"][count - 1].as_py()) > at:
+                        newest, at = places["version"][count - 1].as_py(), there
+            return newest
+        except (StorageError, TableRefusedError) as error:
+            segments = others(segments, fresh, error)
+
+
 def _newest_first(
     files: SegmentFiles, segments: Sequence[Segment], stream_id: str, names: Sequence[str], spans: Sequence[Span] | None, versions: Span | None
 ) -> list[pa.Table]:

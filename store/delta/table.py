@@ -13,6 +13,7 @@ from store.tables.publishing import FEATURE as FEATURE
 from store.tables.shape import NotOursError as NotOursError
 
 FORMAT: Final = "1"
+LOGS: Final = "alluvium.logs"
 BOUNDED: Final = ("position", "version", "stream_id", "type", "occurred_at", "recorded_at")
 """The columns whose least and greatest value a commit says of each file."""
 
@@ -24,6 +25,8 @@ class Table(NamedTuple):
 
     table_id: str
     created_ms: int
+    logs: tuple[str, ...] = ()
+    """The logs that go on where this one is sealed: it takes no more events."""
 
     def protocol(self) -> dict[str, Any]:
         return {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": [FEATURE]}
@@ -38,6 +41,7 @@ class Table(NamedTuple):
             "partitionColumns": ["shard"],
             "configuration": {
                 "alluvium.format": FORMAT,
+                **({LOGS: ",".join(self.logs)} if self.logs else {}),
                 # Foreign clean-up must not outrun our own: we say when log files and replaced files go.
                 "delta.enableExpiredLogCleanup": "false",
                 "delta.logRetentionDuration": "interval 1 hours",
@@ -68,7 +72,7 @@ def table_of(metadata: Mapping[str, Any]) -> Table:
     table_id, created_ms = metadata["id"], metadata.get("createdTime")
     if type(table_id) is not str or type(created_ms) is not int or not 0 <= created_ms < 2**63:
         raise NotOursError(f"the table's id is {table_id!r} and it was made at {created_ms!r}, which is no id or no time")
-    return Table(table_id, created_ms)
+    return Table(table_id, created_ms, tuple(filter(None, str(configuration.get(LOGS, "")).split(","))))
 
 
 def _delta_schema() -> dict[str, Any]:

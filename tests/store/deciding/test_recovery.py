@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 from store import Aggregate, Event, EventStore, MemoryEventStore, SnapshotPolicy, load_as_of, load_at, snapshot
-from store.deciding.recovery import STEP
 
 counted = Aggregate(category="a", initial=0, evolve=lambda state, event: state + 1, snapshots=SnapshotPolicy(keep=9))
 
@@ -31,7 +30,7 @@ def long() -> Iterator[Counting]:
         store.append("a-1", [Event("Any", {}) for _ in range(5)])
         snapshot(store, counted, "1")
         for _ in range(7):
-            store.append("a-1", [Event("Any", {}) for _ in range(STEP)])
+            store.append("a-1", [Event("Any", {}) for _ in range(1_000)])
         store.events_read = 0
         yield store
 
@@ -41,17 +40,21 @@ def test_a_version_after_a_snapshot_is_read_from_there_to_it(long: Counting) -> 
     assert long.events_read == 6
 
 
-def test_a_position_after_a_snapshot_is_read_from_there_and_not_far_beyond_it(long: Counting) -> None:
+def test_a_position_after_a_snapshot_is_read_from_there_to_it(long: Counting) -> None:
     assert load_as_of(long, counted, "1", 10).state == 10
-    assert long.events_read == STEP
+    assert long.events_read == 6
 
 
-@pytest.mark.parametrize("position", [0, 4, 5, 6, STEP + 4, STEP + 5, 3 * STEP + 4, 3 * STEP + 5, 7 * STEP + 4, 7 * STEP + 5])
+@pytest.mark.parametrize("position", [0, 4, 5, 6, 7_000, 7_005, 9_000])
 @pytest.mark.parametrize("policy", [SnapshotPolicy(keep=9), None])
-def test_steps_end_at_the_position(store: EventStore, position: int, policy: Any) -> None:
-    """Also where a step ends, or the stream."""
+def test_a_state_as_of_a_position_has_its_events_up_to_there(store: EventStore, position: int, policy: Any) -> None:
+    """Also at its first and last, between others of another stream, and beyond its end."""
     store.append("a-1", [Event("Any", {}) for _ in range(5)])
     snapshot(store, counted, "1")
-    store.append("a-1", [Event("Any", {}) for _ in range(7 * STEP)])
+    store.append("b-1", [Event("Any", {}) for _ in range(2_000)])
+    store.append("a-1", [Event("Any", {}) for _ in range(5_000)])
+    store.append("b-1", [Event("Any", {}) for _ in range(2_000)])
     loaded = load_as_of(store, Aggregate(category="a", initial=0, evolve=counted.evolve, snapshots=policy), "1", position)
-    assert (loaded.state, loaded.version, loaded.position) == (position, position, position)
+    known = [*range(1, 6), *range(2_006, 7_006)]
+    before = [at for at in known if at <= position]
+    assert (loaded.state, loaded.version, loaded.position) == (len(before), len(before), before[-1] if before else 0)

@@ -276,7 +276,7 @@ def test_a_snapshot_of_another_event_at_the_same_place_is_ignored(store: EventSt
     assert load_many(store, saving(), ["1"])["1"].state.cents == 1
     assert load_at(store, saving(), "1", 1).state.cents == 1
     assert load(store, saving(), "1").state.cents == 1
-    reason = f"event {saved.event_id} is not version 1 at position 1 of this log"
+    reason = f"event {saved.event_id} is not version 1 of account-1 in this log"
     assert [one.reason for one in told if isinstance(one, SnapshotIgnored)] == [reason, reason]
 
 

@@ -1,0 +1,448 @@
+"""A warehouse of several logs: each stream has its own, and all are read as one."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.aio import Answer, AsyncEventStore
+from store.append import Append, Appended, TableAppended
+from store.bulk import bulk
+from store.contract import Contract
+from store.deciding.deciding import Deciding
+from store.deciding.decision import refuse_in_decision
+from store.delta import log as delta_log
+from store.delta.upkeep import Maintained, summed
+from store.draft import Draft, draft, drafts, instant
+from store.errors import CrossLogError, InvalidEventError, LogSealedError, StoreClosedError, TableRefusedError
+from store.event import Event
+from store.event_store import AsOf
+from store.expected import ANY, ExpectedVersion
+from store.log_size import LogSize
+from store.logs.log_name import LogName
+from store.logs.member import Member
+from store.logs.merged import read_backward, read_forward
+from store.logs.merged_sql import SEEN, merged_sql
+from store.logs.order import Cut, counted, place_of, settled
+from store.logs.tree import Tree
+from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.query import Query
+from store.reading import check_range
+from store.reply import Reply
+from store.schema import EVENTS
+from store.selection import Selection
+from store.snapshots.delta_snapshots import DeltaSnapshots
+from store.sql import Asked, SqlSession, Tables, until
+from store.sql_guard import LIMITS, Guard, SqlLimits
+from store.storage.places import join, objects_at
+from store.subscription import Bell, LogSubscription
+from store.times import Clock
+
+KNOWN_PLACES: Final = 1_000
+LOOKS: Final = 10
+"""So many looks at the logs, by the time between two of them, one that is silent is waited for, before it is told the time."""
+ROUNDS: Final = 5
+
+T = TypeVar("T")
+
+
+class Logs:
+    """See `EventStore` for the verbs. A stream is in one log, found by the hash of its id, and all that is said of one stream holds as there.
+
+    All logs together are one log again: `read_all`, `subscribe`, `head`, `position_at` and `sql` count positions in one order over all of them,
+    by `recorded_at`, then by log, then by the position in it. This order never changes, and is that of each stream. Only events are counted
+    before which none can come any more. So these verbs see to it that the other logs have passed the time of the newest event: they wait for
+    those that are busy, and tell the time to those that are silent, by a commit without events: some ten milliseconds in a directory, half a
+    second in an object store. Who may only read sees an event once the other logs have passed its time by themselves.
+
+    What `append` answers, and `read_stream` and `load` tell, are positions in the stream's own log: `place` says where an event is among all.
+
+    CrossLogError: of what would have to hold over several logs at once: an append to streams of several, and any condition (`fail_if`).
+    """
+
+    def __init__(self, warehouse: str, observer: Observer, clock: Clock, contract: Contract | None = None) -> None:
+        self._warehouse, self._contract, self._clock = warehouse, contract, clock
+        self._bell = Bell()
+        snapshots_uri = join(warehouse, "snapshots")
+
+        def open_member(name: LogName, earlier: Member | None) -> Member:
+            uri = name.uri(warehouse)
+            try:
+                return Member(name, earlier, objects_at(uri, observer), snapshots_uri, observer, clock, contract, self._bell)
+            except TableRefusedError as error:
+                if earlier is None or error.problem != "there is no event log here":
+                    raise
+                raise TableRefusedError(uri, f"the log {name} of this warehouse is missing", "restore it from a backup") from error
+
+        self._tree = Tree(open_member)
+        self._objects = objects_at(join(warehouse, "events"), observer)
+        self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
+        self._aio = AsyncEventStore(self, contract)
+        self._deciding = Deciding(self, observer, clock, contract)
+        self._sessions: dict[Guard | None, SqlSession] = {}
+        self._places: OrderedDict[int, dict[LogName, int]] = OrderedDict()
+        self._closed = False
+
+    # Appending ------------------------------------------------------------------------------------------------
+
+    def append(
+        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
+    ) -> Appended:
+        return self._append([draft(stream_id, events, expected_version, self._contract)], fail_if, after)[0]
+
+    def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
+        """All streams must be of one log; see `log_of`."""
+        parts = drafts(appends, self._contract)
+        return self._append(parts, fail_if, after) if parts or fail_if is not None or after else []
+
+    def append_table(self, events: pa.Table) -> TableAppended:
+        """All streams must be of one log: append `parts` of the table one by one where there are several."""
+        table = bulk(events, self._contract).table
+        while True:
+            log = self._one_log("a table of events", table["stream_id"].unique().to_pylist(), "append each of `parts(table)` by itself")
+            try:
+                return log.append_table(events)
+            except LogSealedError:                 # which it knows now: go down
+                continue
+
+    def parts(self, events: pa.Table) -> list[pa.Table]:
+        """The rows of a table for each log, in row order. InvalidEventError: see `append_table`."""
+        streams = bulk(events, self._contract).table["stream_id"].combine_chunks().dictionary_encode()
+        self.logs()                                # known to be newest once is enough: a part that comes too late is refused
+        names = pa.array([str(self._tree.of(stream_id).name) for stream_id in streams.dictionary.to_pylist()], pa.string())
+        logs = names.take(streams.indices)
+        return [events.filter(pc.equal(logs, name)) for name in sorted(set(names.to_pylist()))]
+
+    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
+        self._check_open()
+        refuse_in_decision()
+        if (fail_if is not None or after) and len(logs := self.logs()) > 1:
+            raise CrossLogError("a condition (fail_if)", logs, "decide by the versions of the streams of one log, or keep to a warehouse of one log")
+        log = self._one_log("an append to several streams", [part.stream_id for part in parts], "append to each by itself, in a saga")
+
+        def answered_by(answer: Answer) -> None:
+            if isinstance(answer, LogSealedError):
+                try:
+                    self.submit(parts, answered, fail_if, after)
+                except BaseException as error:
+                    answered(error)
+            else:
+                answered(answer)
+
+        log.submit(parts, answered_by, fail_if, after)
+
+    # One stream -----------------------------------------------------------------------------------------------
+
+    def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
+        """`position` is that in the log of each event."""
+        return self._in_its_log(stream_id, lambda log: log.read_stream(stream_id, after, limit, backward))
+
+    def stream_version(self, stream_id: str) -> int:
+        return self._in_its_log(stream_id, lambda log: log.stream_version(stream_id))
+
+    def version_at(self, stream_id: str, position: int) -> int:
+        place = self._place(position, self._tree.refreshed())
+        log: Member | None = self._tree.of(stream_id)
+        while log is not None:
+            if (version := log.version_at(stream_id, place.get(log.name, 0))) or log.earlier is None:
+                return version
+            log = log.earlier
+        return 0
+
+    def place(self, stream_id: str, version: int) -> int:
+        """The position of an event among all: what `wait_for` waits for. InvalidEventError: there is no such event."""
+        events = self.read_stream(stream_id, version - 1, 1)
+        if not len(events):
+            raise InvalidEventError("version", version, f"is beyond stream {stream_id!r}", "give one that `append` answered")
+        members, _ = self._settled()
+        log = self._tree.of(stream_id)
+        while log.earlier is not None and log.earlier.version_here(stream_id) >= version:
+            log = log.earlier
+        cut = Cut(events["recorded_at"].cast(pa.int64())[0].as_py(), members.index(log))
+        others = sum(count for count, member in zip(counted(members, cut), members, strict=True) if member is not log)
+        return others + int(events["position"][0].as_py())
+
+    # All logs as one ------------------------------------------------------------------------------------------
+
+    def read_all(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        backward: bool = False,
+        query: Query | None = None,
+        shards: Sequence[str] | None = None,
+    ) -> pa.RecordBatchReader:
+        check_range(after, limit)
+        wanted = Selection(0, None, types, categories, tags, query, shards)
+        members, head = self._settled()
+        end = head if until is None else min(until, head)
+        tables = self._backward(members, min(after, end), end, wanted, limit) if backward else self._forward(members, min(after, end), end, wanted)
+        return pa.RecordBatchReader.from_batches(EVENTS, _limited(tables, limit))
+
+    def subscribe(
+        self,
+        after: int = 0,
+        types: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        query: Query | None = None,
+    ) -> LogSubscription:
+        check_range(after, None)
+
+        def read(after: int, until: int) -> pa.RecordBatchReader:
+            return self.read_all(after, until, None, types, categories, tags, query=query)
+
+        return LogSubscription(self.head, read, self._bell, after, self._objects.poll_s)
+
+    def head(self) -> int:
+        return self._settled()[1]
+
+    def position_at(self, time: datetime) -> int:
+        moment = instant("time", time)
+        members, _ = self._settled()
+        cut = settled(members)
+        return sum(counted(members, min(cut, Cut(moment, len(members)))))
+
+    def vector(self, position: int) -> dict[str, int]:
+        """The place in each log where the first `position` events of all end; a checkpoint is one number, and stands for this."""
+        return {str(name): there for name, there in self._place(position, self._settled()[0]).items()}
+
+    def size(self) -> LogSize:
+        """Of all logs together; `delta_version`: how many commits they have had."""
+        sizes = [member.size() for member in self._tree.refreshed()]
+        return LogSize(*map(sum, zip(*sizes, strict=True)))
+
+    def sql(
+        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
+    ) -> duckdb.DuckDBPyRelation:
+        return self._asked(self._session(None), query, params, as_of, tables).relation
+
+    def ask(
+        self,
+        query: str,
+        params: Sequence[Any] | dict[str, Any] | None = None,
+        as_of: AsOf | None = None,
+        *,
+        tables: Tables | None = None,
+        limits: SqlLimits = LIMITS,
+    ) -> pa.Table:
+        guard = Guard(self._warehouse, limits)
+        session = self._session(guard)
+        guard.check(session.cursor(), query)
+        return guard.answer(*self._asked(session, query, params, as_of, tables))
+
+    # The logs -------------------------------------------------------------------------------------------------
+
+    def logs(self) -> list[str]:
+        """The names of those that take events: each tells the shards that it holds."""
+        self._check_open()
+        return [str(member.name) for member in self._tree.refreshed() if not member.sealed]
+
+    def log_of(self, stream_id: str) -> str:
+        """The name of the log that takes the stream's next event. Streams of one log can be appended to at once."""
+        return self._in_its_log(stream_id, lambda log: (log.head(), str(log.name))[1])
+
+    def split(self, log: str = "h", into: int = 16) -> list[str]:
+        """Let so many logs take the events of that one from now on; their names. It stays as it is, to be read.
+
+        By one commit, while all go on: whoever appends by `Logs` goes on in the new ones, and no version or position changes. Whoever opened the
+        log alone (`open_store`) gets LogSealedError, and opens the warehouse anew. It cannot be taken back: streams that are in one
+        log now may be in two after, and can no longer be appended to at once.
+
+        InvalidEventError: it is no log that takes events, or cannot be parted so.
+        """
+        self._check_open()
+        name = LogName.parse(log)
+        parts = name.split(into)
+        member = next((member for member in self._tree.refreshed() if member.name == name and not member.sealed), None)
+        if member is None:
+            raise InvalidEventError("log", log, "takes no events", f"split one of {', '.join(self.logs())}")
+        for part in parts:                         # before anybody is sent there
+            delta_log.create(objects_at(part.uri(self._warehouse)), self._clock() // 1000)
+        member.seal([str(part) for part in parts])
+        return [str(part) for part in parts]
+
+    def each(self) -> list[Member]:
+        """Every log by itself, those that were split too; `name` tells which. For upkeep, and for what concerns one log only."""
+        self._check_open()
+        return self._tree.refreshed()
+
+    def compact(self, dry_run: bool = False) -> list[Compacted]:
+        """The upkeep of `store.delta`, here and below: of every log."""
+        return [merge for log in self.each() for merge in log.compact(dry_run)]
+
+    def checkpoint(self, dry_run: bool = False) -> Checkpointed:
+        return summed([log.checkpoint(dry_run) for log in self.each()])
+
+    def clean_log(self, older_than_s: float = 600.0, dry_run: bool = False) -> Cleaned:
+        return summed([log.clean_log(older_than_s, dry_run) for log in self.each()])
+
+    def vacuum(self, retention_s: float = 3600.0, dry_run: bool = False) -> Vacuumed:
+        return summed([log.vacuum(retention_s, dry_run) for log in self.each()])
+
+    def maintain(self, dry_run: bool = False) -> Maintained:
+        done = [log.maintain(dry_run) for log in self.each()]
+        merges = [merge for one in done for merge in one.compacted]
+        return Maintained(merges, *(summed([getattr(one, name) for one in done]) for name in ("checkpointed", "cleaned", "vacuumed")))
+
+    @property
+    def snapshots(self) -> DeltaSnapshots:
+        self._check_open()
+        return self._snapshots
+
+    @property
+    def aio(self) -> AsyncEventStore:
+        return self._aio
+
+    @property
+    def deciding(self) -> Deciding:
+        self._check_open()
+        return self._deciding
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._aio.close()
+        self._deciding.close()
+        self._closed = True
+        self._bell.ring()
+        self._tree.close()
+        for session in self._sessions.values():
+            session.close()
+        self._snapshots.close()
+        self._objects.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # Below ----------------------------------------------------------------------------------------------------
+
+    def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
+        reply: Reply[list[Appended]] = Reply()
+        self.submit(parts, reply, fail_if, after)
+        return reply.wait()
+
+    def _one_log(self, what: str, stream_ids: Sequence[str], remedy: str) -> Member:
+        self._check_open()
+        found = {log.name: log for log in map(self._tree.of, stream_ids or [""])}
+        if len(found) > 1:
+            raise CrossLogError(what, sorted(map(str, found)), remedy)
+        (log,) = found.values()
+        return log
+
+    def _in_its_log(self, stream_id: str, ask: Callable[[Member], T]) -> T:
+        """Ask the log that takes its events: after the answer it must still be the one."""
+        self._check_open()
+        while True:
+            log = self._tree.of(stream_id)
+            answer = ask(log)
+            if not log.sealed:
+                return answer
+
+    def _settled(self) -> tuple[list[Member], int]:
+        """All logs, and how many of their events have their place: with every event that any process was answered before."""
+        self._check_open()
+        for _ in range(ROUNDS):
+            members = self._tree.refreshed()
+            place = counted(members, settled(members))
+            if not (silent := _silent(members, place)) or not self._pass(silent):
+                break
+        self._remember(sum(place), members, place)
+        return members, sum(place)
+
+    def _pass(self, silent: Sequence[tuple[Member, int]]) -> bool:
+        """Wait until these logs have passed those times; False if one does not.
+
+        Where all are busy each does so in a moment, by itself. One that has been silent for long, or stays so, is told the time: so that a
+        commit for it is made now and then, and not for every event of others.
+        """
+        began_s, patience_s = time.monotonic(), LOOKS * self._objects.poll_s
+        while waited := [(log, moment) for log, moment in silent if log.promised_at < moment and not log.sealed]:
+            late = time.monotonic() - began_s >= patience_s
+            if due := [(log, moment) for log, moment in waited if late or moment - log.promised_at >= 1e6 * patience_s]:
+                self._tree.tick(due)
+                if any(log.promised_at < moment and not log.sealed for log, moment in due):
+                    return False
+            else:
+                time.sleep(self._objects.poll_s)
+                self._tree.refreshed()
+        return True
+
+    def _place(self, position: int, members: Sequence[Member]) -> dict[LogName, int]:
+        if position not in self._places:
+            self._remember(position, members, place_of(members, position, settled(members).recorded_at))
+        return self._places[position]
+
+    def _remember(self, position: int, members: Sequence[Member], place: Sequence[int]) -> None:
+        self._places[position] = {member.name: there for member, there in zip(members, place, strict=True)}
+        while len(self._places) > KNOWN_PLACES:
+            self._places.popitem(last=False)
+
+    def _list(self, position: int, members: Sequence[Member]) -> list[int]:
+        place = self._place(position, members)
+        return [place.get(member.name, 0) for member in members]
+
+    def _forward(self, members: Sequence[Member], after: int, until: int, wanted: Selection) -> Iterator[pa.Table]:
+        return read_forward(members, self._list(after, members), self._list(until, members), wanted)
+
+    def _backward(self, members: Sequence[Member], after: int, until: int, wanted: Selection, limit: int | None) -> Iterator[pa.Table]:
+        def read(after: int, until: int) -> Iterator[pa.Table]:
+            return self._forward(members, after, until, wanted)
+
+        return read_backward(read, after, until, limit if not wanted.narrow else None)
+
+    def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
+        members, head = self._settled()
+        until(as_of, head)                         # refuses what is no place
+        position = head if as_of is None else min(self.deciding.loader.position(as_of), head)
+        located = merged_sql(members, self._list(position, members))
+        if not located:
+            return session.query_table(EVENTS.empty_table(), query, params, "position <= 0", self._snapshots.locations, tables)
+        return session.query_located(located, query, params, SEEN, self._snapshots.locations, tables)
+
+    def _session(self, guard: Guard | None) -> SqlSession:
+        self._check_open()
+        if guard not in self._sessions:
+            self._sessions[guard] = SqlSession(self._objects.filesystem(), guard)
+        return self._sessions[guard]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosedError("this store is closed: open it again")
+
+
+def _silent(members: Sequence[Member], place: Sequence[int]) -> list[tuple[Member, int]]:
+    """The logs for which events of others wait, and the time that each must have passed."""
+    waiting = [Cut(member.recorded_at, rank) for rank, member in enumerate(members) if member.known_head > place[rank]]
+    if not waiting:
+        return []
+    newest = max(waiting)
+    return [
+        (member, newest.recorded_at + (rank < newest.rank))
+        for rank, member in enumerate(members)
+        if not member.sealed and Cut(member.promised_at, rank) < newest
+    ]
+
+
+def _limited(tables: Iterator[pa.Table], limit: int | None) -> Iterator[pa.RecordBatch]:
+    left = limit
+    for table in tables:
+        rows = table if left is None else table.slice(0, left)
+        yield from rows.to_batches(max_chunksize=65_536)
+        if left is not None and (left := left - len(rows)) == 0:
+            return

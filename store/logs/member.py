@@ -1,0 +1,143 @@
+"""One log of a warehouse of several: its streams may have begun in a log that was split, and it tells when what it holds was recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.contract import Contract
+from store.delta import reader
+from store.delta.actions import Commit, sealing, ticking
+from store.delta.amendment import amend
+from store.delta.delta_store import DeltaEventStore
+from store.errors import LogSealedError
+from store.logs.log_name import LogName
+from store.observer import Observer
+from store.schema import EVENTS
+from store.selection import Selection
+from store.storage.objects import Objects
+from store.subscription import Bell
+from store.times import Clock
+
+_TIMED = ("position", "recorded_at")
+
+
+class Member(DeltaEventStore):
+    """`earlier`: the log that was split, if this is a part of one. Its streams go on here at the versions that they had there.
+
+    Positions are those of this log; of an event that is in an earlier log, those of that one.
+    """
+
+    def __init__(
+        self,
+        name: LogName,
+        earlier: Member | None,
+        objects: Objects,
+        snapshots_uri: str,
+        observer: Observer,
+        clock: Clock,
+        contract: Contract | None,
+        bell: Bell,
+    ) -> None:
+        self.name, self.earlier = name, earlier
+        self.generation: int = 0 if earlier is None else earlier.generation + 1
+        if earlier is not None:
+            self._before = earlier.version_here
+        super().__init__(objects, observer, clock, contract, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at)
+        self._bell = bell                          # one for all logs: who follows them is woken by each
+
+    @property
+    def promised_at(self) -> int:
+        """No event to come is recorded before it, in microseconds."""
+        return self._log.promised_at
+
+    @property
+    def uri(self) -> str:
+        """Where its table is."""
+        return self._objects.uri
+
+    @property
+    def recorded_at(self) -> int:
+        """When its last event was recorded, or a little later."""
+        return self._log.recorded_at
+
+    @property
+    def known_head(self) -> int:
+        """The last position that was read of; nothing is asked of the storage."""
+        return self._log.head
+
+    def version_here(self, stream_id: str) -> int:
+        """The same of a stream."""
+        with self._log.lock:
+            return self._heads.version(stream_id)
+
+    def recorded_by(self, moment: int) -> int:
+        """The last position recorded by that microsecond, as far as is known here."""
+        return self._recorded_by(moment)
+
+    def times(self, after: int, until: int) -> pa.ChunkedArray:
+        """When the events at positions (after, until] were recorded, in microseconds."""
+        return self.rows(Selection(after, until), _TIMED)["recorded_at"].cast(pa.int64())
+
+    def rows(self, selection: Selection, columns: Sequence[str] = EVENTS.names) -> pa.Table:
+        """The wanted events in order of position, all at once."""
+        return reader.read_columns(self._files, self._log.segments(), selection, columns, self._live)
+
+    def locations(self, until: int) -> list[str]:
+        """The files that hold positions up to that one."""
+        return [self._objects.location(segment.path) for segment in self._log.segments() if segment.first <= until]
+
+    def tick(self, moment: int) -> None:
+        """Promise that no event to come is recorded before that microsecond: durably, for writers in all processes."""
+
+        def decide(commit_id: str, version: int) -> tuple[Commit, bytes] | None:
+            if self._log.promised_at >= moment or self._log.sealed:
+                return None
+            recorded_at = max(moment, self._log.recorded_at)
+            return Commit(version, commit_id, recorded_at, self._log.head), ticking(commit_id, recorded_at, self._log.head, _now_ms())
+
+        amend(self._objects, self._log, decide)
+
+    def seal(self, logs: Sequence[str]) -> None:
+        """End the log: the next event of its streams goes to one of these. LogSealedError: it has ended in other ones."""
+
+        def decide(commit_id: str, version: int) -> tuple[Commit, bytes] | None:
+            if self._log.sealed:
+                return None
+            assert self._log.table is not None
+            table = self._log.table._replace(logs=tuple(logs))
+            body = sealing(commit_id, self._log.recorded_at, self._log.head, _now_ms(), table)
+            return Commit(version, commit_id, self._log.recorded_at, self._log.head, table=table), body
+
+        while not self._log.sealed:
+            amend(self._objects, self._log, decide)
+        if self._log.sealed != tuple(logs):
+            raise LogSealedError(self._objects.uri, self._log.sealed)
+
+    # Below ----------------------------------------------------------------------------------------------------
+
+    def _check_goes_on(self) -> None:
+        """Whoever has all logs goes on in the next one."""
+
+    def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:
+        here = partial(super()._read_stream, stream_id, until=until, columns=columns)
+        came = 0 if self.earlier is None else self.earlier.version_here(stream_id)
+        if after > came or self.earlier is None:
+            return here(after, position=position)
+        there = self.earlier._read_stream(stream_id, after, came if until is None else min(until, came), columns) if after < came else None
+        if until is not None and until <= came:
+            return EVENTS.empty_table().select(columns) if there is None else there
+        events = here(came)                        # a position that the caller knows is one of the earlier log
+        return events if there is None else pa.concat_tables([there, events])
+
+    def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
+        found = super()._find(stream_ids, event_ids)
+        return found if self.earlier is None or not found.null_count else pc.coalesce(found, self.earlier._find(stream_ids, event_ids))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,5 @@
+"""What holds for one log holds for several that are read as one."""
+
+from __future__ import annotations
+
+from tests.store.test_sql import *  # noqa: F403
