@@ -128,6 +128,24 @@ def test_no_event_is_recorded_before_a_time_that_was_told(tmp_path: Path) -> Non
         assert [row["event_id"] for row in everything(behind)][:1] == [row["event_id"] for row in before]
 
 
+def test_a_time_that_a_checkpoint_rounds_is_no_promise(tmp_path: Path) -> None:
+    """Who read the exact time goes on by that one."""
+    time = [1_000_000_300]
+    with open_logs(tmp_path / "warehouse", create=True, clock=lambda: time[0]) as exact:
+        exact.split("h", 2)
+        low, high = (next(f"a-{n}" for n in range(99) if exact.log_of(f"a-{n}") == log) for log in exact.logs())
+        exact.append(low, facts(1))
+        for log in exact.each():
+            log.checkpoint()
+        time[0] += 300
+        exact.append(high, facts(1))
+        with open_logs(tmp_path / "warehouse", clock=lambda: time[0]) as rounded:
+            before = everything(rounded)
+            time[0] -= 150
+            exact.append(low, facts(1))
+            assert everything(rounded)[:2] == before
+
+
 def test_processes_go_on_through_a_split(tmp_path: Path) -> None:
     place, count = str(tmp_path / "warehouse"), 60
     with open_logs(place, create=True) as store:
