@@ -10,7 +10,7 @@ from typing import Any, Final
 from projections.errors import PublishError
 from projections.projection import Projection
 from projections.served import served
-from store import is_table
+from store import Logs, is_table, open_store
 
 PORT: Final = 32010
 _EXTRA: Final = "install it: pip install 'alluvium[endpoint]'"
@@ -41,6 +41,9 @@ class FlightEndpoint:
         there = {name: name for name in ("events", "snapshots") if is_table(f"{self._warehouse}/{name}")}
         if "events" not in there:
             raise PublishError(self._warehouse, "there is no event log here", "make it first: open_store(…, create=True)")
+        with open_store(self._warehouse) as store:
+            if isinstance(store, Logs):
+                raise PublishError(self._warehouse, f"it has several logs ({', '.join(store.logs())})", "ask `store.sql`, which reads them as one")
         root = self._warehouse if "://" in self._warehouse else str(Path(self._warehouse).expanduser().absolute())
         return {name: f"{root.rstrip('/')}/{folder}" for name, folder in (there | dict(served(self._warehouse, self._projections).folders())).items()}
 

@@ -26,7 +26,7 @@ def backup(warehouse_uri: str, backup_uri: str, until: AsOf | None = None, progr
 
     InvalidEventError: `until` is beyond the head or no place. TableRefusedError: the backup lies in the warehouse, is that
     of another log, or beyond `until`; or a file of the log is damaged, and it says which. StorageError: mend the storage;
-    then call again.
+    then call again. CrossLogError: the warehouse was split into several logs.
     """
     return _copied(warehouse_uri, backup_uri, until, progress, fresh=False, step_bytes=STEP_BYTES)
 

@@ -36,9 +36,8 @@ class VanishedError(Exception):
 class Contents:
     """A check that remembers how far it came, so that it can go on with a newer state of the log."""
 
-    def __init__(self, objects: Objects, progress: Progress) -> None:
-        self._objects, self._progress = objects, progress
-        self._order = Order()
+    def __init__(self, objects: Objects, progress: Progress, order: Order) -> None:
+        self._objects, self._progress, self._order = objects, progress, order
         self._done = self._total = 0
         self.findings: list[Finding] = []
         self.missing: set[str] = set()

@@ -42,6 +42,8 @@ class Verified:
     data_bytes: int
     seconds: float
     findings: Sequence[Finding]
+    logs: Sequence[str] = ()
+    """Those that go on where this one has ended."""
 
     @property
     def sound(self) -> bool:

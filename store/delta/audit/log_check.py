@@ -105,7 +105,8 @@ def _at_checkpoint(objects: Objects, version: int, names: _Names) -> LogState | 
     except (*_MALFORMED, pa.ArrowException, OSError) as error:
         return _useless(objects, version, str(error))
     recorded_at = max((s.recorded_until for s in told.segments), default=0) - ROUNDED_US
-    return LogState(version, told.head, recorded_at, {segment.path: segment for segment in told.segments}, {r.path for r in told.retired})
+    live, gone = {segment.path: segment for segment in told.segments}, {retired.path for retired in told.retired}
+    return LogState(version, told.head, recorded_at, live, gone, logs=told.table.logs)
 
 
 def _useless(objects: Objects, version: int, problem: str) -> Finding:

@@ -22,6 +22,8 @@ class LogState:
     gone: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     broken: bool = False
+    logs: tuple[str, ...] = ()
+    """Those that go on where this one has ended."""
 
     def take(self, commit: Commit) -> None:
         """Apply the next commit, with a finding if it does not follow from the state before it."""
@@ -31,6 +33,10 @@ class LogState:
             self.live.pop(retired.path, None)
             self.gone.add(retired.path)
         self.live.update((segment.path, segment) for segment in commit.added)
+        if self.logs and commit.head > self.head:
+            self.findings.append(Finding("it adds events after the log has ended", f"commit {commit.version}", RESTORE))
+        if commit.table is not None:
+            self.logs = commit.table.logs
         self.version, self.head = commit.version, max(self.head, commit.head)
         self.recorded_at = max(self.recorded_at, commit.recorded_at)
 

@@ -27,6 +27,13 @@ class Order:
         self._whole = True
         self._heads: dict[int, pl.DataFrame] = {}
 
+    def parted(self) -> Order:
+        """For a log that goes on from here: its positions begin anew, its times and the versions of its streams do not."""
+        order = Order()
+        order._recorded_at, order._whole = self._recorded_at, self._whole
+        order._heads = {part: heads.with_columns(last_position=pl.lit(0, pl.Int64)) for part, heads in self._heads.items()}
+        return order
+
     def skip(self, last: int) -> None:
         """Positions up to `last` could not all be read: from here on, versions need only go up."""
         self.last, self._whole = max(self.last, last), False

@@ -11,6 +11,7 @@ from store.delta import vacuum
 from store.delta.audit.contents_check import Progress
 from store.delta.audit.findings import Finding, Verified
 from store.delta.audit.log_check import check_log
+from store.delta.audit.order_check import Order
 from store.delta.audit.verify import verify
 from store.delta.audit.without import Without
 from store.delta.log import Log, Nobody
@@ -33,9 +34,13 @@ class Repaired:
     left: Sequence[Finding]
     dry_run: bool
     seconds: float
+    logs: Sequence[str] = ()
+    """Those that go on where this one has ended."""
 
 
-def repair(objects: Objects, dry_run: bool = False, progress: Progress = lambda done, total: None) -> Repaired:
+def repair(
+    objects: Objects, dry_run: bool = False, progress: Progress = lambda done, total: None, order: Order | None = None
+) -> Repaired:
     """Verify the log and move aside what a crash left: a torn last commit, torn checkpoints, files that no commit names.
 
     Nothing is destroyed: files go to `_quarantine/` of the table. A sound log is not touched. Files that nobody names go
@@ -43,7 +48,7 @@ def repair(objects: Objects, dry_run: bool = False, progress: Progress = lambda 
     TableRefusedError: there is damage that a crash cannot make, or another repair is at work; nothing was changed.
     """
     began = time.monotonic()
-    before = verify(objects, progress)
+    before = verify(objects, progress, order)
     _refuse_the_rest(objects, before)
     mended = [finding for finding in before.findings if finding.mendable]
     moved, folder = _superfluous(mended), None
@@ -52,7 +57,7 @@ def repair(objects: Objects, dry_run: bool = False, progress: Progress = lambda 
         with claimed(objects):
             moved, folder = _move(objects, before)
     left = [finding for finding in before.findings if not finding.mendable]
-    return Repaired(moved, folder, mended, left, dry_run, time.monotonic() - began)
+    return Repaired(moved, folder, mended, left, dry_run, time.monotonic() - began, before.logs)
 
 
 def _refuse_the_rest(objects: Objects, before: Verified) -> None:

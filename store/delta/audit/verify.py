@@ -11,6 +11,7 @@ from store.delta.audit.contents_check import Contents, Progress, VanishedError
 from store.delta.audit.findings import REPAIR, Finding, Verified
 from store.delta.audit.log_check import check_log
 from store.delta.audit.log_state import LogState
+from store.delta.audit.order_check import Order
 from store.delta.table import NotOursError
 from store.storage.objects import Entry, Objects
 from store.tables.quarantine import QUARANTINE
@@ -24,17 +25,18 @@ _OTHERS: Final = ("_delta_log/0", "_delta_log/_", "_heads/", f"{QUARANTINE}/")
 """What stands beside the data files."""
 
 
-def verify(objects: Objects, progress: Progress = lambda done, total: None) -> Verified:
+def verify(objects: Objects, progress: Progress = lambda done, total: None, order: Order | None = None) -> Verified:
     """Read the whole log and every value in it, and change nothing. Writers and compactors may go on meanwhile.
 
     `progress` is told (events done, all events). About as fast as the files can be decoded; memory is bounded by one
     range of positions and 24 bytes a stream. Findings are damage or notes, see `Finding`; damage comes first.
+    `order`: what its streams go on from, if they began in another log.
     TableRefusedError: there is no log at all. StorageError: the storage does not answer.
     """
     began = time.monotonic()
     listed = _everything(objects)
     state = check_log(objects)                     # after the listing: what it does not name now was no live file then
-    contents = Contents(objects, progress)
+    contents = Contents(objects, progress, order or Order())
     if not state.broken:
         state = _check_contents(objects, contents, state)
     findings = [*state.findings, *contents.findings]
@@ -45,7 +47,13 @@ def verify(objects: Objects, progress: Progress = lambda done, total: None) -> V
     findings.sort(key=lambda finding: not finding.damage)
     segments = state.live.values()
     return Verified(
-        state.version, len(segments), sum(s.rows for s in segments), sum(s.size_bytes for s in segments), time.monotonic() - began, findings
+        state.version,
+        len(segments),
+        sum(s.rows for s in segments),
+        sum(s.size_bytes for s in segments),
+        time.monotonic() - began,
+        findings,
+        state.logs,
     )
 
 

@@ -12,7 +12,7 @@ from store.delta.copying.lineage import check_apart, check_lineage, place_at
 from store.delta.log import Log, Nobody
 from store.delta.segment_files import SegmentFiles
 from store.draft import instant
-from store.errors import InvalidEventError, TableRefusedError
+from store.errors import CrossLogError, InvalidEventError, TableRefusedError
 from store.event_store import AsOf
 from store.storage.objects import Objects
 from store.times import moment
@@ -44,6 +44,9 @@ def copy(source: Objects, destination: Objects, until: AsOf | None, fresh: bool,
     began = time.monotonic()
     check_apart(source, destination)
     log = Log(source, Nobody())
+    if log.sealed:
+        remedy = "copy the whole place by the means of its storage, the events folder and logs/ first"
+        raise CrossLogError("a backup", log.sealed, remedy)
     position = _position(source, log, until)
     _check_destination(source, log, destination, position, fresh)
     work = Copier(source, destination, position, step_bytes, progress)

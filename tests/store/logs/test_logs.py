@@ -25,7 +25,10 @@ from store import (
     Query,
     SnapshotPolicy,
     StoreClosedError,
+    TableRefusedError,
     WrongExpectedVersionError,
+    backup,
+    live_log,
     load,
     load_all,
     load_as_of,
@@ -286,3 +289,11 @@ def test_a_table_without_rows_has_no_parts(store: Logs) -> None:
 def test_a_table_is_checked_before_it_is_parted(store: Logs) -> None:
     with pytest.raises(InvalidEventError, match="lack the column stream_id"):
         store.parts(pa.table({"type": ["Happened"]}))
+
+
+def test_what_follows_one_log_says_so(store: Logs, tmp_path: Path) -> None:
+    filled(store)
+    with pytest.raises(TableRefusedError, match=r"it has several logs \(h0-3, h4-7, h8-b, hc-f\), and views follow one"):
+        live_log(str(tmp_path / "warehouse"))
+    with pytest.raises(CrossLogError, match="a backup concerns several logs"):
+        backup(str(tmp_path / "warehouse"), str(tmp_path / "backup"))
