@@ -65,7 +65,7 @@ from store.keyed.keys import rows_with, rows_without
 from store.live_log import LiveLog, live_log
 from store.live_sql import live_mark, live_view
 from store.log_size import LogSize
-from store.logs.logs import Logs
+from store.logs.logs import Logs, table_parts
 from store.memory import MemoryEventStore
 from store.observer import (
     Checkpointed,
@@ -236,6 +236,7 @@ __all__ = [
     "snapshot_due",
     "span",
     "storage_options",
+    "table_parts",
     "transact",
     "transact_many",
     "transact_query",

@@ -42,6 +42,8 @@ _COMMANDS: Final = {
         "snapshots": ("snapshots:app", "See, take, check or forget saved states."),
         "compact": ("upkeep:compact", "Merge small files of the log."),
         "maintain": ("upkeep:maintain", "Merge, checkpoint, clean and vacuum all tables."),
+        "logs": ("splitting:logs", "See which logs the events are in."),
+        "split": ("splitting:split", "Let several logs take the place of one."),
         "verify": ("safety:verify", "Read the whole log, and say what is wrong with it."),
         "repair": ("safety:repair", "Move aside what a crash left."),
         "backup": ("safety:backup", "Bring a backup up to date."),

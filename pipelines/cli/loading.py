@@ -17,7 +17,7 @@ from pipelines.cli.bars import bar
 from pipelines.cli.events import each, tell_events
 from pipelines.cli.mapping import Mapping, Source
 from pipelines.cli.session import HERE, Session
-from store import EventStore
+from store import EventStore, table_parts
 
 CHUNK_EVENTS: Final = 100_000
 """Each chunk is one atomic append."""
@@ -62,7 +62,8 @@ def _append(store: EventStore, chunk: pa.Table, loaded: Loaded) -> None:
     there = _known(store, chunk) if store.head() else pa.array([], pa.string())
     lacking = chunk.filter(pc.invert(pc.is_in(chunk["event_id"], value_set=there)))
     if len(lacking):
-        store.append_table(lacking)
+        for part in table_parts(store, lacking):
+            store.append_table(part)
     loaded.appended, loaded.already_there = loaded.appended + len(lacking), loaded.already_there + len(chunk) - len(lacking)
 
 

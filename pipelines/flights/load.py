@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from pipelines.flights.history import EVENT_TYPES, flight_events
 from pipelines.flights.source import read_airports, read_flights
-from store import EventStore
+from store import EventStore, table_parts
 
 CHUNK_EVENTS: Final = 100_000
 """Each chunk is one atomic append: what an interrupted load repeats at most."""
@@ -44,7 +44,8 @@ def load(store: EventStore, history: pa.Table, progress: Progress | None = None)
     begin = time.perf_counter()
     for start in range(0, len(lacking), CHUNK_EVENTS):
         chunk = lacking.slice(start, CHUNK_EVENTS)
-        store.append_table(chunk)
+        for part in table_parts(store, chunk):
+            store.append_table(part)
         tell(there + start + len(chunk), len(history))
     return Loaded(len(lacking), there, time.perf_counter() - begin)
 

@@ -24,7 +24,7 @@ from store.delta.upkeep import Maintained, summed
 from store.draft import Draft, draft, drafts, instant
 from store.errors import CrossLogError, InvalidEventError, LogSealedError, StoreClosedError, TableRefusedError
 from store.event import Event
-from store.event_store import AsOf
+from store.event_store import AsOf, EventStore
 from store.expected import ANY, ExpectedVersion
 from store.log_size import LogSize
 from store.logs.log_name import LogName
@@ -424,6 +424,11 @@ class Logs:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosedError("this store is closed: open it again")
+
+
+def table_parts(store: EventStore, events: pa.Table) -> list[pa.Table]:
+    """What of a table can be appended at once: all of it, or, where the store has several logs, the rows of each."""
+    return store.parts(events) if isinstance(store, Logs) else [events]
 
 
 def _silent(members: Sequence[Member], place: Sequence[int]) -> list[tuple[Member, int]]:
