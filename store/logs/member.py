@@ -16,6 +16,7 @@ from store.delta.amendment import amend
 from store.delta.delta_store import DeltaEventStore
 from store.errors import LogSealedError
 from store.logs.log_name import LogName
+from store.logs.order import Bounds
 from store.observer import Observer
 from store.schema import EVENTS
 from store.selection import Selection
@@ -78,6 +79,10 @@ class Member(DeltaEventStore):
     def recorded_by(self, moment: int) -> int:
         """The last position recorded by that microsecond, as far as is known here."""
         return self._recorded_by(moment)
+
+    def bounds(self) -> Bounds:
+        segments = self._log.segments()
+        return Bounds([(s.first, s.last, s.recorded_from, s.recorded_until) for s in segments], max((s.last for s in segments), default=0))
 
     def times(self, after: int, until: int) -> pa.ChunkedArray:
         """When the events at positions (after, until] were recorded, in microseconds."""

@@ -8,7 +8,8 @@ A place among all is written as a list: how many events of each log come before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import polars as pl
@@ -17,6 +18,27 @@ import pyarrow as pa
 STEP: Final = 1 << 18
 """So many times are in memory at once, over all logs."""
 SHORTEST_STEP: Final = 1 << 10
+SOUGHT: Final = 1 << 20
+"""Among so many events a place is looked for by their times."""
+
+
+class Bounds:
+    """Between which positions the last one recorded by a microsecond is, by what files say: (first, last position, recorded from, until) each."""
+
+    def __init__(self, files: Collection[tuple[int, int, int, int]], head: int) -> None:
+        firsts, lasts = sorted((first, begin) for first, _, begin, _ in files), sorted((last, end) for _, last, _, end in files)
+        self._firsts, self._begins = [first for first, _ in firsts], [begin for _, begin in firsts]
+        self._lasts, self._ends = [last for last, _ in lasts], [end for _, end in lasts]
+        self._head = head
+
+    def at_least(self, moment: int) -> int:
+        """Times never decrease, so neither do those of files in order of position."""
+        there = bisect_right(self._ends, moment)
+        return self._lasts[there - 1] if there else 0
+
+    def at_most(self, moment: int) -> int:
+        there = bisect_right(self._begins, moment)
+        return self._firsts[there] - 1 if there < len(self._firsts) else self._head
 
 
 class Timed(Protocol):
@@ -32,6 +54,8 @@ class Timed(Protocol):
     def promised_at(self) -> int: ...
 
     def recorded_by(self, moment: int) -> int: ...
+
+    def bounds(self) -> Bounds: ...
 
     def times(self, after: int, until: int) -> pa.ChunkedArray: ...
 
@@ -66,26 +90,31 @@ def counted(logs: Sequence[Timed], cut: Cut) -> list[int]:
 
 def place_of(logs: Sequence[Timed], position: int, by: int) -> list[int]:
     """Where the first `position` events of all end, which were all recorded by that microsecond."""
-    low, high = _enclosed(logs, position, by)
-    while high - low > 1:                          # fewer than `position` are recorded by `low`, enough by `high`
+    bounds = [log.bounds() for log in logs]
+    # Of the events by `low` fewer are wanted than `position`, and not all of those by `high`: by what the files say of themselves alone, at first.
+    low = _last(lambda moment: sum(one.at_most(moment) for one in bounds) < position, -1, by)
+    high = 1 + _last(lambda moment: sum(one.at_least(moment) for one in bounds) < position, low, by)
+    after, until = [one.at_least(low) for one in bounds], [one.at_most(high) for one in bounds]
+    while high - low > 1 and sum(until) - sum(after) > SOUGHT:
         middle = (low + high) // 2
-        low, high = (middle, high) if _total(logs, middle) < position else (low, middle)
-    place = [log.recorded_by(low) for log in logs]
-    for rank, log in enumerate(logs):
-        place[rank] += min(position - sum(place), log.recorded_by(high) - place[rank])
-    return place
+        there = [log.recorded_by(middle) for log in logs]
+        low, high, after, until = (middle, high, there, until) if sum(there) < position else (low, middle, after, there)
+    # All before `after` belongs to it, so what is missing are the first ones of the rest.
+    missing = position - sum(after)
+    for frame in in_order(logs, after, until):
+        for rank, count in frame.head(missing)["rank"].value_counts().rows():
+            after[rank] += count
+        if (missing := missing - min(missing, len(frame))) == 0:
+            break
+    return after
 
 
-def _enclosed(logs: Sequence[Timed], position: int, by: int) -> tuple[int, int]:
-    """Places that are asked for are mostly near the end, and far from it no look costs more than another."""
-    step, high = 1_000, by
-    while (low := max(-1, high - step)) >= 0 and _total(logs, low) >= position:
-        step, high = 4 * step, low
-    return low, high
-
-
-def _total(logs: Sequence[Timed], moment: int) -> int:
-    return sum(log.recorded_by(moment) for log in logs)
+def _last(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The last moment from `low` to `high` for which it holds, as it does for `low`."""
+    while high > low:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
 
 
 def in_order(logs: Sequence[Timed], after: Sequence[int], until: Sequence[int]) -> Iterator[pl.DataFrame]:

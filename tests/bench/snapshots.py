@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from store import EventStore, SnapshotPolicy, load, open_store, rebuild_snapshots, recommend_interval, snapshot
-from store.deciding.recovery import Until
 from tests.bench.big_log import BigLog
 from tests.bench.order import TYPES, line, load_another, load_cold, orders
 from tests.bench.run import Run, ms, percentile, seconds
@@ -81,7 +80,7 @@ def _space(run: Run, big: BigLog, length: int) -> None:
 
 
 def _save_only_at(store: EventStore, version: int) -> None:
-    known = store.deciding.loader.recovery.begin(orders(), LONG_STREAM, Until(version=version))
+    known = store.deciding.loader.recovery.begin(orders(), LONG_STREAM, version)
     store.snapshots.forget(orders().name, [LONG_STREAM])
     store.deciding.snapshotter.take(orders(POLICY), LONG_STREAM, known)
     store.deciding.snapshotter.flush()

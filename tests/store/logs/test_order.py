@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.logs import order
-from store.logs.order import Cut, counted, in_order, place_of, ranked, settled
+from store.logs.order import Bounds, Cut, counted, in_order, place_of, ranked, settled
 
-moments = st.lists(st.integers(0, 12), max_size=30).map(sorted)
+moments = st.lists(st.integers(0, 35), max_size=30).map(sorted)
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Recorded:
 
     def recorded_by(self, moment: int) -> int:
         return sum(at <= moment for at in self.recorded)
+
+    def bounds(self) -> Bounds:
+        """Of two files, which say no more than whole tens."""
+        half = len(self.recorded) // 2
+        parts = [(at, part) for at, part in ((0, self.recorded[:half]), (half, self.recorded[half:])) if part]
+        return Bounds([(at + 1, at + len(part), part[0] // 10 * 10, -(-part[-1] // 10) * 10) for at, part in parts], len(self.recorded))
 
     def times(self, after: int, until: int) -> pa.ChunkedArray:
         return pa.chunked_array([self.recorded[after:until]], pa.int64())
@@ -56,6 +62,7 @@ def place_after(events: Sequence[tuple[int, int]], logs: int) -> list[int]:
 def small_steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "SHORTEST_STEP", request.param)
     monkeypatch.setattr(order, "STEP", request.param)
+    monkeypatch.setattr(order, "SOUGHT", request.param)
 
 
 @given(st.lists(moments, min_size=1, max_size=4))
@@ -69,7 +76,7 @@ def test_the_place_of_a_position_ends_the_events_before_it(recorded: list[list[i
     logs = logs_of(recorded)
     events = expected(logs)
     position = data.draw(st.integers(0, len(events)))
-    assert place_of(logs, position, 12) == place_after(events[:position], len(logs))
+    assert place_of(logs, position, 35) == place_after(events[:position], len(logs))
 
 
 @given(st.lists(moments, min_size=1, max_size=4), st.data())
@@ -77,7 +84,7 @@ def test_what_lies_between_two_places_is_read_alone(recorded: list[list[int]], d
     logs = logs_of(recorded)
     events = expected(logs)
     first, last = sorted(data.draw(st.tuples(st.integers(0, len(events)), st.integers(0, len(events)))))
-    assert ordered(logs, place_of(logs, first, 12), place_of(logs, last, 12)) == events[first:last]
+    assert ordered(logs, place_of(logs, first, 35), place_of(logs, last, 35)) == events[first:last]
 
 
 @given(st.lists(st.tuples(moments, st.integers(0, 3), moments), min_size=1, max_size=4))
