@@ -10,7 +10,7 @@ import hashlib
 import re
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +23,9 @@ from store.storage.objects import Entry, Objects
 FOLDER: Final = "_heads"
 GROWTH: Final = 4
 """A run takes in the one before it unless that one is this many times longer: few runs, and few rewritings of each."""
+
+JOINED_STREAMS: Final = 1 << 20
+"""Two runs are joined so many streams at a time: to group all of them at once takes five times the memory of what becomes of them."""
 
 _SCHEMA: Final = pa.schema({"high": pa.uint64(), "low": pa.uint64(), "version": pa.int64(), "first": pa.int64(), "last": pa.int64()})
 _HEAD: Final = {"version": pl.Int64, "first": pl.Int64, "last": pl.Int64}
@@ -90,9 +93,18 @@ def gathered(after: int, until: int, parts: Iterable[pa.Table]) -> HeadRun:
 
 
 def joined(older: HeadRun, newer: HeadRun) -> HeadRun:
-    """One run of two that follow one another."""
-    both = pl.DataFrame(pa.concat_tables([older.table, newer.table]))
-    return _run(older.after, newer.until, _newest(both, ["high", "low"], pl.col("first"), pl.col("last")))
+    """One run of two that follow one another. Takes the memory of the new one twice."""
+    parts = [_sorted(_newest(pl.DataFrame(both), ["high", "low"], pl.col("first"), pl.col("last"))) for both in _slices(older, newer)]
+    return _mapped(older.after, newer.until, pa.concat_tables(parts))
+
+
+def _slices(older: HeadRun, newer: HeadRun) -> Iterator[pa.Table]:
+    """The rows of both, from hash to hash in order, so that no stream is in two slices."""
+    starts, longer = [0, 0], max(older.highs, newer.highs, key=len)
+    for high in [*longer[JOINED_STREAMS::JOINED_STREAMS], None]:
+        ends = [len(run.highs) if high is None else bisect_left(run.highs, high) for run in (older, newer)]
+        yield pa.concat_tables([run.table.slice(start, end - start) for run, start, end in zip((older, newer), starts, ends, strict=True)])
+        starts = ends
 
 
 def hashes(stream_ids: pl.Series) -> pl.DataFrame:
@@ -173,7 +185,11 @@ def _newest(heads: pl.DataFrame, keys: list[str], first: pl.Expr, last: pl.Expr)
 
 
 def _run(after: int, until: int, heads: pl.DataFrame) -> HeadRun:
-    return _mapped(after, until, heads.sort("high", "low").select(_SCHEMA.names).to_arrow().cast(_SCHEMA))
+    return _mapped(after, until, _sorted(heads))
+
+
+def _sorted(heads: pl.DataFrame) -> pa.Table:
+    return heads.sort("high", "low").select(_SCHEMA.names).to_arrow().cast(_SCHEMA)
 
 
 def _mapped(after: int, until: int, table: pa.Table) -> HeadRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import polars as pl
 import pyarrow as pa
@@ -55,9 +56,19 @@ def test_run_knows_version_and_span_of_each_stream(stream_ids: list[str]) -> Non
 @given(histories, st.data())
 def test_two_runs_joined_know_what_one_run_knows(stream_ids: list[str], data: st.DataObject) -> None:
     rows = placed(stream_ids)
-    cut = data.draw(st.integers(1, len(rows)))
+    cut, slice_streams = data.draw(st.integers(1, len(rows))), data.draw(st.integers(1, 40))
     if cut < len(rows):
-        assert head_runs.joined(run(rows[:cut]), run(rows[cut:], cut)).table.equals(run(rows).table)
+        with patch.object(head_runs, "JOINED_STREAMS", slice_streams):
+            assert head_runs.joined(run(rows[:cut]), run(rows[cut:], cut)).table.equals(run(rows).table)
+
+
+def test_two_runs_are_joined_a_few_streams_at_a_time() -> None:
+    rows = placed([f"s-{number}" for number in range(130)])
+    older, newer = run(rows[:100]), run(rows[100:], 100)
+    with patch.object(head_runs, "JOINED_STREAMS", 20):
+        slices = [len(both) for both in head_runs._slices(older, newer)]
+    assert (len(slices), sum(slices)) == (5, 130)
+    assert min(slices) >= 20
 
 
 @given(histories)
