@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Final
 
 import polars as pl
@@ -158,13 +161,14 @@ def _read_ahead(
 ) -> Iterator[tuple[int, int, pa.Table]]:
     """Sections in reading order, each with its range of positions; the next one is decoded while the caller has one."""
     sections = _sections(segments, selection, backward)
-    if len(sections) <= 1:                         # a short read is not worth a thread
-        yield from ((first, last, read_section(files, holders, selection, backward)) for first, last, holders in sections)
+    begun = list(islice(sections, 2))
+    if len(begun) <= 1:                            # a short read is not worth a thread
+        yield from ((first, last, read_section(files, holders, selection, backward)) for first, last, holders in begun)
         return
     ahead, workers = ThreadPoolExecutor(1, "alluvium-ahead"), ThreadPoolExecutor(THREADS, "alluvium-reader")
     coming: tuple[int, int, Future[pa.Table]] | None = None
     try:
-        for first, last, holders in sections:
+        for first, last, holders in chain(begun, sections):
             before = coming
             coming = first, last, ahead.submit(read_section, files, holders, _clipped(selection, first, last), backward, workers.map)
             if before is not None:
@@ -180,18 +184,25 @@ def _clipped(selection: Selection, first: int, last: int) -> Selection:
     return replace(selection, after=max(selection.after, first - 1), until=last)
 
 
-def _sections(segments: Sequence[Segment], selection: Selection, backward: bool) -> list[tuple[int, int, list[Segment]]]:
-    """The aligned ranges of positions that hold wanted rows, clipped to them, each with its files."""
-    size, until = segment.SECTION_ROWS, selection.until
+def _sections(segments: Sequence[Segment], selection: Selection, backward: bool) -> Iterator[tuple[int, int, list[Segment]]]:
+    """The aligned ranges of positions that hold wanted rows, clipped to them, each with its files.
+
+    Found one after the other: a large log has tens of thousands, and a reader who wants the first should not wait for the last.
+    """
+    size, first, until = segment.SECTION_ROWS, selection.after + 1, selection.until
     assert until is not None
-    holders: dict[int, list[Segment]] = {}
-    for s in segments:
-        for number in range((max(s.first, selection.after + 1) - 1) // size, (min(s.last, until) - 1) // size + 1):
-            holders.setdefault(number, []).append(s)
-    return [
-        (max(number * size + 1, selection.after + 1), min((number + 1) * size, until), holders[number])
-        for number in sorted(holders, reverse=backward)
-    ]
+    spans = [((max(s.first, first) - 1) // size, (min(s.last, until) - 1) // size, s) for s in segments]
+    coming = deque(sorted(((-high, -low, s) if backward else (low, high, s) for low, high, s in spans), key=itemgetter(0)))
+    there: list[tuple[int, int, Segment]] = []
+    place = 0
+    while coming or there:
+        place = place if there else coming[0][0]
+        while coming and coming[0][0] <= place:
+            there.append(coming.popleft())
+        number = abs(place)
+        yield max(number * size + 1, first), min((number + 1) * size, until), [s for *_, s in there]
+        place += 1
+        there = [span for span in there if span[1] >= place]
 
 
 def read_section(files: SegmentFiles, segments: Sequence[Segment], selection: Selection, backward: bool = False, each: Map = map) -> pa.Table:

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from store import Event, TableRefusedError, open_store
-from store.delta import reader
+from store.delta import reader, segment, segment_files
 from store.delta.actions import Segment
 from store.delta.delta_store import DeltaEventStore
 from store.schema import EVENTS
+from store.selection import Selection
 from tests.store.delta.layout import RUN_ROWS, fill, small_layout
 
 __all__ = ["small_layout"]
@@ -208,3 +209,33 @@ def test_read_by_shard_opens_no_file_of_other_shards(store: DeltaEventStore, ope
     names = {segment.path: segment.shard for segment in live(store)}
     assert {names[path] for path in opened} <= {"h", f"h{digits[0]}"}
     assert {*names.values()} > {"h", f"h{digits[0]}"}
+
+
+def holding(first: int, last: int) -> Segment:
+    path = f"shard=h/{first}-{last}-{0:032x}.parquet"
+    return Segment(path, 1, last - first + 1, first, last, "", "~", "", "~", 0, 0, "", 0)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_sections_are_those_that_files_have_wanted_rows_in(backward: bool) -> None:
+    size, chance = segment.SECTION_ROWS, random.Random(3)
+    for _ in range(200):
+        files = [holding(first := chance.randint(1, 40 * size), first + chance.randint(0, 5 * size)) for _ in range(chance.randint(0, 8))]
+        after = chance.randint(0, 20 * size)
+        wanted = Selection(after, after + chance.randint(1, 30 * size))
+        met = [file for file in files if segment_files.meets(file, wanted)]
+        every: list[tuple[int, int, set[int]]] = []
+        for low in range(1, 50 * size, size):
+            first, last = max(low, after + 1), min(low + size - 1, wanted.until or 0)
+            if there := {id(file) for file in met if file.first <= last and file.last >= first and first <= last}:
+                every.append((first, last, there))
+        found = [(first, last, {id(file) for file in there}) for first, last, there in reader._sections(met, wanted, backward)]
+        assert found == (every[::-1] if backward else every)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_the_first_section_is_found_without_the_others(backward: bool) -> None:
+    """Or it would take longer than anybody can wait here."""
+    last = 10**15
+    found = next(reader._sections([holding(1, last)], Selection(0, last), backward))
+    assert found[0] == ((last - 1) // segment.SECTION_ROWS * segment.SECTION_ROWS + 1 if backward else 1)
