@@ -98,12 +98,12 @@ def _newest_first(
 
 
 def _holding(segments: Iterable[Segment], stream_id: str, spans: Sequence[Span] | None) -> list[Segment]:
-    shards = shards_of(stream_id)
+    folders = tuple(f"shard={shard}/" for shard in shards_of(stream_id))
     return [
         s
         for s in segments
-        if s.lowest_stream <= stream_id <= s.highest_stream
-        and s.shard in shards
+        if s.path.startswith(folders)              # first: of a large log it tells most, and quickly
+        and s.lowest_stream <= stream_id <= s.highest_stream
         and (s.streams is None or stream_id in s.streams)
         and (spans is None or overlap(spans, s.first, s.last))
     ]
