@@ -28,6 +28,7 @@ from tests.bench import (
     push,
     questions,
     reads,
+    scale,
     snapshots,
     sustained,
     writers,
@@ -49,6 +50,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "loading": loading.section,
     "projections": projections.section,            # before what appends more to it
     "snapshots": snapshots.section,                # after the loads: it appends to the long stream
+    "scale": scale.section,
     "dagster": orchestration.section,
     "sustained": sustained.section,
 }

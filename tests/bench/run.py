@@ -38,6 +38,8 @@ class Sizes:
     rate: int = _size(10_000, "events a second of the sustained load")
     clients: int = _size(64, "asyncio tasks that offer it")
     processes: int = _size(1, "that share them")
+    files: int = _size(10_000, "live files of a log without events")
+    heads: int = _size(8_000_000, "streams in a heads file")
     sample_s: float = _size(15.0, "between two looks at the sustained load")
 
 

@@ -18,7 +18,7 @@ from tests.bench.sustained import Look, verdict
 
 TINY = Sizes(
     seconds=0.1, repeats=1, events=20_000, small_events=10_000, streams=1_000, commits=150, landing=20, cold=500, touches=500,
-    writers=1, minutes=0.02, rate=500, clients=4, processes=2, sample_s=0.4,
+    writers=1, minutes=0.02, rate=500, clients=4, processes=2, sample_s=0.4, files=200, heads=20_000,
 )  # fmt: skip
 
 LINES = {
@@ -36,6 +36,7 @@ LINES = {
     "loading": ("10 events", "typed objects", "load_many"),
     "projections": ("SQL", "frame", "handlers", "typed table", "of 10,000"),
     "snapshots": ("1,000 in one commit", "handle just opened", "state cached", "100", "target 50 ms", "rebuild_snapshots"),
+    "scale": ("checkpoint written, 20,000 replaced", "log opened", "read", "one stream, by `stream`"),
     "dagster": ("the runner alone", "a run in the same process, kept in SQLite", "`pipelines.follow`", "the sensor"),
     "sustained": ("0.4", "0.8", "1.2"),
 }
