@@ -59,11 +59,11 @@ from projections.reactors.saga_running import Stuck, saga_reactor
 from projections.reactors.target import PATIENCE_S, Call, Target
 from projections.running.executors import Executor, Processes, Ray, Serial
 from projections.running.failing import Halt, Park
-from projections.running.fill_shards import Filled, fill_shards
+from projections.running.fill_shards import Filled, fill_shards, publish_shards
 from projections.running.following import follow, follow_reactors, wait_for
 from projections.running.live import Live
 from projections.running.plan import Plan, plan_rebuild
-from projections.running.rebuilding import Made, Rebuilt, make_build, rebuild
+from projections.running.rebuilding import Made, Rebuilt, fill_build, make_build, rebuild
 from projections.running.redelivery import discard, retry
 from projections.running.runner import CaughtUp, catch_up, fill, lag
 from projections.running.shard_fill import fill_by_shard
@@ -160,6 +160,7 @@ __all__ = [
     "discard",
     "event_types",
     "fill",
+    "fill_build",
     "fill_by_shard",
     "fill_shards",
     "fingerprint",
@@ -170,6 +171,7 @@ __all__ = [
     "lag",
     "make_build",
     "plan_rebuild",
+    "publish_shards",
     "publish_sql",
     "published_at",
     "react",

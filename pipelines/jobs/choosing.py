@@ -58,10 +58,14 @@ def choose_made(config: Waiting, warehouse: Warehouse, domain: dg.ResourceParam[
 
 def _why_not(store: EventStore, warehouse: str, projection: Projection, every: bool) -> str | None:
     """Why it is not rebuilt by itself."""
-    state = status(store, warehouse, projection).state
+    state, builds = status(store, warehouse, projection).state, Builds(warehouse)
+    making = builds.unfinished(projection)
+    filling = None if making is None else builds.filling(projection, making.build)
+    if making is not None and filling is not None and not filling.published:
+        return f"a backfill makes its build {making.build}, {filling}: go on with that, or drop the build"
     if state != "needs rebuild":
         return None if every else state
-    left = _by_this_code(projection, Builds(warehouse).of(projection), "kept")
+    left = _by_this_code(projection, builds.of(projection), "kept")
     return f"it was rolled back from {left[-1].build}, made by this very code: mend the code, or name it to rebuild it all the same" if left else None
 
 

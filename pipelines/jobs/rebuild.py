@@ -88,6 +88,6 @@ def rebuild() -> None:
     choose().map(make).map(check).map(switch)
 
 
-@dg.job(description="Catch builds up that a backfill of `rebuild/…` has filled, check them, and switch to them.")
+@dg.job(description="Publish builds that a backfill of `rebuild/…` has filled, catch them up, check them, and switch to them.")
 def promote() -> None:
     choose_made().map(make).map(check).map(switch)

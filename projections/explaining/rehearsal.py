@@ -19,7 +19,7 @@ from projections.models.overlay import Overlay
 from projections.projection import Projection
 from projections.running.applying import apply
 from projections.running.batches import Bounds, batches
-from store import Event, EventStore, MemoryEventStore, delta_rows, delta_table
+from store import Event, EventStore, MemoryEventStore, delta_rows, delta_table, is_table
 
 
 def what_if(store: EventStore, model: Readable, events: Iterable[tuple[str, Event]]) -> RowDiff:
@@ -89,7 +89,8 @@ def _last_recorded_at(store: EventStore, head: int) -> int:
 def _served(warehouse: str, projection: Projection) -> tuple[pa.Table, int]:
     """The rows and their checkpoint, of one state. By another reader: they may be of an older version, with other columns than are declared."""
     builds = Builds(warehouse)
-    if (serving := builds.serving(projection)) is None:
+    serving = builds.serving(projection)
+    if serving is None or not is_table(builds.uri(projection.name, serving.build)):      # one that is begun serves before it has a row
         raise BuildError(projection.name, "nothing serves that it could be compared with", "rebuild it")
     uri = builds.uri(projection.name, serving.build)
     table = delta_table(uri)

@@ -98,9 +98,10 @@ class Builds:
 
     def switch(self, projection: Projection, build: str) -> Build:
         """Let this one serve; the one that did is kept. In one commit. BuildError: there is none, or not all of its shards are filled."""
-        served_at, filling = datetime.now(UTC), self._filling(projection, build)
-        if filling is not None:
-            raise BuildError(projection.name, f"its build {build!r} cannot serve, {filling}", f"fill the others first: {', '.join(filling.left)}")
+        served_at, filling = datetime.now(UTC), self.filling(projection, build)
+        if filling is not None and not filling.published:
+            remedy = f"fill the others first: {', '.join(filling.left)}" if filling.left else "publish them first: `rebuild` it, or run `promote`"
+            raise BuildError(projection.name, f"its build {build!r} cannot serve, {filling}", remedy)
 
         def swap(known: Sequence[Build]) -> list[Build]:
             chosen = _chosen(projection.name, known, build, (MAKING, KEPT, SERVING))
@@ -122,8 +123,9 @@ class Builds:
         KeyedTable(self.uri(projection.name, build), projection.name, projection.columns, projection.key).remove()
         self._change(projection, lambda known: [], [one for one in changed if one.build == build])
 
-    def _filling(self, projection: Projection, build: str) -> Filling | None:
-        """By another reader: the build may be of an older version, with other columns than are declared."""
+    def filling(self, projection: Projection, build: str) -> Filling | None:
+        """How far it is filled shard by shard; None: it is made otherwise."""
+        # By another reader: the build may be of an older version, with other columns than are declared.
         uri = self.uri(projection.name, build)
         return filling_of(delta_table(uri).metadata().configuration) if is_table(uri) else None
 

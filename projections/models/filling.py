@@ -1,4 +1,4 @@
-"""How far a build has got that is filled shard by shard: in its own commits, until the last of them moves the checkpoint."""
+"""How far a build has got that is filled shard by shard: its rows wait beside it, until one commit publishes those of all shards."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ FILLING: Final = "alluvium.filling"
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """`until`: the position up to which every shard is folded. `done`: the shards whose events up to there are in the rows."""
+    """`until`: the position up to which every shard is folded. `done`: the shards whose rows are there. `published`: as the build's rows."""
 
     until: int
     done: tuple[str, ...] = ()
+    published: bool = False
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -29,19 +30,19 @@ class Filling:
         return replace(self, done=tuple(sorted({*self.done, *shards})))
 
     def mark(self) -> dict[str, str]:
-        """As it stands in a table's configuration; nothing, once all shards are done."""
-        return {FILLING: json.dumps({"until": self.until, "done": self.done})} if self.left else {}
+        """As it stands in a table's configuration."""
+        return {FILLING: json.dumps({"until": self.until, "done": self.done, "published": self.published})}
 
     def __str__(self) -> str:
-        return f"{len(self.done)} of {len(SHARDS)} shards are filled up to position {self.until}"
+        return f"{len(self.done)} of {len(SHARDS)} shards are filled up to position {self.until}{', and published' if self.published else ''}"
 
 
 def filling_of(marks: Mapping[str, str]) -> Filling | None:
-    """None: it is not filled by shard, or that is over."""
+    """None: it is not filled by shard."""
     if (told := marks.get(FILLING)) is None:
         return None
     said = json.loads(told)
-    return Filling(said["until"], tuple(said["done"]))
+    return Filling(said["until"], tuple(said["done"]), said["published"])
 
 
 def without_filling(marks: Mapping[str, str]) -> dict[str, str]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from projections.errors import BuildError, NeedsRebuildError, PausedError
+from projections.errors import BuildError, CheckpointMovedError, NeedsRebuildError, PausedError
 from projections.models.builds import Builds
 from projections.models.fingerprint import fingerprint
 from projections.models.hold import PAUSED, Hold, hold_of, without_hold
 from projections.models.turn import FINGERPRINT, DeltaTurn, refused
 from projections.projection import Projection
-from store import File, KeyedTable, Maintained
+from store import File, KeyedTable, Maintained, TableMovedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,11 @@ class ReadModel:
             return DeltaTurn(self.uri, self.projection, self._code, self._table.turn())
 
     def turn(self) -> DeltaTurn:
-        """See `Model`. BuildError: it is being filled shard by shard, and not all of them are done."""
+        """See `Model`. BuildError: it is being filled shard by shard, and they are not published yet."""
         turn = self.shard_turn()
-        if (filling := turn.filling) is not None:
-            remedy = f"fill the others ({', '.join(filling.left)}) by `fill_shards`, or drop the build"
+        if (filling := turn.filling) is not None and not filling.published:
+            others = f"fill the others ({', '.join(filling.left)}) by `fill_shards`"
+            remedy = f"{others if filling.left else 'publish them by `publish_shards`'}, or drop the build"
             raise BuildError(self.projection.name, f"{filling} at {self.uri}", remedy)
         return turn
 
@@ -107,13 +109,30 @@ class ReadModel:
         return turn
 
     def stage(self, rows: pa.Table) -> File:
-        """Write rows beside the table, for a commit that another process makes of them; see `KeyedTable.stage`."""
+        """Write rows, or keys alone, beside the table, for a commit that another process makes of them; see `KeyedTable.stage`."""
         with refused(self.uri):
             return self._table.stage(rows)
 
     def staged(self, file: File) -> pa.Table:
         with refused(self.uri):
             return self._table.staged(file)
+
+    def merged(self, files: Sequence[File]) -> Iterator[pa.Table]:
+        """The rows of staged files, block by block in the order of their keys. CheckpointMovedError: they are not recorded any more, and gone."""
+        with refused(self.uri), self._moved():
+            yield from self._table.merged(files)
+
+    def merged_keys(self, files: Sequence[File]) -> Iterator[pa.Table]:
+        """Their keys alone, each as often as it is there; those that are the same in one block."""
+        with refused(self.uri), self._moved():
+            yield from self._table.merged_keys(files)
+
+    @contextmanager
+    def _moved(self) -> Iterator[None]:
+        try:
+            yield
+        except TableMovedError as error:
+            raise CheckpointMovedError(self.uri, self.checkpoint()) from error
 
     def unstage(self, files: Sequence[File]) -> None:
         with refused(self.uri):

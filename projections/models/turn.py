@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -13,7 +13,7 @@ from projections.forms.form import key_schema
 from projections.models.filling import Filling, filling_of, without_filling
 from projections.models.hold import HALTED, Hold, without_hold
 from projections.projection import Projection
-from store import KeyedTurn, TableMovedError, TableRefusedError
+from store import File, KeyedTurn, TableMovedError, TableRefusedError
 
 FINGERPRINT: Final = "alluvium.fingerprint"
 """The mark that tells by which code a table's rows were made."""
@@ -48,14 +48,24 @@ class DeltaTurn:
 
     @property
     def filling(self) -> Filling | None:
-        """None: it is not filled by shard, or that is over."""
+        """None: it is not filled by shard."""
         return filling_of(self.marks)
 
-    def fill(self, rows: pa.Table, filling: Filling) -> None:
-        """Put the rows of some shards, and say which are done with them, durably in one commit; with the last shard the checkpoint moves."""
-        checkpoint = 0 if filling.left else filling.until
+    @property
+    def staged(self) -> Mapping[str, Sequence[File]]:
+        """What the shards that are done have left beside the table, by label."""
+        with refused(self._uri):
+            return self._turn.staged
+
+    def fill(self, filling: Filling, staged: Mapping[str, Sequence[File]]) -> None:
+        """Say how far it is filled, and which files beside the table hold the rows, durably in one commit. Neither rows nor checkpoint change."""
         with self._moved():
-            self._turn.commit(rows, self._nothing, {self._projection.name: checkpoint}, {**without_filling(self.marks), **filling.mark()})
+            self._turn.record(staged, {**self.marks, **filling.mark()})
+
+    def publish(self, blocks: Iterable[pa.Table], rows: int, filling: Filling) -> None:
+        """Put so many rows, which come in the order of their keys, in the place of all, and move the checkpoint, durably in one commit."""
+        with self._moved():
+            self._turn.replace_by(blocks, rows, {self._projection.name: filling.until}, {**self.marks, **filling.mark()})
 
     def retried(self, stream_id: str) -> int:
         return self._turn.state.txns.get(self._app_id(stream_id), 0)

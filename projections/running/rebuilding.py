@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from projections.errors import UnderWayError
 from projections.models.builds import SERVING, Build, Builds
+from projections.models.filling import SHARDS
 from projections.models.leases import Leases
 from projections.models.read_model import ReadModel
 from projections.observer import LOGGED, Observer
 from projections.projection import Projection
 from projections.running.executors import Executor
 from projections.running.failing import Failing, Halt
+from projections.running.fill_shards import Filled, fill_shards, publish_shards
 from projections.running.runner import CaughtUp, fill, lag
 from projections.running.shard_fill import fill_by_shard
 from store import EventStore
@@ -73,22 +78,54 @@ def make_build(
 ) -> Made:
     """A rebuild without its switch: the build that is in the making by this very code, or a new one, caught up with the log.
 
-    To look at it first, then `Builds.switch`. Errors as of `rebuild`; BuildError: it is being filled shard by shard, and some are missing.
+    To look at it first, then `Builds.switch`. One that was filled shard by shard is published first. Errors as of `rebuild`; BuildError: it is
+    being filled so, and some shards are missing.
     """
     with Leases(warehouse).held(projection.name):
         builds = Builds(warehouse)
         build = builds.begin(projection)
         model = ReadModel(builds.uri(projection.name, build.build), projection)
+        published = _published(model)
         if executor is not None and is_dealt_out(projection) and isinstance(failing, Halt):
             filled = fill_by_shard(warehouse, model, executor=executor, observer=observer)
         else:
             filled = fill(store, model, failing=failing, observer=observer)
-        return Made(build, model, _closer(store, model, filled, failing, observer))
+        closer = _closer(store, model, filled, failing, observer)
+        return Made(build, model, replace(closer, rows=published.rows + closer.rows, seconds=published.seconds + closer.seconds))
+
+
+def fill_build(
+    store: EventStore,
+    warehouse: str,
+    projection: Projection,
+    shards: Sequence[str] = SHARDS,
+    *,
+    executor: Executor | None = None,
+) -> tuple[Build, Filled]:
+    """`fill_shards` into the build that is filled by this very code, or a new one, beside the one that serves. When all shards are there,
+    `rebuild` and `make_build` publish them and go on from there; until then both refuse it (BuildError).
+
+    `executor`: as of `rebuild`. UnderWayError: somebody is making a build of it already, and not by shard. Other errors as of `fill_shards`.
+    """
+    builds = Builds(warehouse)
+    build = builds.beside(projection)
+    model = ReadModel(builds.uri(projection.name, build.build), projection)
+    if model.look().filling is None and (lease := Leases(warehouse).of(projection.name)) is not None:
+        raise UnderWayError(projection.name, lease.owner, lease.since)
+    chosen = executor if is_dealt_out(projection) else None
+    return build, fill_shards(store, model, shards, warehouse=warehouse, executor=chosen)
 
 
 def is_dealt_out(projection: Projection) -> bool:
     """Can tasks make its rows, and would they be quicker? Only where it is Python that takes the time: other engines take all cores by themselves."""
     return projection.by_stream and projection.form.engine == "python"
+
+
+def _published(model: ReadModel) -> CaughtUp:
+    """Of a build that was filled shard by shard: its rows, if all are there and nobody has put them in."""
+    started, filling = time.perf_counter(), model.look().filling
+    rows = publish_shards(model) if filling is not None and not filling.left else 0
+    return CaughtUp(0, rows, model.checkpoint(), time.perf_counter() - started)
 
 
 def _closer(store: EventStore, model: ReadModel, filled: CaughtUp, failing: Failing, observer: Observer) -> CaughtUp:

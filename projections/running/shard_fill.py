@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from projections.errors import ApplyError, CheckpointBeyondHeadError, ProjectionError
 from projections.models.filling import SHARDS
@@ -18,7 +17,7 @@ from projections.observer import LOGGED, Applied, Folded, Observer
 from projections.projection import Projection
 from projections.running.executors import Executor, Processes, Serial
 from projections.running.runner import CaughtUp
-from projections.running.shard_task import ShardTask, Written, refuse_shared, run, sent
+from projections.running.shard_task import ShardTask, Written, refuse_told_twice, run, sent
 from store import Guarded, StoreError, open_store
 
 SPAN_EVENTS: Final = 4_000_000
@@ -87,11 +86,8 @@ def _publish(model: ReadModel, turn: Turn, parts: Sequence[Written], until: int)
 
 
 def _refuse_shared_rows(projection: Projection, rows: pa.Table, deleted: pa.Table, parts: Sequence[Written]) -> None:
-    """A task tells of each key once, so a key that is told of twice was touched by two of them."""
     key = list(projection.key)
-    touched = pa.concat_tables([rows.select(key), deleted.select(key), *(part.looked_at.select(key) for part in parts)])
-    counted = touched.group_by(key).aggregate([([], "count_all")])
-    refuse_shared(projection, counted.filter(pc.greater(counted["count_all"], 1)))
+    refuse_told_twice(projection, pa.concat_tables([rows.select(key), deleted.select(key), *(part.looked_at.select(key) for part in parts)]))
 
 
 def _folded(projection: Projection, part: Written, after: int, until: int, done: int, of: int) -> Folded:

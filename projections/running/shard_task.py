@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from projections.errors import CheckpointMovedError, DeclarationError, Fault
+from projections.models.memory_model import MemoryModel
 from projections.models.model import Model, Turn
 from projections.models.overlay import Overlay
 from projections.models.read_model import ReadModel
@@ -60,15 +62,22 @@ class Written(NamedTuple):
 
 def run(task: ShardTask) -> Written:
     """Where the task is: it needs the warehouse and the projection's modules. CheckpointMovedError: the model is at another state. Else as `fill`."""
-    began_s, model = time.perf_counter(), received(task.model)
+    model = received(task.model)
     if model.delta_version() < task.delta_version:
         raise CheckpointMovedError(model.uri, task.after)
     with open_store(task.warehouse) as store:
-        share = fold_shards(store, model, task.shards, task.after, task.until)
+        return write_share(store, model, task.shards, task.after, task.until)
+
+
+def write_share(store: EventStore, model: ReadModel, shards: Sequence[str], after: int, until: int) -> Written:
+    """Fold the events of these shards in (after, until], and write the rows beside the table. Errors as of `fold_shards`."""
+    began_s = time.perf_counter()
+    # After nothing there are no rows, also where the table is about to get some.
+    share = fold_shards(store, model if after else MemoryModel(model.projection), shards, after, until)
     known = pa.concat_tables([share.rows.select(model.projection.key), share.deleted.select(model.projection.key)])
     looked_at = rows_without(share.touched, known, model.projection.key)
     rows = model.stage(share.rows) if len(share.rows) else None
-    return Written(task.shards, rows, share.deleted, looked_at, share.events, time.perf_counter() - began_s)
+    return Written(tuple(shards), rows, share.deleted, looked_at, share.events, time.perf_counter() - began_s)
 
 
 def sent(model: Model) -> bytes:
@@ -118,6 +127,12 @@ def check_by_stream(projection: Projection) -> None:
     if not projection.by_stream:
         remedy = "say by_stream=True if all events that touch a row are of one stream, else use `fill`"
         raise DeclarationError(projection.name, Fault("by_stream", "is not said", remedy))
+
+
+def refuse_told_twice(projection: Projection, keys: pa.Table) -> None:
+    """A task tells of each key once, so a key that is told of twice was touched by two of them. DeclarationError, as of `refuse_shared`."""
+    counted = keys.group_by(list(projection.key)).aggregate([([], "count_all")])
+    refuse_shared(projection, counted.filter(pc.greater(counted["count_all"], 1)))
 
 
 def refuse_shared(projection: Projection, shared: pa.Table) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import Final
@@ -11,9 +11,11 @@ from typing import Final
 import pyarrow as pa
 
 from store.delta.upkeep import Maintained
+from store.errors import TableMovedError
 from store.keyed.keyed_turn import KeyedTurn
 from store.keyed.keys import in_order
-from store.keyed.opened import KeyedState, Opened, layout_of
+from store.keyed.merging import merged
+from store.keyed.opened import GROUP_BYTES, KeyedState, Opened, layout_of
 from store.keyed.upkeep import KeyedUpkeep
 from store.observer import Guarded, LoggingObserver, Observer
 from store.storage.places import objects_at
@@ -21,7 +23,7 @@ from store.tables.checkpoint_file import HINT
 from store.tables.files import File
 from store.tables.patterns import open_to_views
 from store.tables.publishing import log_path
-from store.tables.sorted_files import DamagedFileError
+from store.tables.sorted_files import DamagedFileError, SortedFiles
 
 READERS: Final = 4
 
@@ -72,11 +74,12 @@ class KeyedTable:
         return KeyedTurn(table, table.state(), self._upkeep.committed)
 
     def stage(self, rows: pa.Table) -> File:
-        """Write rows (one a key) beside the table, durably, for a commit that somebody else makes of them. Nobody sees them before.
+        """Write rows (one a key, one at least) beside the table, durably, for a commit that somebody else makes of them. Nobody sees them before.
 
-        One file, in the order of the keys. What is never unstaged goes with a vacuum after a day.
+        `rows`: all columns, or the key's alone. One file, in the order of the keys. What is neither unstaged nor recorded (`KeyedTurn.record`)
+        goes with a vacuum after a day.
         """
-        return self._table().write(in_order(rows, self.key))
+        return self._table().stage(in_order(rows, self.key))
 
     def staged(self, file: File) -> pa.Table:
         """Those rows. TableRefusedError: the file is gone, or damaged."""
@@ -85,6 +88,25 @@ class KeyedTable:
             return table.files.read_whole(file)
         except DamagedFileError as error:
             raise table.refusal(str(error)) from error
+
+    def merged(self, files: Sequence[File]) -> Iterator[pa.Table]:
+        """The rows of staged files, block by block in the order of their keys; those of one key are in one block. In memory is a block of each file.
+
+        TableMovedError: some of them are not recorded any more, and gone. TableRefusedError: they are gone, or damaged.
+        """
+        return self._merged(self._table().files, files)
+
+    def merged_keys(self, files: Sequence[File]) -> Iterator[pa.Table]:
+        """Their keys alone, in the same way."""
+        return self._merged(self._table().keys, files)
+
+    def _merged(self, sorted_files: SortedFiles, files: Sequence[File]) -> Iterator[pa.Table]:
+        try:
+            yield from merged([sorted_files.read(file, None, None, at_once_bytes=GROUP_BYTES) for file in files], self.key)
+        except DamagedFileError as error:
+            if error.file.path not in {file.path for files in self.turn().staged.values() for file in files}:
+                raise TableMovedError(self.uri) from error
+            raise self._table().refusal(str(error)) from error
 
     def unstage(self, files: Sequence[File]) -> None:
         """Forget them; they may be gone already."""

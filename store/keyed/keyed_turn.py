@@ -11,14 +11,15 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from store.errors import TableMovedError
+from store.errors import TableMovedError, TableRefusedError
 from store.keyed.keys import Ordered, in_order, rows_with, rows_without
-from store.keyed.leaves import cut
+from store.keyed.leaves import cut, cut_all
 from store.keyed.opened import KeyedState, Opened
 from store.tables.commit import Change, Commit
 from store.tables.files import File, Retired
 from store.tables.publishing import Outcome
 from store.tables.sorted_files import DamagedFileError
+from store.tables.staged import RECORDED_WITHIN_S, STAGED, staged_mark
 
 WRITERS: Final = 4
 WAITING: Final = 8
@@ -56,9 +57,33 @@ class KeyedTurn:
 
     def replace(self, rows: pa.Table, txns: Mapping[str, int], marks: Mapping[str, str]) -> None:
         """Put these rows in the place of all, and these txns and marks in the place of the old ones, durably in one commit."""
-        fresh = in_order(rows, self._key)
+        self.replace_by([in_order(rows, self._key)], len(rows), txns, marks)
+
+    def replace_by(self, blocks: Iterable[pa.Table], count: int, txns: Mapping[str, int], marks: Mapping[str, str]) -> None:
+        """The same by so many rows (one a key) that come block by block in the order of their keys. A few leaves are in memory.
+
+        Staged files are not recorded any more.
+        """
         removed = (Rewritten(file, []) for file in self.state.leaves.files)
-        self._publish(chain(removed, [Rewritten(None, cut(fresh, len(fresh)))]), txns, marks)
+        self._publish(chain(removed, (Rewritten(None, [leaf]) for leaf in cut_all(blocks, count))), txns, _unstaged(marks))
+
+    @property
+    def staged(self) -> Mapping[str, Sequence[File]]:
+        """The staged files that are recorded, by label."""
+        return self._opened.log.staged(self.state.marks)
+
+    def record(self, staged: Mapping[str, Sequence[File]], marks: Mapping[str, str]) -> None:
+        """Let the table name these staged files, and no others, beside these marks, durably in one commit. Vacuum leaves them, while it does.
+
+        TableRefusedError: one was staged so long ago that a vacuum may have taken it before.
+        """
+        known, now_ms = {file.path for files in self.staged.values() for file in files}, time.time_ns() // 1_000_000
+        fresh = (file for files in staged.values() for file in files if file.path not in known)
+        if old := next((file.path for file in fresh if now_ms - file.modified_ms > RECORDED_WITHIN_S * 1000), None):
+            remedy = "stage its rows anew, and record them at once"
+            raise TableRefusedError(self._opened.objects.uri, f"{old} was staged long ago, and may be gone", remedy)
+        nothing = self._schema.empty_table()
+        self.commit(nothing, nothing, {}, _unstaged(marks) | staged_mark(staged))
 
     def _rewritten(self, fresh: pa.Table, gone: pa.Table) -> Iterator[Rewritten]:
         """Of each leaf that changes, in no particular order. One is in memory at a time."""
@@ -125,3 +150,7 @@ class KeyedTurn:
             if file.path not in {live.path for live in self._opened.log.files()}:
                 raise TableMovedError(self._opened.objects.uri) from error
             raise self._opened.refusal(str(error)) from error
+
+
+def _unstaged(marks: Mapping[str, str]) -> dict[str, str]:
+    return {name: said for name, said in marks.items() if name != STAGED}

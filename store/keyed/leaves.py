@@ -53,6 +53,18 @@ def cut(rows: pa.Table, table_rows: int) -> Sequence[pa.Table]:
     return [rows.slice(start, end - start) for start, end in pairwise(ends)]
 
 
+def cut_all(blocks: Iterable[pa.Table], table_rows: int) -> Iterator[pa.Table]:
+    """The same of sorted rows that come block by block; a few leaves are in memory."""
+    held = list[pa.Table]()
+    for block in blocks:
+        held.append(block)
+        if sum(len(one) for one in held) >= 4 * MOST_ROWS or sum(int(one.nbytes) for one in held) >= 4 * MOST_BYTES:
+            yield from cut(pa.concat_tables(held).combine_chunks(), table_rows)
+            held = []
+    if held:
+        yield from cut(pa.concat_tables(held).combine_chunks(), table_rows)
+
+
 def small_neighbours(files: Iterable[File], table_rows: int) -> list[list[File]]:
     """Runs of neighbouring leaves, in order, that are together still a small one: what deletes have left."""
     size = min(max(table_rows // LEAVES, LEAST_ROWS), MOST_ROWS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -21,6 +21,8 @@ from store.tables.table_log import TableLog
 
 KEPT_BYTES: Final = 64 << 20
 """Of the leaves read or written lately, whose rows stay in memory: the ones that are changed next are among them."""
+GROUP_BYTES: Final = 1 << 20
+"""Of the rows in a row group of a staged file, in memory: so much of each file is held when many are merged."""
 _BOUNDED: Final = (pa.int32(), pa.int64(), pa.string())
 
 
@@ -44,6 +46,7 @@ class Opened:
     def __init__(self, objects: Objects, layout: Layout, key: Sequence[str]) -> None:
         self.objects, self.layout, self.key = objects, layout, tuple(key)
         self.files = SortedFiles(objects, layout, self.key[0], KEPT_BYTES)
+        self.keys = SortedFiles(objects, self._layout_of_keys(), key[0])
         self.log = TableLog(objects, layout)
         self._columns = [layout.schema.field(name) for name in self.key]
 
@@ -72,12 +75,23 @@ class Opened:
         self.files.keep(file, rows)
         return file
 
+    def stage(self, rows: pa.Table) -> File:
+        """A durable file of these sorted rows, one at least, or of their keys alone, no part of the table. In row groups that are read one by one."""
+        part = Part(self._layout_of_keys() if rows.schema.names == list(self.key) else self.layout)
+        count = max(1, min(len(rows), GROUP_BYTES * len(rows) // max(1, int(rows.nbytes))))
+        for start in range(0, len(rows), count):
+            part.add(rows.slice(start, count))
+        return part.put(self.objects)
+
     def is_there(self) -> bool:
         """Is the table still where it was found? Somebody may have removed it, to make it anew."""
         return self.log.version < 0 or self.objects.get(log_path(self.log.version)) is not None
 
     def refusal(self, problem: str) -> TableRefusedError:
         return TableRefusedError(self.objects.uri, problem, "move the table away, and make it anew")
+
+    def _layout_of_keys(self) -> Layout:
+        return replace(self.layout, schema=pa.schema([self.layout.schema.field(name) for name in self.key]), bounded=())
 
     def _low(self, file: File) -> Key:
         try:

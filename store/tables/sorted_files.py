@@ -113,18 +113,19 @@ class SortedFiles:
         with self._opened(file) as (_, source):
             return source.read(columns=wanted.names, use_threads=False).select(wanted.names).cast(wanted)
 
-    def read(self, file: File, low: Any, high: Any, wanted: Between | None = None) -> Iterator[pa.Table]:
+    def read(self, file: File, low: Any, high: Any, wanted: Between | None = None, at_once_bytes: int = READ_BYTES) -> Iterator[pa.Table]:
         """The rows of the row groups that can hold keys from `low` to `high` (see `Footer.between`): others come along.
 
-        A few row groups at a time, so that a large file takes READ_BYTES.
+        A few row groups at a time, so that a large file takes `at_once_bytes`.
         """
         if (kept := self._kept.get(file.path)) is not None:
             yield kept
             return
         with self._opened(file) as (footer, source):
             groups = [group for group in footer.between(low, high) if wanted is None or wanted(*footer.bounds(group))]
-            for some in _batches(groups, footer.metadata):
-                yield source.read_row_groups(some, use_threads=False).select(self._schema.names).cast(self._schema)
+            for some in _batches(groups, footer.metadata, at_once_bytes):
+                rows = source.read_row_groups(some, columns=self._schema.names, use_threads=False)
+                yield rows.select(self._schema.names).cast(self._schema)
 
     @contextmanager
     def _opened(self, file: File) -> Iterator[tuple[Footer, pq.ParquetFile]]:
@@ -170,12 +171,12 @@ def _check_footer(file: File, source: pa.NativeFile) -> None:
         raise pa.ArrowInvalid("its footer is not the one that was written")
 
 
-def _batches(groups: Sequence[int], metadata: pq.FileMetaData) -> Iterator[list[int]]:
+def _batches(groups: Sequence[int], metadata: pq.FileMetaData, at_once_bytes: int) -> Iterator[list[int]]:
     some, held = [], 0
     for group in groups:
         some.append(group)
         held += metadata.row_group(group).total_byte_size
-        if held >= READ_BYTES:
+        if held >= at_once_bytes:
             yield some
             some, held = [], 0
     if some:

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from store.errors import NewerTableError, OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
@@ -17,6 +17,7 @@ from store.tables.files import File, Retired, add_of, file_of, remove_of, retire
 from store.tables.layout import Identity, Layout
 from store.tables.publishing import Outcome, log_path
 from store.tables.shape import NewerFormatError, NotOursError, understood
+from store.tables.staged import staged_of
 
 SETTLE_S: Final = 10.0
 """How long a commit of unknown outcome is asked after before its caller is told that it is unknown."""
@@ -75,6 +76,13 @@ class TableLog:
         """The files that are no longer live and not vacuumed yet, in the order in which they were replaced."""
         with self.lock:
             return list(self._retired.values())
+
+    def staged(self, marks: Mapping[str, str] | None = None) -> dict[str, tuple[File, ...]]:
+        """The files beside the table that these marks name, or those of now."""
+        with self.lock:
+            said = ({} if self.table is None else self.table.marks) if marks is None else marks
+        found: dict[str, tuple[File, ...]] = self._understood(lambda: staged_of(self.layout, said))
+        return found
 
     def refresh(self) -> None:
         """Learn every commit that is there now."""

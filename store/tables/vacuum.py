@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from store.observer import Vacuumed
@@ -37,7 +38,10 @@ def expire(objects: Objects, log: TableLog, retention_s: float, kept_files: int,
 
 
 def vacuum(objects: Objects, log: TableLog, retention_s: float, unnamed_s: float, now_ms: int, dry_run: bool) -> Vacuumed:
-    """The same, and what is older than `unnamed_s`: files that no commit names, copies in the quarantine; and what killed puts left half written."""
+    """The same, and what is older than `unnamed_s`: files that nobody names, copies in the quarantine; and what killed puts left half written.
+
+    What is staged beside the table is named by its marks, and stays.
+    """
     began = time.monotonic()
     until_ms, old_ms = now_ms - int(retention_s * 1000), now_ms - int(unnamed_s * 1000)
     listed = [entry for entry in objects.list("") if _is_ours(log.layout, entry.path)]
@@ -46,7 +50,8 @@ def vacuum(objects: Objects, log: TableLog, retention_s: float, unnamed_s: float
     if log.version >= 0 and not dry_run:
         log.amend(lambda: Change(operation=VACUUM_START, data_change=False))
     with log.lock:
-        live, retired = {file.path for file in log.files()}, {r.path: r.retired_ms for r in log.retired()}
+        staged = (file for files in log.staged().values() for file in files)
+        live, retired = {file.path for file in chain(log.files(), staged)}, {r.path: r.retired_ms for r in log.retired()}
     needless = [e for e in listed if e.path not in live and (retired[e.path] <= until_ms if e.path in retired else e.modified_ms <= old_ms)]
     if dry_run or log.version < 0:
         return _told(log, needless + left, began)

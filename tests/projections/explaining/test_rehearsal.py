@@ -138,3 +138,6 @@ def test_a_build_in_the_making_is_compared_with_what_serves_before_it_does(store
     assert diff_serving(place, made.model).changes() == {"total": 2}
     with pytest.raises(BuildError, match="nothing serves"):
         diff_serving(str(tmp_path / "elsewhere"), made.model)
+    Builds(str(tmp_path / "begun")).begin(summing())
+    with pytest.raises(BuildError, match="nothing serves"):
+        diff_serving(str(tmp_path / "begun"), made.model)
