@@ -11,11 +11,12 @@ from cyclopts import App, Parameter
 from pipelines.cli.arguments import QUIET, Count
 from pipelines.cli.bars import projection_bars, working
 from pipelines.cli.confirming import confirm
-from pipelines.cli.outcome import DONE, FOUND, CommandError, ending, tell
+from pipelines.cli.outcome import DONE, FOUND, CommandError, MisusedError, ending, tell
 from pipelines.cli.session import HERE, Session
 from pipelines.executors import executor_of
 from pipelines.published import publish_again
 from projections import (
+    SHARDS,
     Builds,
     CaughtUp,
     DeadLetters,
@@ -28,6 +29,7 @@ from projections import (
     ServingModel,
     diff_serving,
     fill,
+    fill_build,
     make_build,
     plan_rebuild,
     rehearse,
@@ -126,6 +128,25 @@ def rebuild(
         _publish_again(session)
     session.answer.rows("", rows)
     return code
+
+
+@app.command(name="fill")
+def fill_some(
+    name: Name,
+    shards: Annotated[tuple[str, ...], Parameter(help="Some of h0, h1, … hf. [all]")] = (),
+    /,
+    *,
+    executor: Annotated[str | None, Parameter(help="Where they are folded: serial, processes:4, ray, ray:address. [ALLUVIUM_EXECUTOR]")] = None,
+    session: Session = HERE,
+) -> None:
+    """Write the rows of some shards beside a new build: on any machine, in any order, again after a failure. When all are there, `promote` it."""
+    if unknown := [shard for shard in shards if shard not in SHARDS]:
+        raise MisusedError(f"there is no shard {', '.join(unknown)}: take some of {', '.join(SHARDS)}")
+    where, projection = executor_of(executor or session.settings.executor), session.projection(name)
+    with session.open() as store, working("folding"):
+        build, done = fill_build(store, session.uri, projection, shards or SHARDS, executor=where)
+    told = {"events": done.events, "rows": done.rows, "until": done.until, "left": list(done.left), "seconds": round(done.seconds, 3)}
+    session.answer.facts("", {"projection": name, "build": build.build, **told})
 
 
 @app.command

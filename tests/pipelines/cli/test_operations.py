@@ -14,7 +14,7 @@ import pytest
 from pipelines.cli import confirming
 from pipelines.cli.outcome import DONE, FAILED, FOUND, MISUSED
 from pipelines.metrics import endpoint, process_registry
-from projections import Builds, Leases, Processes, ReadModel, Serial, Sql, catch_up
+from projections import SHARDS, Builds, Leases, Processes, ReadModel, Serial, Sql, catch_up
 from store import Event, open_store
 from tests.pipelines import ledger
 from tests.pipelines.cli.conftest import Alluvium
@@ -266,3 +266,19 @@ def test_a_rebuild_is_dealt_out_to_those_who_are_named(alluvium: Alluvium, wareh
     assert alluvium("projections", "rebuild", "balances", "owners", "--executor", "processes:2").code == DONE
     assert dealt_out == []                         # one is of an engine that takes all cores by itself, the other not by stream
     assert "write serial, processes:4" in alluvium("projections", "rebuild", "owners", "--executor", "threads").err
+
+
+def test_a_build_is_filled_by_commands_that_know_nothing_of_each_other_and_promoted(alluvium: Alluvium, warehouse: Path) -> None:
+    alluvium("projections", "run", "balances")
+    first = alluvium("projections", "fill", "balances", *SHARDS[:9], "--json").facts
+    assert (first["build"], first["until"], first["left"]) == ("v1-2", 12, list(SHARDS[9:]))
+    assert "9 of 16 shards are filled" in alluvium("projections", "promote", "balances").err
+    rest = alluvium("projections", "fill", "balances", "--json").facts
+    assert (rest["left"], first["events"] + rest["events"], first["rows"] + rest["rows"]) == ([], 12, 10)
+    assert alluvium("projections", "promote", "balances", "--json").facts == {"projection": "balances", "serving": "v1-2", "before": "v1"}
+
+
+def test_a_shard_that_there_is_not_is_refused_with_those_that_there_are(alluvium: Alluvium, warehouse: Path) -> None:
+    told = alluvium("projections", "fill", "balances", "h3f")
+    assert (told.code, "there is no shard h3f: take some of h0, h1," in told.err) == (MISUSED, True)
+    assert "by_stream is not said" in alluvium("projections", "fill", "owners").err
