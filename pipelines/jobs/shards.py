@@ -41,7 +41,7 @@ def _shards(projection: Projection) -> dg.AssetsDefinition:
         partitions_def=PARTITIONS,
         retry_policy=TRYING,
         description=f"Rows of a new build of `{projection.name}`, shard by shard, beside the one that serves. "
-        f"Backfill it together with `promote/{projection.name}`, which then lets the build serve.",
+        f"Backfill it together with `rebuild/{projection.name}/promoted`, which then lets the build serve.",
     )
     def shards(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
         with hopeless_at_once(), warehouse.open() as store:
@@ -60,7 +60,7 @@ def _promoted(projection: Projection) -> dg.AssetsDefinition:
         return projection.name
 
     @dg.graph_asset(
-        key=["promote", projection.name],
+        key=["rebuild", projection.name, "promoted"],
         group_name=GROUP,
         kinds={"deltalake", projection.form.engine},
         ins={"shards": dg.AssetIn(_key(projection))},
@@ -73,6 +73,6 @@ def _promoted(projection: Projection) -> dg.AssetsDefinition:
 
 
 def _told(projection: Projection, build: Build, done: Filled) -> dict[str, Any]:
-    left = f"fill {', '.join(done.left)}" if done.left else f"materialize promote/{projection.name}"
+    left = f"fill {', '.join(done.left)}" if done.left else f"materialize rebuild/{projection.name}/promoted"
     told = {"build": build.build, "events": done.events, "rows_written": done.rows, "seconds": done.seconds, "until": done.until}
     return {**told, "shards_left": len(done.left), "next": left}

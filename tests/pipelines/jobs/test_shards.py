@@ -7,13 +7,12 @@ import dagster as dg
 import pytest
 
 from pipelines.jobs.shards import PARTITIONS, shard_assets
-from projections import SHARDS, Builds, ServingModel, fill_build, streams
-from projections.models.leases import Leases
+from projections import SHARDS, Builds, Leases, ServingModel, fill_build, streams
 from store import open_store
 from tests.pipelines.jobs.conftest import Run, steps, why
 from tests.pipelines.ledger import BALANCES, OWNERS, deposit, loaded
 
-KEY, PROMOTED = dg.AssetKey(["rebuild", "balances"]), dg.AssetKey(["promote", "balances"])
+KEY, PROMOTED = dg.AssetKey(["rebuild", "balances"]), dg.AssetKey(["rebuild", "balances", "promoted"])
 
 
 Fill = Callable[[str], dict[str, Any]]
@@ -71,11 +70,11 @@ def test_a_backfill_in_any_order_makes_a_build_that_is_promoted(run: Run, wareho
     deposit(warehouse, [3])
     for shard in [*others, first]:
         told = fill(shard)
-    assert (told["shards_left"], told["events"], told["next"]) == (0, 0, "materialize promote/balances")
+    assert (told["shards_left"], told["events"], told["next"]) == (0, 0, "materialize rebuild/balances/promoted")
     assert balances(warehouse) == before
     result = promote(warehouse)
-    assert steps(result) == {f"promote__balances.{step}" for step in ("of_balances", "make", "check", "switch")}
-    [made] = result.asset_materializations_for_node("promote__balances")
+    assert steps(result) == {f"rebuild__balances__promoted.{step}" for step in ("of_balances", "make", "check", "switch")}
+    [made] = result.asset_materializations_for_node("rebuild__balances__promoted")
     assert made.metadata["serving"].value == "v1-2"
     assert balances(warehouse) == before | {"account-3": 75}
 

@@ -85,9 +85,9 @@ class Server:
         group = self._process.pid
         return [int(place.name) for place in Path("/proc").glob("[0-9]*") if _group_of(place) == group]
 
-    def until(self, look: Callable[[], T | None]) -> T:
+    def until(self, look: Callable[[], T | None], patience_s: float = _PATIENCE_S) -> T:
         """The first answer that is true. It fails with what the server said when none comes."""
-        ends = time.monotonic() + _PATIENCE_S
+        ends = time.monotonic() + patience_s
         while not (seen := look()):
             if time.monotonic() > ends or self._process.poll() is not None:
                 raise AssertionError(f"waited in vain; dagster dev said:\n{(self._home / 'said').read_text()[-4000:]}")
