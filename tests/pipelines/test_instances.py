@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 import yaml
 
 HOUSE = Path(__file__).parents[2]
-EMBEDDED, PRODUCTION = HOUSE / "dagster.yaml", HOUSE / "docs" / "dagster-production.yaml"
+EMBEDDED, PRODUCTION = HOUSE / "dagster.yaml", HOUSE / "docs" / "kubernetes" / "dagster.yaml"
 
 
 def settings(file: Path) -> dict[str, Any]:
@@ -18,7 +17,7 @@ def settings(file: Path) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.parametrize("file", [EMBEDDED, PRODUCTION], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [EMBEDDED, PRODUCTION], ids=["embedded", "production"])
 def test_one_run_of_a_projection_at_a_time(file: Path) -> None:
     told = settings(file)
     assert told["run_coordinator"]["class"] == "QueuedRunCoordinator"        # who enforces pools
@@ -29,15 +28,6 @@ def test_what_does_not_depend_on_the_machines_is_the_same_in_both() -> None:
     embedded, production = settings(EMBEDDED), settings(PRODUCTION)
     for part in ("run_coordinator", "retention", "python_logs", "telemetry", "nux", "freshness"):
         assert embedded[part] == production[part], part
-
-
-def test_dagster_takes_what_it_can_check_without_a_cluster(tmp_path: Path) -> None:
-    """All but what needs PostgreSQL, Kubernetes and a bucket, and their packages."""
-    told = {part: value for part, value in settings(PRODUCTION).items() if part not in ("storage", "run_launcher", "compute_logs")}
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(told))
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert instance.get_settings("retention")["sensor"]["purge_after_days"]["skipped"] == 1
-        assert instance.run_monitoring_enabled
 
 
 def test_all_state_of_the_embedded_one_lies_in_one_place() -> None:
