@@ -13,7 +13,6 @@ from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import SHARDS, Build, Filled, Projection, fill_build
 
-GROUP: Final = "rebuild"
 PARTITIONS: Final = dg.StaticPartitionsDefinition(list(SHARDS))
 """Each a run of a backfill, on whatever machine the deployment runs it. Not more of them: a run costs seconds before its first line of work, and
 one may deal its shard out as finer ones."""
@@ -31,11 +30,16 @@ def _key(projection: Projection) -> dg.AssetKey:
     return dg.AssetKey(["rebuild", projection.name])
 
 
+def _group(projection: Projection) -> str:
+    """Of its own: all assets of a page are backfilled by one button, and a shard of a projection that is done begins the next build of it."""
+    return f"rebuild_{projection.name}"
+
+
 def _shards(projection: Projection) -> dg.AssetsDefinition:
     @dg.asset(
         key=_key(projection),
         # Without an edge from the log: beside each read model its rebuild would only blur what is made of what.
-        group_name=GROUP,
+        group_name=_group(projection),
         kinds={"deltalake", projection.form.engine},
         code_version=str(projection.version),
         partitions_def=PARTITIONS,
@@ -61,7 +65,7 @@ def _promoted(projection: Projection) -> dg.AssetsDefinition:
 
     @dg.graph_asset(
         key=["rebuild", projection.name, "promoted"],
-        group_name=GROUP,
+        group_name=_group(projection),
         kinds={"deltalake", projection.form.engine},
         ins={"shards": dg.AssetIn(_key(projection))},
         description=f"The build that `rebuild/{projection.name}` has filled: published in one commit, caught up with the log, checked, and serving.",

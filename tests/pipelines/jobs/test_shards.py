@@ -57,7 +57,7 @@ def test_only_what_goes_by_stream_has_one_and_beside_the_read_models() -> None:
     graph = loaded("w").resolve_asset_graph()
     assert {key.path[1] for key in graph.get_all_asset_keys() if key.path[0] == "rebuild"} == {"balances", streams.name}
     assert list(shard_assets([OWNERS])) == []
-    assert (graph.get(KEY).group_name, graph.get(PROMOTED).group_name) == ("rebuild", "rebuild")
+    assert (graph.get(KEY).group_name, graph.get(PROMOTED).group_name) == ("rebuild_balances", "rebuild_balances")
     assert (graph.get(PROMOTED).parent_keys, graph.get(PROMOTED).is_partitioned) == ({KEY}, False)
 
 

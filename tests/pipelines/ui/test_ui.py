@@ -55,7 +55,7 @@ def test_an_append_is_followed_by_itself(server: Server, page: Page, warehouse: 
 
 
 def test_a_backfill_by_shard_makes_a_build_that_is_promoted(server: Server, page: Page, warehouse: Path) -> None:
-    page.goto(f"{server.url}/locations/pipelines.definitions/asset-groups/rebuild/lineage")
+    page.goto(f"{server.url}/locations/pipelines.definitions/asset-groups/rebuild_takings/lineage")
     page.get_by_role("button").filter(has_text="Materialize all").first.click()
     page.get_by_role("button", name="All", exact=True).click()
     show(page, "backfill-dialog")
