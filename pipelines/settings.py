@@ -25,7 +25,8 @@ class Settings:
     default: at 5 it would find that they are not quite over, and leave out every other round.
     `…_cron`: when the schedules are due (ALLUVIUM_…_CRON), in `timezone` (ALLUVIUM_TIMEZONE).
     `rebuild_all`: every night all read models, not only those that need it (ALLUVIUM_REBUILD=all).
-    `executor`: where rebuilds of projections by stream run: serial, processes:4, ray, or ray:address (ALLUVIUM_EXECUTOR).
+    `executor`: where rebuilds of projections by stream run: serial, processes:4, ray, or ray:address;
+    of those in SQL: sail, or sail:grpc://host:port (ALLUVIUM_EXECUTOR).
     `metrics_cron`: when metrics are kept (ALLUVIUM_METRICS_CRON), for `metrics_days` (ALLUVIUM_METRICS_DAYS); `scrape`: the addresses of processes
     that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.

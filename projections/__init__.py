@@ -47,7 +47,7 @@ from projections.models.model import Model, Readable
 from projections.models.read_model import ReadModel
 from projections.models.serving_model import ServingModel
 from projections.models.views import as_views
-from projections.observer import Applied, Delayed, Folded, Halted, Measurement, Observer, Parked
+from projections.observer import Applied, Declined, Delayed, Folded, Halted, Measurement, Observer, Parked
 from projections.place import Place
 from projections.projection import Projection
 from projections.published_sql import Published, publish_sql, published_at
@@ -66,9 +66,11 @@ from projections.running.plan import Plan, plan_rebuild
 from projections.running.rebuilding import Made, Rebuilt, fill_build, make_build, rebuild
 from projections.running.redelivery import discard, retry
 from projections.running.runner import CaughtUp, catch_up, fill, lag
+from projections.running.sail_fill import check_on_sail, fill_on_sail
 from projections.running.shard_fill import fill_by_shard
 from projections.running.shard_task import ShardTask, Share, Written, fold_shards
 from projections.running.status import Status, Statuses, status, statuses
+from projections.sail.sail import Sail
 from projections.typed_tables import typed_table, typed_tables
 from projections.warehouse_sql import WarehouseSql
 
@@ -90,6 +92,7 @@ __all__ = [
     "CheckpointMovedError",
     "DeadLetters",
     "DeclarationError",
+    "Declined",
     "Delayed",
     "EffectError",
     "Executor",
@@ -133,6 +136,7 @@ __all__ = [
     "Rebuilt",
     "RowDiff",
     "Saga",
+    "Sail",
     "Serial",
     "ServingModel",
     "ShardTask",
@@ -153,6 +157,7 @@ __all__ = [
     "as_of",
     "as_views",
     "catch_up",
+    "check_on_sail",
     "derived_id",
     "diff",
     "diff_serving",
@@ -162,6 +167,7 @@ __all__ = [
     "fill",
     "fill_build",
     "fill_by_shard",
+    "fill_on_sail",
     "fill_shards",
     "fingerprint",
     "flight_endpoint",

@@ -43,6 +43,15 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
+class Declined:
+    """A fill that `engine` was to make, and did not, because of what `why` says: it was made here, as without that engine."""
+
+    projection: str
+    engine: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parked:
     """Events that went to the dead letters: those that cannot be applied, and those of their streams that come after them."""
 
@@ -71,7 +80,7 @@ class Delayed:
     wait_s: float
 
 
-Measurement = Applied | Folded | Parked | Halted | Delayed
+Measurement = Applied | Folded | Declined | Parked | Halted | Delayed
 """All that the runners of projections and reactors tell."""
 
 
@@ -81,5 +90,5 @@ class Observer(Protocol):
     def record(self, measurement: Measurement) -> None: ...
 
 
-LOGGED: Final = LoggingObserver(warned=(Parked, Halted, Delayed))
+LOGGED: Final = LoggingObserver(warned=(Declined, Parked, Halted, Delayed))
 """Who is told where nobody is named."""

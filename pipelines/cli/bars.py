@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipelines.cli.answer import aside
-from projections import Applied, Delayed, Folded, Measurement, Parked
+from projections import Applied, Declined, Delayed, Folded, Measurement, Parked
 from store import LoggingObserver
 
 Told = Callable[[int, int | None], None]
@@ -62,7 +62,7 @@ class ProjectionBars:
 @contextmanager
 def projection_bars() -> Iterator[ProjectionBars]:
     with _progress() as progress:
-        yield ProjectionBars(progress, LoggingObserver(warned=(Parked, Delayed)))   # what halts is an error of the command
+        yield ProjectionBars(progress, LoggingObserver(warned=(Declined, Parked, Delayed)))   # what halts is an error of the command
 
 
 def _progress() -> Progress:

@@ -26,6 +26,7 @@ from projections import (
     Projection,
     ProjectionError,
     ReadModel,
+    Sail,
     ServingModel,
     diff_serving,
     fill,
@@ -44,6 +45,7 @@ app: Final = App("projections", help="List, run, follow, rebuild, compare and pr
 Names = Annotated[tuple[str, ...], Parameter(help="Their names. [all]")]
 Name = Annotated[str, Parameter(help="Its name.")]
 Parking = Annotated[bool, Parameter(help="Park the streams of events that cannot be applied, instead of halting there.")]
+_EXECUTORS: Final = "Where the rows are made: serial, processes:4, ray, ray:address, sail, sail:grpc://host:port. [ALLUVIUM_EXECUTOR]"
 Sure = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")]
 
 
@@ -109,7 +111,7 @@ def rebuild(
     plan: Annotated[bool, Parameter(help="Say what it would read and about how long it would take; change nothing.")] = False,
     keep: Annotated[bool, Parameter(help="Make the build, and let `promote` switch to it later.")] = False,
     park: Parking = False,
-    executor: Annotated[str | None, Parameter(help="Where the rows are made: serial, processes:4, ray, ray:address. [ALLUVIUM_EXECUTOR]")] = None,
+    executor: Annotated[str | None, Parameter(help=_EXECUTORS)] = None,
     session: Session = HERE,
 ) -> int:
     """Make their rows anew beside those that serve, and switch. What serves goes on serving; the old build stays, to `roll-back` to.
@@ -287,7 +289,7 @@ def _planned(session: Session, store: EventStore, projection: Projection) -> dic
 
 
 def _rebuilt(
-    session: Session, store: EventStore, projection: Projection, keep: bool, park: bool, executor: Executor | None
+    session: Session, store: EventStore, projection: Projection, keep: bool, park: bool, executor: Executor | Sail | None
 ) -> dict[str, Any]:
     builds, failing = Builds(session.uri), Park(DeadLetters(session.uri)) if park else Halt()
     before = builds.serving(projection)

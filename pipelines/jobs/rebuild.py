@@ -15,7 +15,7 @@ from pipelines.jobs.publishing import publish_again
 from pipelines.metrics import Observers
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
-from projections import Builds, Folded, ReadModel, make_build
+from projections import Builds, Declined, Folded, ReadModel, make_build
 
 POOL: Final = "rebuild"
 
@@ -28,7 +28,7 @@ class Candidate(NamedTuple):
 
 
 class ShardsLogged:
-    """An observer: the run's log tells of each task of a rebuild that is dealt out, as it is done."""
+    """An observer: the run's log tells of each task of a rebuild that is dealt out, as it is done, and of what an engine did not do."""
 
     def __init__(self, log: dg.DagsterLogManager) -> None:
         self._log = log
@@ -37,6 +37,8 @@ class ShardsLogged:
         if isinstance(measurement, Folded):
             told = f"{measurement.events:,} events gave {measurement.rows:,} rows in {measurement.seconds:.1f} s"
             self._log.info(f"task {measurement.done} of {measurement.of}, shards {', '.join(measurement.shards)}: {told}")
+        if isinstance(measurement, Declined):
+            self._log.warning(f"{measurement.engine} did not make the rows of {measurement.projection}, which are made here: {measurement.why}")
 
 
 class Demands(dg.Config):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from projections import Delayed, Halted, Parked
+from projections import Declined, Delayed, Halted, Parked
 from store import Circuit, Failed, LoggingObserver, SnapshotIgnored
 
 
 def logging_observer() -> LoggingObserver:
     """To the logger `alluvium`: what somebody may have to look after as warnings, the rest at debug level."""
-    return LoggingObserver(warned=(Circuit, Delayed, Failed, Halted, Parked, SnapshotIgnored))
+    return LoggingObserver(warned=(Circuit, Declined, Delayed, Failed, Halted, Parked, SnapshotIgnored))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -19,10 +20,14 @@ class AtOnce(NamedTuple):
     events: int
 
 
+AllAtOnce: TypeAlias = "Callable[[EventStore, Projection, int], AtOnce | None]"
+"""As `at_once`."""
+
+
 def at_once(store: EventStore, projection: Projection, until: int) -> AtOnce | None:
     """Every row as of that position. None: it takes the batches, which also tell what is wrong with an event that the query failed on."""
     chosen = chosen_by(projection)
-    query = None if _has_old_shapes(projection) else projection.form.at_once(projection, chosen)
+    query = None if has_old_shapes(projection) else projection.form.at_once(projection, chosen)
     if query is None:
         return None
     try:
@@ -33,7 +38,7 @@ def at_once(store: EventStore, projection: Projection, until: int) -> AtOnce | N
     return None if any(rows[name].null_count for name in projection.key) else AtOnce(rows, events)
 
 
-def _has_old_shapes(projection: Projection) -> bool:
+def has_old_shapes(projection: Projection) -> bool:
     """Can events have to be lifted before the projection sees them?"""
     types = projection.event_types
     return types is not None and (bool(types.steps) or any(one.schema_version > 1 for one in types))

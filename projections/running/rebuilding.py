@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from projections.errors import UnderWayError
+from projections.forms.sql import Sql
 from projections.models.builds import SERVING, Build, Builds
 from projections.models.filling import SHARDS
 from projections.models.leases import Leases
@@ -18,7 +19,9 @@ from projections.running.executors import Executor
 from projections.running.failing import Failing, Halt
 from projections.running.fill_shards import Filled, fill_shards, publish_shards
 from projections.running.runner import CaughtUp, fill, lag
+from projections.running.sail_fill import check_on_sail, fill_on_sail
 from projections.running.shard_fill import fill_by_shard
+from projections.sail.sail import Sail
 from store import EventStore
 
 _HALT: Final = Halt()
@@ -49,7 +52,7 @@ def rebuild(
     *,
     failing: Failing = _HALT,
     observer: Observer = LOGGED,
-    executor: Executor | None = None,
+    executor: Executor | Sail | None = None,
 ) -> Rebuilt:
     """Make the rows anew from the first event, beside those that serve, and switch when they have caught up with the log.
 
@@ -58,7 +61,7 @@ def rebuild(
     new build); what serves is not touched. UnderWayError: somebody is making a build of it already.
 
     `executor`: where the rows of a projection that is by stream are made, if its own code makes them and nothing is to be parked: see
-    `fill_by_shard`. All others are filled here.
+    `fill_by_shard`; or Sail, for those of one in SQL: see `fill_on_sail`, and DeclarationError there. All others are filled here.
     """
     builds = Builds(warehouse)
     before = builds.serving(projection)
@@ -74,22 +77,21 @@ def make_build(
     *,
     failing: Failing = _HALT,
     observer: Observer = LOGGED,
-    executor: Executor | None = None,
+    executor: Executor | Sail | None = None,
 ) -> Made:
     """A rebuild without its switch: the build that is in the making by this very code, or a new one, caught up with the log.
 
     To look at it first, then `Builds.switch`. One that was filled shard by shard is published first. Errors as of `rebuild`; BuildError: it is
     being filled so, and some shards are missing.
     """
+    if isinstance(executor, Sail) and isinstance(projection.form, Sql):
+        check_on_sail(projection)
     with Leases(warehouse).held(projection.name):
         builds = Builds(warehouse)
         build = builds.begin(projection)
         model = ReadModel(builds.uri(projection.name, build.build), projection)
         published = _published(model)
-        if executor is not None and is_dealt_out(projection) and isinstance(failing, Halt):
-            filled = fill_by_shard(warehouse, model, executor=executor, observer=observer)
-        else:
-            filled = fill(store, model, failing=failing, observer=observer)
+        filled = _filled(store, warehouse, model, failing, observer, executor)
         closer = _closer(store, model, filled, failing, observer)
         return Made(build, model, replace(closer, rows=published.rows + closer.rows, seconds=published.seconds + closer.seconds))
 
@@ -100,7 +102,7 @@ def fill_build(
     projection: Projection,
     shards: Sequence[str] = SHARDS,
     *,
-    executor: Executor | None = None,
+    executor: Executor | Sail | None = None,
 ) -> tuple[Build, Filled]:
     """`fill_shards` into the build that is filled by this very code, or a new one, beside the one that serves. When all shards are there,
     `rebuild` and `make_build` publish them and go on from there; until then both refuse it (BuildError).
@@ -112,8 +114,19 @@ def fill_build(
     model = ReadModel(builds.uri(projection.name, build.build), projection)
     if model.look().filling is None and (lease := Leases(warehouse).of(projection.name)) is not None:
         raise UnderWayError(projection.name, lease.owner, lease.since)
-    chosen = executor if is_dealt_out(projection) else None
+    chosen = None if isinstance(executor, Sail) or not is_dealt_out(projection) else executor
     return build, fill_shards(store, model, shards, warehouse=warehouse, executor=chosen)
+
+
+def _filled(
+    store: EventStore, warehouse: str, model: ReadModel, failing: Failing, observer: Observer, executor: Executor | Sail | None
+) -> CaughtUp:
+    if isinstance(executor, Sail):
+        if isinstance(model.projection.form, Sql):
+            return fill_on_sail(store, warehouse, model, executor, failing=failing, observer=observer)
+    elif executor is not None and is_dealt_out(model.projection) and isinstance(failing, Halt):
+        return fill_by_shard(warehouse, model, executor=executor, observer=observer)
+    return fill(store, model, failing=failing, observer=observer)
 
 
 def is_dealt_out(projection: Projection) -> bool:

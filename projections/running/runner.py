@@ -12,7 +12,7 @@ from projections.errors import ApplyError, CheckpointBeyondHeadError, Projection
 from projections.models.model import Model, Turn
 from projections.models.overlay import Overlay
 from projections.observer import LOGGED, Applied, Observer
-from projections.running.at_once import at_once
+from projections.running.at_once import AllAtOnce, at_once
 from projections.running.batches import Bounds, batches
 from projections.running.failing import Failing, Halt
 from store import EventStore, Guarded, StoreError
@@ -64,16 +64,17 @@ def fill(
     *,
     failing: Failing = _HALT,
     observer: Observer = LOGGED,
+    all_at_once: AllAtOnce = at_once,
 ) -> CaughtUp:
     """The same for a model that is far behind: rows stay in memory, and are committed when they take so much, and at the end.
 
     Far quicker, as rows that change often are written once. A run cut off goes on where the last commit was. An empty model whose rows SQL
-    can make of the whole log at once gets them in one commit, whatever memory they take.
+    can make of the whole log at once gets them in one commit, whatever memory they take. `all_at_once`: by which engine, DuckDB if none is said.
     """
     started, turn = time.perf_counter(), model.turn()
     overlay, end = Overlay(model.projection, turn), _end(store, model, turn, None)
     applied = written = 0
-    if end and not turn.checkpoint and (made := at_once(store, model.projection, end)) is not None:
+    if end and not turn.checkpoint and (made := all_at_once(store, model.projection, end)) is not None:
         turn.commit(made.rows, end)
         done = CaughtUp(made.events, len(made.rows), end, time.perf_counter() - started)
         Guarded(observer).record(Applied(model.projection.name, done.events, done.rows, end, end, done.seconds))

@@ -282,3 +282,14 @@ def test_a_shard_that_there_is_not_is_refused_with_those_that_there_are(alluvium
     told = alluvium("projections", "fill", "balances", "h3f")
     assert (told.code, "there is no shard h3f: take some of h0, h1," in told.err) == (MISUSED, True)
     assert "by_stream is not said" in alluvium("projections", "fill", "owners").err
+
+
+def test_a_rebuild_on_sail_serves_and_what_cannot_be_is_told(alluvium: Alluvium, warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pysail.flight")
+    assert [row["state"] for row in alluvium("projections", "rebuild", "balances", "owners", "--executor", "sail", "--json").rows] == ["serving"] * 2
+    upper = replace(ledger.BALANCES, name="upper", form=Sql("select upper(stream_id) as account, 1 as total from events", {"total": "sum"}))
+    monkeypatch.setattr(ledger, "domain", replace(ledger.domain, projections=(ledger.BALANCES, upper)))
+    refused = alluvium("projections", "rebuild", "upper", "--executor", "sail:grpc://127.0.0.1:1")
+    assert (refused.code, "nobody has proven to give the same on Sail" in refused.err) == (FAILED, True)
+    away = alluvium("projections", "rebuild", "balances", "--executor", "sail:grpc://127.0.0.1:1")
+    assert (away.code, "run it again, or take another executor" in away.err) == (FAILED, True)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.jobs.rebuild import ShardsLogged
-from projections import Applied, Builds, Folded, Projection, ReadModel, ServingModel, Sql, fingerprint
+from projections import Applied, Builds, Declined, Folded, Projection, ReadModel, ServingModel, Sql, fingerprint
 from store import EventStore, open_store
 from tests.pipelines import ledger
 from tests.pipelines.jobs.conftest import Run, steps, told, why
@@ -154,16 +154,29 @@ def test_events_that_land_during_a_rebuild_are_in_it_before_it_serves(run: Run, 
         assert ServingModel(warehouse, BALANCES).checkpoint() == store.head() == 41
 
 
+def test_a_rebuild_on_sail_serves_the_same_rows(run: Run, warehouse: str) -> None:
+    pytest.importorskip("pysail.flight")
+    run("catch_up")
+    before = rows(warehouse, BALANCES)
+    result = run("rebuild", loaded(warehouse, executor="sail"), choose={"projections": ["balances"]})
+    assert "switch[balances]" in steps(result)
+    assert rows(warehouse, BALANCES) == before
+
+
 def test_the_code_is_known_by_what_it_does(warehouse: str) -> None:
     assert fingerprint(DOUBLE) != fingerprint(BALANCES)
 
 
 def test_the_run_tells_of_each_task_that_is_done() -> None:
     class Log(list[str]):
-        info = list.append
+        info = warning = list.append
 
     log = Log()
     told = ShardsLogged(log)  # type: ignore[arg-type]
     told.record(Applied("owners", 1, 1, 1, 1, 0.1))
     told.record(Folded("owners", ("h0", "h8"), 0, 9_000, 4_500, 12, 3, 4, 1.25))
-    assert log == ["task 3 of 4, shards h0, h8: 4,500 events gave 12 rows in 1.2 s"]
+    told.record(Declined("owners", "sail", "a key is null"))
+    assert log == [
+        "task 3 of 4, shards h0, h8: 4,500 events gave 12 rows in 1.2 s",
+        "sail did not make the rows of owners, which are made here: a key is null",
+    ]
