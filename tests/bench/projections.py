@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +13,26 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from projections import CaughtUp, Frame, Handlers, MemoryModel, Model, Place, Projection, ReadModel, Sql, as_views, catch_up, fill, typed_table
+from projections import (
+    CaughtUp,
+    Frame,
+    Handlers,
+    MemoryModel,
+    Model,
+    Place,
+    Projection,
+    ReadModel,
+    Sail,
+    Sql,
+    as_views,
+    catch_up,
+    fill,
+    fill_on_sail,
+    typed_table,
+)
 from store import EventStore, open_store
 from tests.bench.order import LINES, TYPES
-from tests.bench.run import Run, ms
+from tests.bench.run import Measure, Run, ms, seconds
 
 CAUGHT_UP: Final = 10
 """Catching up is measured over this part of the log: the last one, on rows of what came before."""
@@ -75,6 +92,7 @@ def section(run: Run) -> None:
     big = run.big_log()
     with open_store(str(big.place)) as store:
         _rates(run, store)
+        _engines(run, store, str(big.place))
         _typed(run, store)
     _small_changes(run)
 
@@ -89,6 +107,22 @@ def _rates(run: Run, store: EventStore) -> None:
         model = ReadModel.under(str(run.folder()), projection)
         _begun(store, model, before)
         run.row(name, f"{filled:,.0f}", f"{_rate(catch_up(store, model)):,.0f}")
+
+
+def _engines(run: Run, store: EventStore, place: str) -> None:
+    """The same rows by one query of DuckDB's, and of Sail's on the same machine; each with its start, and the commit."""
+    projection = by_customer("by_engine", SQL)
+    here = _timed(lambda model: fill(store, model), projection)
+    on_sail = _timed(lambda model: fill_on_sail(store, place, model, Sail()), projection) if find_spec("pysail") else None     # the extra `endpoint`
+    ours_s, theirs_s = run.medians(here, on_sail)
+    run.table(f"rebuild of the read model in SQL, {store.head():,} events", "s", "of DuckDB")
+    run.row("DuckDB", f"{ours_s:.2f}", "1.00")
+    if on_sail is not None:
+        run.row("Sail", f"{theirs_s:.2f}", f"{theirs_s / ours_s:.2f}")
+
+
+def _timed(filled: Callable[[Model], object], projection: Projection) -> Measure:
+    return lambda folder: seconds(lambda: filled(ReadModel.under(str(folder), projection)))
 
 
 def _typed(run: Run, store: EventStore) -> None:

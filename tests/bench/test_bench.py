@@ -34,7 +34,7 @@ LINES = {
     "opening": ("open", "first append to a cold stream", "one table that touches 500 cold streams"),
     "deciding": ("encode: an Event each, with an id", "transact", "plain", "transact_query on a tag of its own"),
     "loading": ("10 events", "typed objects", "load_many"),
-    "projections": ("SQL", "frame", "handlers", "typed table", "of 10,000"),
+    "projections": ("SQL", "frame", "handlers", "DuckDB", "Sail", "typed table", "of 10,000"),
     "snapshots": ("1,000 in one commit", "handle just opened", "state cached", "100", "target 50 ms", "rebuild_snapshots"),
     "scale": ("checkpoint written, 20,000 replaced", "log opened", "read", "one stream, by `stream`"),
     "dagster": ("the runner alone", "a run in the same process, kept in SQLite", "`pipelines.follow`", "the sensor"),
