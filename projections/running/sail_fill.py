@@ -19,7 +19,7 @@ from projections.running.runner import CaughtUp, fill
 from projections.sail.query import SailQuery, sail_query
 from projections.sail.sail import DoubtError, Sail, SailClient
 from projections.sail.zones import differs
-from store import EventStore, Guarded
+from store import EventStore, Guarded, Logs
 
 _HALT: Final = Halt()
 
@@ -29,17 +29,21 @@ def fill_on_sail(
 ) -> CaughtUp:
     """`fill` of an empty model of a projection in SQL, with its rows made by one query of Sail's: the same rows, in one commit with the checkpoint.
 
-    `fill` makes them as it does otherwise where it would not take one query itself (the model has rows, or old events are to be lifted), and where
-    Sail meets a value for which nobody has proven that it gives the same; `observer` is told why (`Declined`). The rows are in memory here.
+    `fill` makes them as it does otherwise where it would not take one query itself (the model has rows, or old events are to be lifted), of several
+    logs, and where Sail meets a value for which nobody has proven that it gives the same; `observer` is told why (`Declined`). The rows are in memory
+    here.
 
     DeclarationError before anything begins, with the remedy: the projection is not in SQL, or says what is not proven. ExecutorError: Sail does not
     answer, or died, or does not see the log; nothing is written. Other errors as of `fill`.
     """
     projection, told, query = model.projection, Guarded(observer), _query(model.projection)
-    if query is not None and not model.checkpoint():
+    if query is not None and not model.checkpoint() and not isinstance(store, Logs):
         return fill(store, model, failing=failing, observer=observer, all_at_once=_Sailing(sail, query, _place(warehouse), told).at_once)
-    older = "events may be of older shapes, which are lifted in Python"
-    told.record(Declined(projection.name, "sail", older if query is None else "the model has rows already, and is only caught up"))
+    if query is None:
+        why = "events may be of older shapes, which are lifted in Python"
+    else:
+        why = "the warehouse has several logs" if isinstance(store, Logs) else "the model has rows already, and is only caught up"
+    told.record(Declined(projection.name, "sail", why))
     return fill(store, model, failing=failing, observer=observer)
 
 

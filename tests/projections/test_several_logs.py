@@ -5,13 +5,31 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from projections import Handlers, Live, MemoryModel, Place, Processes, Projection, ReadModel, Sql, catch_up, fill, fill_by_shard, follow, wait_for
+from projections import (
+    Declined,
+    Handlers,
+    Live,
+    MemoryModel,
+    Place,
+    Processes,
+    Projection,
+    ReadModel,
+    Sail,
+    Sql,
+    catch_up,
+    fill,
+    fill_by_shard,
+    fill_on_sail,
+    follow,
+    wait_for,
+)
 from store import Event, Logs, MemoryEventStore, open_logs
 from tests.projections.tills import SUMS, TILLS, Put
 
@@ -107,6 +125,15 @@ def test_shard_tasks_read_all_logs(store: Logs, tmp_path: Path) -> None:
     model = ReadModel.under(warehouse, TILLS)
     assert fill_by_shard(warehouse, model, span_events=30, executor=Processes(2)).checkpoint == 70
     assert rows(model) == expected(store, TILLS)
+
+
+def test_sail_reads_one_log_and_leaves_several_to_others(store: Logs, tmp_path: Path) -> None:
+    noted: list[Any] = []
+    observer = type("Noting", (), {"record": lambda _, one: noted.append(one)})()
+    model = ReadModel(str(tmp_path / "model"), plain := replace(SUMS, event_types=None))
+    fill_on_sail(store, str(tmp_path / "warehouse"), model, Sail("grpc://127.0.0.1:1"), observer=observer)
+    assert rows(model) == expected(store, plain)
+    assert [one.why for one in noted if isinstance(one, Declined)] == ["the warehouse has several logs"]
 
 
 def test_who_waits_for_a_place_reads_its_own_write(store: Logs, tmp_path: Path) -> None:
