@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -29,9 +27,8 @@ from store.expected import ANY, ExpectedVersion
 from store.log_size import LogSize
 from store.logs.log_name import LogName
 from store.logs.member import Member
-from store.logs.merged import read_backward, read_forward
 from store.logs.merged_sql import SEEN, merged_sql
-from store.logs.order import Cut, counted, place_of, settled
+from store.logs.together import Together
 from store.logs.tree import Tree
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.query import Query
@@ -45,11 +42,6 @@ from store.sql_guard import LIMITS, Guard, SqlLimits
 from store.storage.places import join, objects_at
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
-
-KNOWN_PLACES: Final = 1_000
-LOOKS: Final = 10
-"""So many looks at the logs, by the time between two of them, one that is silent is waited for, before it is told the time."""
-ROUNDS: Final = 5
 
 T = TypeVar("T")
 
@@ -84,11 +76,11 @@ class Logs:
 
         self._tree = Tree(open_member)
         self._objects = objects_at(join(warehouse, "events"), observer)
+        self._together = Together(self._tree, self._objects.poll_s)
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
         self._sessions: dict[Guard | None, SqlSession] = {}
-        self._places: OrderedDict[int, dict[LogName, int]] = OrderedDict()
         self._closed = False
 
     # Appending ------------------------------------------------------------------------------------------------
@@ -149,26 +141,22 @@ class Logs:
         return self._in_its_log(stream_id, lambda log: log.stream_version(stream_id))
 
     def version_at(self, stream_id: str, position: int) -> int:
-        place = self._place(position, self._tree.refreshed())
-        log: Member | None = self._tree.of(stream_id)
-        while log is not None:
-            if (version := log.version_at(stream_id, place.get(log.name, 0))) or log.earlier is None:
-                return version
+        members, place = self._together.upto(position)
+        log = self._tree.of(stream_id)
+        while not (version := log.version_at(stream_id, place[members.index(log)])) and log.earlier is not None:
             log = log.earlier
-        return 0
+        return version
 
     def place(self, stream_id: str, version: int) -> int:
         """The position of an event among all: what `wait_for` waits for. InvalidEventError: there is no such event."""
         events = self.read_stream(stream_id, version - 1, 1)
         if not len(events):
             raise InvalidEventError("version", version, f"is beyond stream {stream_id!r}", "give one that `append` answered")
-        members, _ = self._settled()
         log = self._tree.of(stream_id)
         while log.earlier is not None and log.earlier.version_here(stream_id) >= version:
             log = log.earlier
-        cut = Cut(events["recorded_at"].cast(pa.int64())[0].as_py(), members.index(log))
-        others = sum(count for count, member in zip(counted(members, cut), members, strict=True) if member is not log)
-        return others + int(events["position"][0].as_py())
+        recorded_at, position = events["recorded_at"].cast(pa.int64())[0].as_py(), events["position"][0].as_py()
+        return self._together.before(log, recorded_at) + int(position)
 
     # All logs as one ------------------------------------------------------------------------------------------
 
@@ -185,11 +173,9 @@ class Logs:
         shards: Sequence[str] | None = None,
     ) -> pa.RecordBatchReader:
         check_range(after, limit)
+        self._check_open()
         wanted = Selection(0, None, types, categories, tags, query, shards)
-        members, head = self._settled()
-        end = head if until is None else min(until, head)
-        tables = self._backward(members, min(after, end), end, wanted, limit) if backward else self._forward(members, min(after, end), end, wanted)
-        return pa.RecordBatchReader.from_batches(EVENTS, _limited(tables, limit))
+        return pa.RecordBatchReader.from_batches(EVENTS, self._together.read(after, until, wanted, limit, backward))
 
     def subscribe(
         self,
@@ -207,17 +193,19 @@ class Logs:
         return LogSubscription(self.head, read, self._bell, after, self._objects.poll_s)
 
     def head(self) -> int:
-        return self._settled()[1]
+        self._check_open()
+        return self._together.head()
 
     def position_at(self, time: datetime) -> int:
         moment = instant("time", time)
-        members, _ = self._settled()
-        cut = settled(members)
-        return sum(counted(members, min(cut, Cut(moment, len(members)))))
+        self._check_open()
+        return self._together.recorded_by(moment)
 
     def vector(self, position: int) -> dict[str, int]:
         """The place in each log where the first `position` events of all end; a checkpoint is one number, and stands for this."""
-        return {str(name): there for name, there in self._place(position, self._settled()[0]).items()}
+        self._check_open()
+        members, place = self._together.upto(position)
+        return {str(member.name): there for member, there in zip(members, place, strict=True)}
 
     def size(self) -> LogSize:
         """Of all logs together; `delta_version`: how many commits they have had."""
@@ -354,63 +342,10 @@ class Logs:
             if not log.sealed:
                 return answer
 
-    def _settled(self) -> tuple[list[Member], int]:
-        """All logs, and how many of their events have their place: with every event that any process was answered before."""
-        self._check_open()
-        for _ in range(ROUNDS):
-            members = self._tree.refreshed()
-            place = counted(members, settled(members))
-            if not (silent := _silent(members, place)) or not self._pass(silent):
-                break
-        self._remember(sum(place), members, place)
-        return members, sum(place)
-
-    def _pass(self, silent: Sequence[tuple[Member, int]]) -> bool:
-        """Wait until these logs have passed those times; False if one does not.
-
-        Where all are busy each does so in a moment, by itself. One that has been silent for long, or stays so, is told the time: so that a
-        commit for it is made now and then, and not for every event of others.
-        """
-        began_s, patience_s = time.monotonic(), LOOKS * self._objects.poll_s
-        while waited := [(log, moment) for log, moment in silent if log.promised_at < moment and not log.sealed]:
-            late = time.monotonic() - began_s >= patience_s
-            if due := [(log, moment) for log, moment in waited if late or moment - log.promised_at >= 1e6 * patience_s]:
-                self._tree.tick(due)
-                if any(log.promised_at < moment and not log.sealed for log, moment in due):
-                    return False
-            else:
-                time.sleep(self._objects.poll_s)
-                self._tree.refreshed()
-        return True
-
-    def _place(self, position: int, members: Sequence[Member]) -> dict[LogName, int]:
-        if position not in self._places:
-            self._remember(position, members, place_of(members, position, settled(members).recorded_at))
-        return self._places[position]
-
-    def _remember(self, position: int, members: Sequence[Member], place: Sequence[int]) -> None:
-        self._places[position] = {member.name: there for member, there in zip(members, place, strict=True)}
-        while len(self._places) > KNOWN_PLACES:
-            self._places.popitem(last=False)
-
-    def _list(self, position: int, members: Sequence[Member]) -> list[int]:
-        place = self._place(position, members)
-        return [place.get(member.name, 0) for member in members]
-
-    def _forward(self, members: Sequence[Member], after: int, until: int, wanted: Selection) -> Iterator[pa.Table]:
-        return read_forward(members, self._list(after, members), self._list(until, members), wanted)
-
-    def _backward(self, members: Sequence[Member], after: int, until: int, wanted: Selection, limit: int | None) -> Iterator[pa.Table]:
-        def read(after: int, until: int) -> Iterator[pa.Table]:
-            return self._forward(members, after, until, wanted)
-
-        return read_backward(read, after, until, limit if not wanted.narrow else None)
-
     def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
-        members, head = self._settled()
+        head = self.head()
         until(as_of, head)                         # refuses what is no place
-        position = head if as_of is None else min(self.deciding.loader.position(as_of), head)
-        located = merged_sql(members, self._list(position, members))
+        located = merged_sql(*self._together.upto(head if as_of is None else self.deciding.loader.position(as_of)))
         if not located:
             return session.query_table(EVENTS.empty_table(), query, params, "position <= 0", self._snapshots.locations, tables)
         return session.query_located(located, query, params, SEEN, self._snapshots.locations, tables)
@@ -429,25 +364,3 @@ class Logs:
 def table_parts(store: EventStore, events: pa.Table) -> list[pa.Table]:
     """What of a table can be appended at once: all of it, or, where the store has several logs, the rows of each."""
     return store.parts(events) if isinstance(store, Logs) else [events]
-
-
-def _silent(members: Sequence[Member], place: Sequence[int]) -> list[tuple[Member, int]]:
-    """The logs for which events of others wait, and the time that each must have passed."""
-    waiting = [Cut(member.recorded_at, rank) for rank, member in enumerate(members) if member.known_head > place[rank]]
-    if not waiting:
-        return []
-    newest = max(waiting)
-    return [
-        (member, newest.recorded_at + (rank < newest.rank))
-        for rank, member in enumerate(members)
-        if not member.sealed and Cut(member.promised_at, rank) < newest
-    ]
-
-
-def _limited(tables: Iterator[pa.Table], limit: int | None) -> Iterator[pa.RecordBatch]:
-    left = limit
-    for table in tables:
-        rows = table if left is None else table.slice(0, left)
-        yield from rows.to_batches(max_chunksize=65_536)
-        if left is not None and (left := left - len(rows)) == 0:
-            return
