@@ -147,6 +147,7 @@ class KeyedTurn:
         try:
             return self._opened.read(file)
         except DamagedFileError as error:
+            self._opened.log.refresh()             # who slept has not heard yet that others replaced it, and vacuumed
             if file.path not in {live.path for live in self._opened.log.files()}:
                 raise TableMovedError(self._opened.objects.uri) from error
             raise self._opened.refusal(str(error)) from error

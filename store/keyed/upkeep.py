@@ -16,6 +16,7 @@ from store.tables import cleanup, vacuum
 from store.tables.checkpoint_file import hinted
 from store.tables.files import File
 from store.tables.replacement import Replacement, replace
+from store.tables.sorted_files import DamagedFileError
 
 CHECKPOINT_EVERY: Final = 32
 """Commits between two checkpoints: so many are read at most to open a table."""
@@ -85,7 +86,14 @@ class KeyedUpkeep:
         rows = sum(file.rows for file in run)
         if dry_run:
             return Compacted(log.version, len(run), 1, rows, 0, 0.0, before_bytes, log.layout.name)
-        merged = self._opened.write(pa.concat_tables([self._opened.read(file) for file in run]).combine_chunks())
+        try:
+            leaves = [self._opened.read(file) for file in run]
+        except DamagedFileError as error:
+            log.refresh()
+            if error.file.path not in {live.path for live in log.files()}:
+                return None
+            raise self._opened.refusal(str(error)) from error
+        merged = self._opened.write(pa.concat_tables(leaves).combine_chunks())
         version = replace(self._objects, log, Replacement(run, [merged], "OPTIMIZE", data_change=False), vacuumed)
         if version is None:
             return None

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from store import KeyedTable, KeyedTurn, TableMovedError, TableRefusedError
-from store.keyed import leaves
+from store.keyed import leaves, upkeep
 
 COLUMNS = pa.schema({"place": pa.string(), "number": pa.int64(), "said": pa.string(), "tags": pa.list_(pa.string())})
 NOTHING = COLUMNS.empty_table().select(["place", "number"])
@@ -344,6 +344,38 @@ def test_a_reader_goes_on_when_what_it_reads_is_replaced_and_vacuumed(table: Key
 
     monkeypatch.setattr(reader, "state", then_vacuumed)
     assert set(reader.rows()["said"].to_pylist()) == {"y"}
+
+
+def test_who_slept_while_leaves_were_replaced_and_vacuumed_is_told_so_and_nothing_is_damaged(
+    table: KeyedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a runner is that was stopped for longer than replaced files stay."""
+    monkeypatch.setattr(upkeep, "RETENTION_S", 0.0)
+    put(table, *range(0, 60, 10))
+    turns = [opened(Path(table.uri).parent).turn() for _ in range(2)]
+    put(table, *range(0, 60, 10), said="y")
+    table.maintain()
+    with pytest.raises(TableMovedError):
+        turns[0].rows(rows(0))
+    with pytest.raises(TableMovedError):
+        turns[1].commit(rows(1), NOTHING, {"step": 1})
+
+
+def test_upkeep_that_slept_while_others_merged_leaves_these_to_them(table: KeyedTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "RETENTION_S", 0.0)
+    put(table, *range(60))
+    for number in range(0, 60, 10):
+        put(table, deleted=tuple(range(number + 1, number + 10)))
+    asleep = opened(Path(table.uri).parent)
+    asleep.state()
+    assert asleep._upkeep is not None
+    small = asleep._upkeep._small()
+    assert small
+    for _ in range(2):                             # what the first one replaces, the second one removes
+        table.maintain()
+    monkeypatch.setattr(asleep._upkeep, "_small", lambda: small)
+    assert asleep.maintain().compacted == []
+    assert numbers(asleep) == list(range(0, 60, 10))
 
 
 def test_an_object_store_holds_it_as_well(s3_warehouse: str) -> None:
