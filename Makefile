@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench bench-sustained dev notebooks docs docs-serve check clean
+.PHONY: demo test chaos bench bench-sustained dev notebooks docs docs-serve check clean
 
 demo: $(READY)                ## load every flight out of New York in 2013, project, and ask a few questions
 	$(BIN)/python -m pipelines.demo
@@ -18,6 +18,9 @@ check: $(READY)
 
 bench: $(READY)               ## the numbers of docs/performance.md, beside their floors: ten minutes on idle cores
 	$(BIN)/python -m tests.bench $(BENCH)
+
+chaos: $(READY)               ## ten minutes of processes that are killed, stopped and cut off, on one warehouse in an object store
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench-sustained: $(READY)     ## ten minutes at 10,000 durable events a second
 	$(BIN)/python -m tests.bench sustained $(BENCH)

@@ -21,6 +21,7 @@ class Proxy:
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Relay,), {"proxy": self}))
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None    # type: ignore[method-assign]  # a client that is killed breaks its connection
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
