@@ -40,7 +40,8 @@ def told(raged: Storm, events: int) -> None:
     print("seconds until others had gone on, by what happened to whom: median, most, and who that was")  # noqa: T201
     by: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
     for one in raged.measured:
-        by[one.act, one.victim.partition("-")[0]] += [(seconds, name) for name, seconds in one.seconds.items()]
+        for met in one.disturbed:
+            by[met] += [(seconds, name) for name, seconds in one.seconds.items()]
     for (act, role), seconds in sorted(by.items()):
         most, who = max(seconds)
         print(f"  {act:8} {role:8} {median(second for second, _ in seconds):6.2f} {most:6.2f} {who:10}  of {len(seconds)}")  # noqa: T201

@@ -156,8 +156,10 @@ def read(warehouse: str, after: str) -> None:
 
 
 def follow(warehouse: str) -> None:
-    """As the command does it, on the domain of the environment."""
-    sys.exit(pipelines_follow.main(["counts", "chains"]))
+    """As the command does it, on the domain of the environment; begun again, as by who looks after processes, if the store is out of reach then."""
+    while (code := pipelines_follow.main(["counts", "chains"])) == pipelines_follow.REFUSED:
+        tell(trouble="refused")
+    sys.exit(code)
 
 
 def upkeep(warehouse: str, stop: str) -> None:

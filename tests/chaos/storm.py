@@ -42,10 +42,9 @@ ACTS: Final = ("kill", "stop", "refuse", "silence", "storm")
 
 @dataclass(slots=True)
 class Measured:
-    """How long it took each of the others to go on, once somebody was disturbed."""
+    """How long it took each of the others to go on, once these, by their roles, were disturbed."""
 
-    act: str
-    victim: str
+    disturbed: list[tuple[str, str]]
     seconds: dict[str, float]
 
 
@@ -162,11 +161,14 @@ class Watch:
 
 
 def play(raging: Storm, watch: Watch, luck: random.Random) -> None:
-    """One round."""
-    act, victim = luck.choice(ACTS), raging.actors[luck.choice(list(raging.actors))]
-    others = {name: watch.done(name) for name in raging.actors if name != victim.name}
+    """One round: one of them is disturbed, or two."""
+    disturbed = [(raging.actors[name], luck.choice(ACTS)) for name in luck.sample(list(raging.actors), luck.choice((1, 1, 2)))]
+    names = {victim.name for victim, _ in disturbed}
+    # A rebuild takes as long as it takes.
+    others = {name: watch.done(name) for name, actor in raging.actors.items() if name not in names and actor.role != "rebuild"}
     began_s, seconds = time.monotonic(), dict[str, float]()
-    disturb(victim, act)
+    for victim, act in disturbed:
+        disturb(victim, act)
     try:
         def gone_on() -> bool:
             for name in others.keys() - seconds.keys():
@@ -175,11 +177,13 @@ def play(raging: Storm, watch: Watch, luck: random.Random) -> None:
                     seconds[name] = time.monotonic() - began_s
             return len(seconds) == len(others)
 
-        until(f"others to go on while {victim.name} meets {act}", gone_on, lambda: where(raging, others.keys() - seconds.keys()))
+        what = " and ".join(f"{victim.name} meets {act}" for victim, act in disturbed)
+        until(f"others to go on while {what}", gone_on, lambda: where(raging, others.keys() - seconds.keys()))
         time.sleep(luck.choice((0.0, 0.0, 1.0, 5.0)))      # how long it is away decides what has passed it by
     finally:
-        restore(victim, act)
-    raging.measured.append(Measured(act, victim.name, seconds))
+        for victim, act in disturbed:
+            restore(victim, act)
+    raging.measured.append(Measured([(act, victim.role) for victim, act in disturbed], seconds))
 
 
 def disturb(victim: Actor, act: str) -> None:
