@@ -8,11 +8,15 @@ from typing import Final
 
 import dagster as dg
 
-from projections import CheckpointMovedError, ProjectionError
+from projections import CheckpointMovedError, ProjectionError, UnderWayError
 from store import ContentionError, OutcomeUnknownError, StorageError, StoreError, TableMovedError
 
 TRYING: Final = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 _PASSING: Final = (CheckpointMovedError, ContentionError, OutcomeUnknownError, StorageError, TableMovedError)
+
+LEASE_WAIT_S: Final = 30.0
+"""Between two tries to make a build that somebody is making: the lease of one that was killed elsewhere is over before the third."""
+LEASE_TRIES: Final = 3
 
 
 @contextmanager
@@ -24,3 +28,12 @@ def hopeless_at_once() -> Iterator[None]:
         raise
     except (ProjectionError, StoreError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+@contextmanager
+def later_if_under_way() -> Iterator[None]:
+    """Inside, a build that somebody else is making is waited for a while: whoever it was may be dead, and its lease not over yet."""
+    try:
+        yield
+    except UnderWayError as error:
+        raise dg.RetryRequested(max_retries=LEASE_TRIES, seconds_to_wait=LEASE_WAIT_S) from error

@@ -13,7 +13,7 @@ from pipelines.jobs.checking import check_build
 from pipelines.jobs.choosing import choose, choose_made, named
 from pipelines.jobs.publishing import publish_again
 from pipelines.metrics import Observers
-from pipelines.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once, later_if_under_way
 from pipelines.warehouse import Warehouse
 from projections import Builds, Declined, Folded, ReadModel, make_build
 
@@ -52,7 +52,7 @@ class Demands(dg.Config):
 def make(context: dg.OpExecutionContext, warehouse: Warehouse, domain: dg.ResourceParam[Domain], name: str) -> Candidate:
     [projection] = named(domain, [name])
     observer = Observers(warehouse.observer(), ShardsLogged(context.log))
-    with hopeless_at_once(), warehouse.open() as store:
+    with hopeless_at_once(), later_if_under_way(), warehouse.open() as store:
         made = make_build(store, warehouse.uri, projection, observer=observer, executor=executor_of(warehouse.executor))
     done = made.filled
     told = {"build": made.build.build, "checkpoint": done.checkpoint, "events": done.events, "rows_written": done.rows, "seconds": done.seconds}

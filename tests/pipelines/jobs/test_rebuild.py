@@ -7,8 +7,12 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from pipelines import trying
+from pipelines.jobs import rebuild as module
 from pipelines.jobs.rebuild import ShardsLogged
-from projections import Applied, Builds, Declined, Folded, Projection, ReadModel, ServingModel, Sql, fingerprint
+from projections import Applied, Builds, Declined, Folded, Made, Projection, ReadModel, ServingModel, Sql, fingerprint, make_build
+from projections.models import leases
+from projections.models.leases import Leases
 from store import EventStore, open_store
 from tests.pipelines import ledger
 from tests.pipelines.jobs.conftest import Run, steps, told, why
@@ -161,6 +165,26 @@ def test_a_rebuild_on_sail_serves_the_same_rows(run: Run, warehouse: str) -> Non
     result = run("rebuild", loaded(warehouse, executor="sail"), choose={"projections": ["balances"]})
     assert "switch[balances]" in steps(result)
     assert rows(warehouse, BALANCES) == before
+
+
+def test_a_build_that_a_killed_process_elsewhere_was_making_is_made_once_its_lease_is_over(
+    run: Run, warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = list[str]()
+
+    def leased_at_first(*given: Any, **more: Any) -> Made:
+        tries.append("again" if tries else "first")
+        if tries == ["first"]:
+            with monkeypatch.context() as elsewhere, Leases(warehouse).held("balances"):
+                elsewhere.setattr(leases.socket, "gethostname", lambda: "elsewhere")
+                return make_build(*given, **more)
+        return make_build(*given, **more)
+
+    monkeypatch.setattr(trying, "LEASE_WAIT_S", 0.01)
+    monkeypatch.setattr(module, "make_build", leased_at_first)
+    result = run("rebuild", choose={"projections": ["balances"]})
+    assert (result.success, tries) == (True, ["first", "again"])
+    assert states(warehouse, BALANCES) == {"v1": "serving"}
 
 
 def test_the_code_is_known_by_what_it_does(warehouse: str) -> None:
