@@ -32,7 +32,7 @@ def amend(objects: Objects, log: Log, decide: Decide) -> Commit | Outcome:
                     log.apply(commit)
                     return commit
                 case Outcome.SLEPT:
-                    log.restart()
+                    log.wake(commit.version)
                     known = {segment.path for segment in log.segments()} | {retired.path for retired in log.retired()}
                     if commit.added and not any(segment.path in known for segment in commit.added):
                         log.withdraw(commit.version, commit_id)

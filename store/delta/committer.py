@@ -300,7 +300,7 @@ class Committer:
         event is at our position. Or its name had become free again: then nobody will ever read it, so it goes.
         """
         assert plan.events is not None
-        self._log.restart()
+        self._log.wake(plan.target)
         place = Selection(after=plan.head, until=plan.head + 1)
         there = list(read_all(self._files, self._log.segments(), place, limit=1, backward=False))
         if there and there[0]["event_id"][0] == plan.events["event_id"][0]:

@@ -142,6 +142,14 @@ class Log:
             if self.head < head:
                 raise self._refusal(f"the log ends at position {self.head:,}, but went to {head:,} before")
 
+    def wake(self, version: int) -> None:
+        """Learn what is there after a put at this version was slept through; another thread may have woken first, and know it already."""
+        with self.lock:
+            if self.version < version:
+                self.restart()
+            else:
+                self.refresh()
+
     def apply(self, commit: Commit, ours: bool = False) -> bool:
         """Take the next commit into the state; False for one that is known already. `ours`: the caller tells whom it concerns."""
         with self.lock:
@@ -177,12 +185,14 @@ class Log:
         A put of unknown outcome is repeated with the same bytes until somebody's commit is there: only then is
         the outcome known, and a version higher than this one may be tried. OutcomeUnknownError: storage stayed mute.
         """
+        with self.lock:                            # other threads look at the log meanwhile, and what they prove is of later versions
+            proved_s = self._proved_s if self.version == version - 1 else -math.inf
         began_s = _now_s()
         outcome = publishing.publish(self._objects, version, body, commit_id, SETTLE_S, _REMEDY)
         if outcome is not Outcome.OURS:
             return outcome
         try:
-            return self._succeeded(version, began_s)
+            return self._succeeded(version, began_s, proved_s)
         except (StorageError, StoreClosedError) as error:
             raise OutcomeUnknownError(f"commit {version} may or may not be part of the log ({error}): {_REMEDY}") from error
 
@@ -191,10 +201,10 @@ class Log:
         if commit_id_of(self._objects.get(log_path(version)) or b"") == commit_id:
             self._objects.delete([log_path(version)])
 
-    def _succeeded(self, version: int, began_s: float) -> Outcome:
-        """The put is there. But who slept since they saw version - 1 as the newest may have put it where nobody looks any more."""
+    def _succeeded(self, version: int, began_s: float, proved_s: float) -> Outcome:
+        """The put is there. But who slept since they saw version - 1 as the newest, at `proved_s`, may have put it where nobody looks any more."""
         with self.lock:
-            if _now_s() - self._proved_s > ASLEEP_S and self._was_cleaned_past(version):
+            if _now_s() - proved_s > ASLEEP_S and self._was_cleaned_past(version):
                 return Outcome.SLEPT
             self._proved_s = max(self._proved_s, began_s)
             return Outcome.OURS

@@ -115,14 +115,14 @@ class TableLog:
                     self.refresh()
                     if (change := decide()) is None:
                         return lost
-                    now_ms = time.time_ns() // 1_000_000
+                    now_ms, proved_s = time.time_ns() // 1_000_000, self._proved_s
                     commit = Commit(self.version + 1, commit_id, change, self._said_by(change, now_ms))
-                match self._publish(commit, encode(self.layout, commit, now_ms)):
+                match self._publish(commit, encode(self.layout, commit, now_ms), proved_s):
                     case Outcome.OURS:
                         self._apply(commit)
                         return commit
                     case Outcome.SLEPT:
-                        self.restart()
+                        self._wake(commit.version)
                         if self._knows(change):
                             return commit
                         self._withdraw(commit)     # and once more: nobody reads it where it is
@@ -167,19 +167,28 @@ class TableLog:
                 {txn["appId"]: txn["version"] for txn in told["txn"]},
             )
 
-    def _publish(self, commit: Commit, body: bytes) -> Outcome:
+    def _publish(self, commit: Commit, body: bytes, proved_s: float) -> Outcome:
+        """`proved_s`: when the version before was the newest; what other threads see meanwhile proves later ones."""
         began_s = _now_s()
         outcome = publishing.publish(self._objects, commit.version, body, commit.commit_id, SETTLE_S, _REMEDY)
         if outcome is not Outcome.OURS:
             return outcome
         try:
             # Who slept since they saw the version before as the newest may have put it where nobody looks any more.
-            if _now_s() - self._proved_s > ASLEEP_S and self._was_cleaned_past(commit.version):
+            if _now_s() - proved_s > ASLEEP_S and self._was_cleaned_past(commit.version):
                 return Outcome.SLEPT
         except (StorageError, StoreClosedError) as error:
             raise OutcomeUnknownError(f"commit {commit.version} may or may not be part of the table ({error}): {_REMEDY}") from error
         self._proved_s = max(self._proved_s, began_s)
         return Outcome.OURS
+
+    def _wake(self, version: int) -> None:
+        """Learn what is there after a put at this version was slept through; another thread may have woken first, and know it already."""
+        with self.lock:
+            if self.version < version:
+                self.restart()
+            else:
+                self.refresh()
 
     def _said_by(self, change: Change, now_ms: int) -> Identity | None:
         """What the table is from this change on, if it says so; the first one makes the table."""

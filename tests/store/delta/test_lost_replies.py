@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from store import NO_STREAM, Event, OutcomeUnknownError, StoreError, TableAppended, WrongExpectedVersionError, open_store
-from store.delta import log
+from store.delta import log, log_cleanup
 from store.delta.delta_store import DeltaEventStore
 from store.observer import Measurement
 from store.storage.local_objects import LocalObjects
@@ -151,6 +151,32 @@ def test_merge_that_loses_after_a_lost_request_leaves_what_a_late_put_would_name
         store.compact()
     assert objects.deleted == []
     assert rows_of(store) == rows == rows_by_deltalake(warehouse)
+
+
+# Sleep --------------------------------------------------------------------------------------------------------------
+
+
+def test_sleeper_whose_neighbour_thread_woke_first_is_answered_only_what_is_there(
+    store: DeltaEventStore, objects: FaultyObjects, warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the neighbour sees proves a later version to be the newest, not the one before the sleeper's."""
+    now_s, slept_s = log._now_s, [0.0]
+    monkeypatch.setattr(log, "_now_s", lambda: now_s() + slept_s[0])
+    monkeypatch.setattr(log_cleanup, "YOUNGEST_S", 0.0)
+    with open_store(str(warehouse)) as other:
+
+        def asleep() -> None:
+            for number in range(3):
+                other.append(f"b-{number}", facts(1))
+            other.checkpoint()
+            assert other.clean_log(0).files > 0
+            slept_s[0] = 700.0
+            assert store.head() == 3
+
+        objects.faults = [overtaken(asleep)]
+        assert store.append("a", FIRST, NO_STREAM) == (1, 2, 4, 5)
+        assert store.read_stream("a")["position"].to_pylist() == other.read_stream("a")["position"].to_pylist() == [4, 5]
+        assert_dense(rows_of(other))
 
 
 # Groups -------------------------------------------------------------------------------------------------------------

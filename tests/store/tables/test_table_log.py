@@ -186,6 +186,29 @@ def test_sleeper_s_commit_below_a_checkpoint_is_made_again(
     assert not (tmp_path / "t" / log_path(1)).exists()
 
 
+def test_sleeper_whose_neighbour_thread_woke_first_finds_out_all_the_same(
+    objects: FaultyObjects, log: TableLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the neighbour sees proves a later version to be the newest, not the one before the sleeper's."""
+    added(objects, log, 0)
+    sleeper, now_s, slept_s = TableLog(objects, OURS), table_log._now_s, [0.0]
+    monkeypatch.setattr(table_log, "_now_s", lambda: now_s() + slept_s[0])
+    monkeypatch.setattr(cleanup, "OLD_S", 0.0)
+
+    def slept(real: object, path: str, data: bytes) -> bool:
+        for number in (1, 2, 3):
+            added(objects, log, number)
+        log.checkpoint()
+        cleanup.clean(objects, log, LONG_MS, dry_run=False)
+        slept_s[0] = 700.0
+        sleeper.refresh()
+        return objects.put_if_absent(path, data)
+
+    objects.faults = [slept]
+    assert added(objects, sleeper, 9).version == 4
+    assert keys(tmp_path) == [0, 1, 2, 3, 9]
+
+
 def test_failing_check_after_a_sleep_leaves_the_outcome_unknown(objects: FaultyObjects, log: TableLog, monkeypatch: pytest.MonkeyPatch) -> None:
     added(objects, log, 0)
     monkeypatch.setattr(table_log, "ASLEEP_S", 0.0)
