@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--minutes 10] [--seed 1] [--as-shipped]`: a storm, and how long others took to go on in it."""
+"""`python -m tests.chaos [--minutes 10] [--seed 1] [--as-shipped] [--without NAME …]`: a storm, and how long others took to go on in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
         os.environ |= {
             "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": "us-east-1",
         }  # fmt: skip
-        with storm(endpoint, folder, given.seed, 60 * given.minutes, as_shipped=given.as_shipped) as raged:
+        with storm(endpoint, folder, given.seed, 60 * given.minutes, as_shipped=given.as_shipped, without=given.without) as raged:
             events = judge(raged)
             told(raged, events)
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--as-shipped", action="store_true", help="with the waits of production: less happens in the same time")
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="leave processes out, such as rebuild-11, on a slow machine")
     return parser
 
 

@@ -14,6 +14,7 @@ SECONDS = 15.0
 ABSENT = ["append-2", "race-4", "decide-6", "rebuild-11"]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [3])
 def test_others_go_on_and_all_laws_hold_whoever_dies_stops_or_is_cut_off(
     seed: int, s3_environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
