@@ -23,6 +23,7 @@ LISTED_STREAMS: Final = 1_000
 CLOCK: Final = "clock"
 """The application whose transactions are times, in microseconds: who writes a checkpoint for us keeps them too."""
 _VACUUM_START: Final = "VACUUM START"
+_CLAIM: Final = "CLAIM"
 _PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]{1,19}-[0-9]{1,19}-[0-9a-f]{32}\.parquet").fullmatch
 
 
@@ -58,11 +59,19 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Writer:
+    """Which of several machines made a commit, and how long a try to commit takes there. See `Rota`."""
+
+    machine: str
+    takes_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """What one commit did. `heads`: stream -> version, None where the commit does not list them.
 
     `table`: what the log is, said by the commit that makes it. `vacuum`: nothing but to mark that a vacuum begins.
-    `vacuumed_ms`: the files retired by that moment are gone.
+    `vacuumed_ms`: the files retired by that moment are gone. `claims`: nothing but to ask that its writer may be the next one.
     """
 
     version: int
@@ -76,6 +85,8 @@ class Commit:
     table: Table | None = None
     vacuum: bool = False
     vacuumed_ms: int | None = None
+    writer: Writer | None = None
+    claims: bool = False
 
 
 def creation(table: Table) -> bytes:
@@ -90,16 +101,29 @@ def creation(table: Table) -> bytes:
     return _lines({"commitInfo": info}, {"protocol": table.protocol()}, {"metaData": table.metadata()}, txn)
 
 
-def appending(commit_id: str, recorded_at: int, head: int, added: Sequence[Segment], heads: Mapping[str, int]) -> bytes:
+def appending(
+    commit_id: str, recorded_at: int, head: int, added: Sequence[Segment], heads: Mapping[str, int], writer: Writer | None = None
+) -> bytes:
     """A commit of new events up to position `head`."""
     info = {
         "timestamp": recorded_at // 1000,
         "operation": "WRITE",
         "operationParameters": {"mode": "Append"},
-        FEATURE: _mark(commit_id, recorded_at, head, heads if len(heads) <= LISTED_STREAMS else None),
+        FEATURE: _mark(commit_id, recorded_at, head, heads if len(heads) <= LISTED_STREAMS else None) | _by(writer),
     }
     txn = {"txn": {"appId": "log", "version": head, "lastUpdated": recorded_at // 1000}}
     return _lines({"commitInfo": info}, txn, *({"add": add_of(segment, data_change=True)} for segment in added))
+
+
+def claiming(commit_id: str, recorded_at: int, head: int, now_ms: int, writer: Writer) -> bytes:
+    """A commit of nothing, by which its writer asks the others to let it be the next one."""
+    info = {
+        "timestamp": now_ms,
+        "operation": _CLAIM,
+        "operationParameters": {},
+        FEATURE: _mark(commit_id, recorded_at, head, None) | _by(writer),
+    }
+    return _lines({"commitInfo": info})
 
 
 def replacing(commit_id: str, recorded_at: int, head: int, removed: Sequence[Segment], added: Sequence[Segment], now_ms: int) -> bytes:
@@ -209,6 +233,8 @@ def _decoded(version: int, body: bytes) -> Commit:
         table=tables[-1] if tables else None,
         vacuum=info.get("operation") == _VACUUM_START,
         vacuumed_ms=None if mark.get("vacuumed_ms") is None else whole(mark["vacuumed_ms"]),
+        writer=None if mark.get("writer") is None else Writer(text(mark["writer"]), whole(mark["takes_ms"])),
+        claims=info.get("operation") == _CLAIM,
     )
 
 
@@ -297,6 +323,10 @@ def _microseconds(text: str) -> int:
 
 def _mark(commit_id: str, recorded_at: int, head: int, heads: Mapping[str, int] | None) -> dict[str, Any]:
     return {"commit": commit_id, "recorded_at": recorded_at, "head": head, "heads": heads}
+
+
+def _by(writer: Writer | None) -> dict[str, Any]:
+    return {} if writer is None else {"writer": writer.machine, "takes_ms": writer.takes_ms}
 
 
 def _lines(*actions: Mapping[str, Any]) -> bytes:

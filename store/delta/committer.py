@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -19,15 +20,17 @@ from store.condition import Condition
 from store.delta.actions import LISTED_STREAMS, Commit, appending
 from store.delta.heads import Heads
 from store.delta.log import Log, Outcome, log_path
+from store.delta.passage import Passage
 from store.delta.pending import Pending
 from store.delta.placing import place_rows, place_table
 from store.delta.reader import read_all
+from store.delta.rota import Rota
 from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.delta.trail import RecentTrail
 from store.draft import Draft
 from store.errors import ClockSkewError, LogSealedError, StorageError, StoreClosedError, StoreError
-from store.observer import Committed, Observer, Refused
+from store.observer import Committed, Failed, Observer, Refused
 from store.selection import Selection
 from store.storage.objects import Objects
 from store.times import Clock, moment
@@ -36,8 +39,6 @@ from store.verdict import Find, judge, judge_bulk
 GROUP_EVENTS: Final = 20_000
 """A group takes no more appends once it holds this many events."""
 LINGER_S: Final = 0.0002
-AHEAD: Final = 16
-"""So many commits of others are looked for at once, at most."""
 BEHIND_S: Final = 0.005
 """A group waits so long for more while upkeep is behind."""
 SKEW_US: Final = 3_600_000_000
@@ -64,6 +65,10 @@ class Request:
     @property
     def stream_id(self) -> str | None:
         return None if isinstance(self.parts, Bulk) or not self.parts else self.parts[0].stream_id
+
+    @property
+    def events(self) -> int:
+        return len(self.parts.table) if isinstance(self.parts, Bulk) else sum(len(part.rows) for part in self.parts)
 
     def correlation_ids(self) -> set[str]:
         """Of all its events."""
@@ -105,14 +110,16 @@ class Committer:
         clock: Clock,
         committed: Callable[[int], bool],
         trail: RecentTrail,
+        rota: Rota,
     ) -> None:
         self._objects, self._log, self._files, self._heads, self._find, self._trail = objects, log, files, heads, find, trail
-        self._observer, self._clock, self._committed = observer, clock, committed
+        self._observer, self._clock, self._committed, self._rota = observer, clock, committed, rota
+        self._passage = Passage(log, rota, clock)
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._held: Request | None = None
-        self._ahead = 1
         self._door = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._removals = ThreadPoolExecutor(1, "alluvium-removals")
         self._answered = 0
         self._behind = False
         self._broken: BaseException | None = None
@@ -136,6 +143,7 @@ class Committer:
                 return
             self._waiting.put(None)
         self._thread.join()
+        self._removals.shutdown()
 
     # The thread -----------------------------------------------------------------------------------------------
 
@@ -158,20 +166,27 @@ class Committer:
         if self._behind:                           # fewer, larger landing files, until upkeep has caught up
             time.sleep(BEHIND_S)
         self._linger()
-        group, events = [first], 0
-        while events < GROUP_EVENTS and not isinstance(first.parts, Bulk):
+        group = [first]
+        self._grow(group)
+        return group
+
+    def _grow(self, group: list[Request]) -> None:
+        """Take in those who have come meanwhile, up to the next table."""
+        if self._held is not None or isinstance(group[0].parts, Bulk):
+            return
+        events = sum(request.events for request in group)
+        while events < GROUP_EVENTS:
             try:
                 request = self._waiting.get_nowait()
             except queue.Empty:
-                break
+                return
             if request is None or isinstance(request.parts, Bulk):
                 self._held = request
                 if request is None:
                     self._waiting.put(None)        # the end is for `_next`
-                break
+                return
             group.append(request)
-            events += sum(len(part.rows) for part in request.parts)
-        return group
+            events += request.events
 
     def _linger(self) -> None:
         """Clients that were answered together come back together: wait for them while they are coming.
@@ -189,28 +204,34 @@ class Committer:
         """Decide and publish until it is ours or nothing is left to write. Returns the answers, all of them durable."""
         if self._broken is not None:
             raise self._broken
+        lost, large = 0, isinstance(group[0].parts, Bulk)
         for attempt in range(1, 1_000_000):
             with self._objects.turn() as look_first:
-                plan = self._decide(group, newest=look_first or attempt > 1)
+                looked = self._passage.wait()
+                if self._passage.is_blocked(lost, large):
+                    looked |= self._passage.claim()
+                self._grow(group)
+                plan = self._decide(group, newest=not looked and (look_first or attempt > 1))
                 if self._log.sealed:
                     raise LogSealedError(self._objects.uri, self._log.sealed)
+                began_s = time.monotonic()
                 if plan.events is None or self._publish(plan):
                     if plan.events is not None:
+                        self._passage.tried(time.monotonic() - began_s, won=True, large=large)
                         self._measure(group, plan, attempt)
                     elif not all(isinstance(answer, BaseException) for answer in plan.answers):
                         # A repeat is an acknowledgement too, and who put its commit may not have come to make its name durable.
                         self._objects.sync(log_path(plan.target - 1))
                     return plan.answers
-            time.sleep(random.uniform(0, min(0.2, 0.001 * 2**attempt)))
+            lost += self._passage.tried(time.monotonic() - began_s, won=False, large=large)
+            if not self._objects.machine:
+                time.sleep(random.uniform(0, min(0.2, 0.001 * 2**attempt)))
         raise AssertionError("unreachable")
 
     def _decide(self, group: list[Request], newest: bool) -> Plan:
         """A plan whose refusals and repeats, if any, rest on the newest state of the log."""
         if newest:
-            known = self._log.version
-            self._log.refresh(self._ahead)
-            # As many as others made since our last turn they are likely to make before the next one: one look will then find them all.
-            self._ahead = min(max(0, self._log.version - known) + 1, AHEAD)
+            self._passage.look()
         plan = self._plan(group)
         if not plan.final and not newest:
             self._log.refresh()
@@ -278,20 +299,28 @@ class Committer:
         plan.written_bytes = sum(segment.size_bytes for segment in segments)
         commit_id = str(uuid.uuid4())
         head = plan.head + len(plan.events)
-        body = appending(commit_id, plan.recorded_at, head, segments, plan.heads)
+        writer = self._passage.writer()
+        body = appending(commit_id, plan.recorded_at, head, segments, plan.heads, writer)
         outcome = self._log.publish(plan.target, body, commit_id)
         if outcome is Outcome.SLEPT:
             return self._was_in_time(plan, commit_id)
         if outcome is not Outcome.OURS:
             if outcome is Outcome.THEIRS:          # no put of ours is under way any more that could name these files
-                self._objects.delete([segment.path for segment in segments])
+                self._removals.submit(self._remove, [segment.path for segment in segments])
             return False
         listed = frozenset(plan.heads) if len(plan.heads) <= LISTED_STREAMS else None
         added = [replace(segment, streams=listed) for segment in segments]
         if len(added) == 1:
             self._files.keep(added[0], plan.events)
-        self._take(Commit(plan.target, commit_id, plan.recorded_at, head, added, (), plan.heads, appends=True), plan.pending)
+        self._take(Commit(plan.target, commit_id, plan.recorded_at, head, added, (), plan.heads, appends=True, writer=writer), plan.pending)
         return True
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        """Files of a race that was lost, while the next one is under way. Those that stay a vacuum will find."""
+        try:
+            self._objects.delete(paths)
+        except StoreError as error:
+            self._observer.record(Failed("removal", str(error)))
 
     def _was_in_time(self, plan: Plan, commit_id: str) -> bool:
         """After a sleep through a clean-up of the log: is our commit part of it?
@@ -311,6 +340,7 @@ class Committer:
     def _take(self, commit: Commit, pending: Pending) -> None:
         with self._log.lock:
             if self._log.apply(commit, ours=True):
+                self._rota.applied(commit)
                 self._heads.committed(commit, pending.recent.stretches)
                 self._trail.committed(commit.head - len(pending.rows), pending.rows)
 

@@ -25,7 +25,8 @@ from store.delta import reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
-from store.delta.log import Log
+from store.delta.log import Followers, Log
+from store.delta.rota import Rota
 from store.delta.segment_files import SegmentFiles
 from store.delta.stream_cache import StreamCache
 from store.delta.trail import RecentTrail, Step
@@ -77,12 +78,15 @@ class DeltaEventStore:
             ),
             self._before,
         )
-        self._log = Log(objects, self._heads, floor=floor)
+        rota = Rota(objects.machine)
+        self._log = Log(objects, Followers(self._heads, rota), floor=floor)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
         self._streams = StreamCache()
         self._bell = Bell()
         self._trail = RecentTrail(self._read_steps)
-        self._committer = Committer(objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail)
+        self._committer = Committer(
+            objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail, rota
+        )
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)

@@ -29,6 +29,8 @@ ROUNDED_US: Final = 999
 """So much later than it was a time may be that a checkpoint tells."""
 ASLEEP_S: Final = 10.0
 """Who has not looked at the log for so long may have missed its clean-up. Far below the age at which log files go."""
+AHEAD: Final = 16
+"""So many commits are looked for at once, at most."""
 _REMEDY: Final = "open the store and append the same again"
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # it goes on while the machine is suspended
 
@@ -41,6 +43,21 @@ class Follower(Protocol):
 
     def restarted(self, head: int) -> None:
         """The state was read from a checkpoint at this position; commits before it may have gone by unheard."""
+
+
+class Followers:
+    """Several, in this order."""
+
+    def __init__(self, *followers: Follower) -> None:
+        self._followers = followers
+
+    def applied(self, commit: Commit) -> None:
+        for follower in self._followers:
+            follower.applied(commit)
+
+    def restarted(self, head: int) -> None:
+        for follower in self._followers:
+            follower.restarted(head)
 
 
 class Nobody:
@@ -119,20 +136,28 @@ class Log:
     def refresh(self, ahead: int = 1) -> None:
         """Learn every commit that is there now. TableRefusedError: one of them is torn or foreign.
 
-        `ahead`: so many are looked for at once, where a look takes long.
+        `ahead`: so many are looked for at once to begin with, where a look takes long.
         """
         with self.lock:
-            while True:
-                looked_s, begin = _now_s(), self.version
-                for body in self._objects.get_run([log_path(begin + number) for number in range(1, ahead + 1)]):
-                    self.apply(self._decoded(self.version + 1, body))
-                if self.version == begin + ahead:
-                    continue                       # there may be more
-                if looked_s - self._proved_s > ASLEEP_S and self._was_cleaned_past(self.version + 1):
-                    self.restart()
-                else:
-                    self._proved_s = looked_s
-                    return
+            looks = 0
+            while self.look(ahead):
+                looks += 1
+                if looks > 1:                      # there are many: who looks for them one by one does not catch up with a busy log
+                    ahead = min(2 * ahead, AHEAD)
+
+    def look(self, ahead: int = 1) -> bool:
+        """Learn the next commits, so many at most, in one look. True: there may be more. For errors see `refresh`."""
+        with self.lock:
+            looked_s, begin = _now_s(), self.version
+            for body in self._objects.get_run([log_path(begin + number) for number in range(1, ahead + 1)]):
+                self.apply(self._decoded(self.version + 1, body))
+            if self.version == begin + ahead:
+                return True
+            if looked_s - self._proved_s > ASLEEP_S and self._was_cleaned_past(self.version + 1):
+                self.restart()
+                return True
+            self._proved_s = looked_s
+            return False
 
     def restart(self) -> None:
         """Read the state anew: the log was cleaned past what this process knew."""
@@ -184,12 +209,16 @@ class Log:
 
         A put of unknown outcome is repeated with the same bytes until somebody's commit is there: only then is
         the outcome known, and a version higher than this one may be tried. OutcomeUnknownError: storage stayed mute.
+        Of a lost race the winner is known afterwards.
         """
         with self.lock:                            # other threads look at the log meanwhile, and what they prove is of later versions
             proved_s = self._proved_s if self.version == version - 1 else -math.inf
         began_s = _now_s()
-        outcome = publishing.publish(self._objects, version, body, commit_id, SETTLE_S, _REMEDY)
+        outcome, there = publishing.publish(self._objects, version, body, commit_id, SETTLE_S, _REMEDY)
         if outcome is not Outcome.OURS:
+            with self.lock:
+                if version == self.version + 1:
+                    self.apply(self._decoded(version, there))
             return outcome
         try:
             return self._succeeded(version, began_s, proved_s)

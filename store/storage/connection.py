@@ -25,6 +25,8 @@ RETRY_TIMEOUT_S: Final = 30.0
 IDLE_S: Final = 30.0
 """A connection unused for so long is not used again: NATs and load balancers forget one after a minute or more, and say nothing."""
 UPLOADS_AT_ONCE: Final = 4
+POLL_S: Final = 0.05
+"""How often a follower looks for commits of others, each time a paid request."""
 
 
 def client_options() -> Any:

@@ -37,6 +37,7 @@ class LocalObjects:
         self._turnstile = Turnstile(self._folders)
         self.uri = self._folders.root
         self.poll_s = POLL_S
+        self.machine = ""
         self._fsync_failed = False
 
     def put(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:

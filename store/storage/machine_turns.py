@@ -25,6 +25,7 @@ class MachineTurns:
         self._folder = self._ours / sha256(uri.encode()).hexdigest()[:2]
         self._gate = LocalObjects(self._folder)
         self._name = uuid.uuid4().hex
+        self.machine = self._machine()
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
@@ -44,6 +45,20 @@ class MachineTurns:
         except OSError:
             return False
         return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+    def _machine(self) -> str:
+        """The same for all who take turns here; who can take none is a machine of its own."""
+        if not self._is_ours():
+            return self._name
+        name, draft = self._ours / "machine", self._ours / self._name
+        try:
+            draft.write_text(self._name)
+            with suppress(FileExistsError):
+                os.link(draft, name)               # whole, or another's
+            draft.unlink()
+            return name.read_text()
+        except OSError:
+            return self._name
 
     def _took_over(self) -> bool:
         last = self._folder / "last"

@@ -61,6 +61,9 @@ class Objects(Protocol):
     def sync(self, path: str) -> None:
         """Make durable what another library wrote at `path`."""
 
+    machine: str
+    """Which of several machines this is: one name for all who share turns. Empty where whoever writes shares them."""
+
     def turn(self) -> AbstractContextManager[bool]:
         """Wait for this writer's turn among those of the same machine; for fairness only, `put_if_absent` decides.
 

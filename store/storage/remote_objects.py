@@ -35,9 +35,6 @@ _REFUSED_AT_ONCE: Final = re.compile(r" in [\d.]+\S* - (Server returned non-2xx 
 """obstore's words for a first request that was refused; after retries it says so, and then an earlier one may have landed."""
 
 
-POLL_S: Final = 0.05
-
-
 class RemoteObjects:
     """See `Objects`. The put of a log file carries `If-None-Match: *`: the store itself lets one writer win.
 
@@ -47,10 +44,11 @@ class RemoteObjects:
 
     def __init__(self, uri: str, observer: Observer) -> None:
         self.uri = uri.rstrip("/")
-        self.poll_s = POLL_S
+        self.poll_s = connection.POLL_S
         self._breaker = Breaker(self.uri, observer, _unanswered)
         self._size = lru_cache(REMEMBERED_SIZES)(self._asked_size)  # what is opened for random reading never changes
         self._turns = MachineTurns(self.uri)
+        self.machine = self._turns.machine
         connection.check_endpoint()
         try:
             self._store: Any = from_url(self.uri, client_options=connection.client_options(), retry_config=connection.retry_config())

@@ -41,8 +41,8 @@ def commit_id_of(body: bytes) -> str:
         return ""
 
 
-def publish(objects: Objects, version: int, body: bytes, commit_id: str, settle_s: float, remedy: str) -> Outcome:
-    """Put commit `version`, durably: OURS, THEIRS or THEIRS_AT_LAST.
+def publish(objects: Objects, version: int, body: bytes, commit_id: str, settle_s: float, remedy: str) -> tuple[Outcome, bytes]:
+    """Put commit `version`, durably: OURS, THEIRS or THEIRS_AT_LAST, and the commit that is there.
 
     A put of unknown outcome is repeated with the same bytes until somebody's commit is there: only then is
     the outcome known, and a version higher than this one may be tried. OutcomeUnknownError: storage stayed mute
@@ -53,13 +53,13 @@ def publish(objects: Objects, version: int, body: bytes, commit_id: str, settle_
     for attempt in itertools.count():
         try:
             if objects.put_if_absent(log_path(version), body):
-                return Outcome.OURS
+                return Outcome.OURS, body
             # It may be ours all the same: storage repeats a put whose reply was lost, and finds its own object.
             taken = True
             if (there := objects.get(log_path(version))) is not None:
                 if commit_id_of(there) == commit_id:
-                    return Outcome.OURS
-                return Outcome.THEIRS_AT_LAST if unknown else Outcome.THEIRS
+                    return Outcome.OURS, body
+                return Outcome.THEIRS_AT_LAST if unknown else Outcome.THEIRS, there
         except OutcomeUnknownError:
             unknown = True
             if time.monotonic() > patience:

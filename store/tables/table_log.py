@@ -170,7 +170,7 @@ class TableLog:
     def _publish(self, commit: Commit, body: bytes, proved_s: float) -> Outcome:
         """`proved_s`: when the version before was the newest; what other threads see meanwhile proves later ones."""
         began_s = _now_s()
-        outcome = publishing.publish(self._objects, commit.version, body, commit.commit_id, SETTLE_S, _REMEDY)
+        outcome, _ = publishing.publish(self._objects, commit.version, body, commit.commit_id, SETTLE_S, _REMEDY)
         if outcome is not Outcome.OURS:
             return outcome
         try:

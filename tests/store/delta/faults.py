@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import takewhile
@@ -39,6 +40,35 @@ class FaultyObjects:
     def turn(self) -> AbstractContextManager[bool]:
         """No turn is waited for, so that another writer of the same test can overtake."""
         return nullcontext(True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class DistantObjects:
+    """A table as a machine of that name sees it from afar: each request takes so long, and no turns are shared."""
+
+    def __init__(self, real: Objects, machine: str, request_s: float) -> None:
+        self._real, self.machine, self._request_s = real, machine, request_s
+
+    def put(self, path: str, data: bytes) -> None:
+        time.sleep(self._request_s)
+        self._real.put(path, data)
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        time.sleep(self._request_s)
+        return self._real.put_if_absent(path, data)
+
+    def get(self, path: str) -> bytes | None:
+        time.sleep(self._request_s)
+        return self._real.get(path)
+
+    def get_run(self, paths: Sequence[str]) -> Sequence[bytes]:
+        time.sleep(self._request_s)
+        return list(self._real.get_run(paths))
+
+    def turn(self) -> AbstractContextManager[bool]:
+        return nullcontext(False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)

@@ -103,6 +103,7 @@ def test_loser_of_a_race_removes_its_data_file(store: DeltaEventStore, objects: 
     with open_store(warehouse) as other:
         objects.faults = [overtaken(lambda: other.append("b", [event()]))]
         store.append("a", [event()])
+    store.close()
     assert len(objects.deleted) == 1
     assert len(list(Path(warehouse).rglob("*.parquet"))) == 2
 
@@ -153,6 +154,26 @@ def test_group_puts_all_that_wait_into_one_commit(store: DeltaEventStore, object
         thread.join()
     assert [m.appends for m in seen if isinstance(m, Committed)] == [1, 8]
     assert positions(store) == list(range(1, 10))
+
+
+def test_group_that_lost_a_race_takes_in_those_who_have_come_meanwhile(
+    store: DeltaEventStore, objects: FaultyObjects, seen: Measurements, warehouse: str
+) -> None:
+    with open_store(warehouse) as other:
+        late: list[threading.Thread] = []
+
+        def meanwhile() -> None:
+            other.append("b", [event()])
+            late.append(threading.Thread(target=lambda: store.append("late", [event()])))
+            late[0].start()
+            while not store._committer._waiting.qsize():
+                pass
+
+        objects.faults = [overtaken(meanwhile)]
+        assert store.append("a", [event()], NO_STREAM).position == 2
+        late[0].join()
+    assert [(m.appends, m.attempts) for m in seen if isinstance(m, Committed)] == [(2, 2)]
+    assert store.stream_version("late") == 1
 
 
 def test_refusal_of_one_leaves_its_neighbours_alone(store: DeltaEventStore) -> None:

@@ -30,12 +30,22 @@ def test_writer_looks_first_when_another_had_the_turn() -> None:
     assert took_turns(one, one, other, other, one) == [True, False, True, False, True]
 
 
+def test_all_who_take_turns_in_a_folder_are_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = MachineTurns("s3://bucket/events"), MachineTurns("s3://bucket/snapshots")
+    assert one.machine == other.machine
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
+    assert MachineTurns("s3://bucket/events").machine != one.machine
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o720])
 def test_folder_that_others_can_change_is_not_used(temporary: Path, mode: int) -> None:
     folder = temporary / f"alluvium-{os.getuid()}"
     folder.mkdir()
     folder.chmod(mode)
-    assert took_turns(MachineTurns("s3://bucket/events")) == [False]
+    one, other = MachineTurns("s3://bucket/events"), MachineTurns("s3://bucket/events")
+    assert took_turns(one, other) == [False, False]
+    assert one.machine != other.machine, "who takes no turns with others shares none with them"
     assert list(folder.iterdir()) == []
 
 
