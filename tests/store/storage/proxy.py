@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,6 +87,36 @@ def passed(relay: Relay) -> None:
 def unavailable(relay: Relay) -> None:
     """Nothing happens, and the server says so, more or less."""
     relay.answer(503, [("content-length", "0")], b"")
+
+
+def slow_down(relay: Relay) -> None:
+    """Nothing happens: there were too many requests, says S3."""
+    body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    relay.answer(503, [("content-type", "application/xml"), ("content-length", str(len(body)))], b"" if relay.command == "HEAD" else body)
+
+
+class Throttle:
+    """A bucket of tokens: of more requests than so many a second the rest are told to slow down."""
+
+    def __init__(self, requests_s: float, burst: int, fault: Fault) -> None:
+        """`fault`: what those meet that are let through."""
+        self._requests_s, self._burst, self._fault = requests_s, burst, fault
+        self._tokens, self._filled_s = float(burst), time.monotonic()
+        self._lock = threading.Lock()
+        self.passed = self.refused = 0
+
+    def __call__(self, relay: Relay) -> None:
+        (self._fault if self._takes() else slow_down)(relay)
+
+    def _takes(self) -> bool:
+        with self._lock:
+            now_s = time.monotonic()
+            self._tokens = min(self._burst, self._tokens + (now_s - self._filled_s) * self._requests_s)
+            self._filled_s = now_s
+            let = self._tokens >= 1
+            self._tokens -= let
+            self.passed, self.refused = self.passed + let, self.refused + (not let)
+            return let
 
 
 def lost_request(relay: Relay) -> None:
