@@ -7,6 +7,7 @@
 
 from store.append import Append, Appended, TableAppended
 from store.backups import backup, restore
+from store.bill import Prices, Requests, Usage, requests_for
 from store.contract import Contract
 from store.correlation import caused_by, correlated
 from store.deciding.aggregate import Aggregate, Loaded
@@ -164,6 +165,7 @@ __all__ = [
     "NewerTableError",
     "Observer",
     "OutcomeUnknownError",
+    "Prices",
     "Query",
     "QueryRefusedError",
     "RawEvent",
@@ -173,6 +175,7 @@ __all__ = [
     "Refused",
     "Rename",
     "Repaired",
+    "Requests",
     "Retried",
     "Snapshot",
     "SnapshotIgnored",
@@ -195,6 +198,7 @@ __all__ = [
     "UnknownEventTypeError",
     "UnreadableEventError",
     "Upcast",
+    "Usage",
     "Vacuumed",
     "Verified",
     "WrongExpectedVersionError",
@@ -228,6 +232,7 @@ __all__ = [
     "rebuild_snapshots",
     "recommend_interval",
     "repair",
+    "requests_for",
     "restore",
     "rows_with",
     "rows_without",
