@@ -7,97 +7,155 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 from unittest.mock import patch
 
-from store import open_store
+from store import OutcomeUnknownError, Requests, StorageError, StorageUnavailableError, open_store
+from store.observer import Committed, Measurement
 from tests.bench.appends import check_head
 from tests.bench.children import together
 from tests.bench.run import Run, ms, percentile
 from tests.bench.workload import order
-from tests.store.storage.proxy import Fault, Proxy, Relay, passed, unavailable
+from tests.store.storage.proxy import Fault, Proxy, Relay, Throttle, passed, unavailable
 
 TASKS: Final = 64
 """Clients of each process."""
 LATENCIES_MS: Final = (5, 50, 200)
 PROCESSES: Final = (1, 4)
-DOLLARS: Final[Mapping[str, float]] = {"PUT": 5e-6, "POST": 5e-6, "LIST": 5e-6, "GET": 4e-7, "HEAD": 4e-7, "DELETE": 0.0}
-"""A request, by what S3 Standard asks in us-east-1 (aws.amazon.com/s3/pricing, 2026)."""
+"""Of one machine, which take turns."""
+MACHINES: Final = (2, 4, 8)
+"""With a process each."""
 _KEYS: Final = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": "us-east-1"}
 
 
-class Raced(NamedTuple):
-    """What all processes appended in `seconds`, each append's own seconds, and what was asked of the store meanwhile, by method."""
+class Writer(NamedTuple):
+    """What one process did: each append's own seconds, all of them together, how often it tried to commit, and appends repeated after a failure."""
 
     latencies_s: list[float]
-    commits: int
     seconds: float
+    tries: int
+    repeated: int
+
+
+class Raced(NamedTuple):
+    """What all processes appended, and what was asked of the store meanwhile, by method."""
+
+    writers: list[Writer]
+    commits: int
     requests: Counter[str]
+
+    @property
+    def latencies_s(self) -> list[float]:
+        return [latency for writer in self.writers for latency in writer.latencies_s]
+
+    @property
+    def seconds(self) -> float:
+        return max(writer.seconds for writer in self.writers)
 
 
 def section(run: Run) -> None:
-    numbers = ("processes", "events/s", "events a commit", "p50, ms", "p99, ms", "requests a commit", "$ a million events")
-    run.table(f"{TASKS} asyncio tasks a process, on S3", *numbers)
+    run.table(f"{TASKS} asyncio tasks a process, on S3", *NUMBERS)
     with bucket() as (proxy, place):
-        slow = {f"{latency} ms a request": after(latency / 1000) for latency in LATENCIES_MS}
-        for what, fault in {**slow, "5 ms, every 20th answer 503": faulty(after(0.005))}.items():
-            proxy.always = fault
-            for processes in [count for count in PROCESSES if count <= run.sizes.writers]:
-                raced = race(proxy, f"{place}/{uuid.uuid4().hex}", processes, run.sizes.seconds)
-                run.row(what, str(processes), *_told(raced))
+        slow: dict[str, Callable[[], Fault]] = {f"{latency} ms a request": partial(after, latency / 1000) for latency in LATENCIES_MS}
+        hard = {
+            "5 ms, every 20th answer 503": lambda: faulty(after(0.005)),
+            "5 ms, 200 requests/s, else SlowDown": lambda: Throttle(200, 50, after(0.005)),
+            "20 ms, every other second 200 ms": lambda: rough(0.02, 0.2),
+        }
+        for what, fault in {**slow, **hard}.items():
+            for machines, processes in [(1, count) for count in PROCESSES] + [(count, 1) for count in MACHINES]:
+                if machines * processes <= run.sizes.writers:
+                    proxy.always = fault()
+                    raced = race(proxy, f"{place}/{uuid.uuid4().hex}", machines, processes, run.sizes.seconds)
+                    run.row(what, str(machines), str(processes), *told(raced))
 
 
-def _told(raced: Raced) -> list[str]:
-    events, requests = len(raced.latencies_s), sum(raced.requests.values())
-    p50, p99 = (ms(percentile(raced.latencies_s, share)) for share in (0.5, 0.99))
-    commits = max(raced.commits, 1)
-    cost = dollars(raced.requests) / max(events, 1) * 1e6
-    return [f"{events / raced.seconds:,.0f}", f"{events / commits:,.1f}", p50, p99, f"{requests / commits:.1f}", f"{cost:.2f}"]
+NUMBERS: Final = (
+    "machines", "processes on each", "events/s", "events a commit", "tries a commit", "p50, ms", "p99, ms", "longest, ms", "busiest / slowest",
+    "requests a commit", "$ a million events", "appends repeated",
+)  # fmt: skip
 
 
-def dollars(requests: Mapping[str, int]) -> float:
-    return sum(DOLLARS[method] * count for method, count in requests.items())
+def told(raced: Raced) -> list[str]:
+    counts, requests, commits = [len(writer.latencies_s) for writer in raced.writers], sum(raced.requests.values()), max(raced.commits, 1)
+    tries = sum(writer.tries for writer in raced.writers)
+    waits = (ms(percentile(raced.latencies_s, share)) for share in (0.5, 0.99, 1.0))
+    cost = dollars(raced.requests) / max(sum(counts), 1) * 1e6
+    return [
+        f"{sum(counts) / raced.seconds:,.0f}", f"{sum(counts) / commits:,.1f}", f"{tries / commits:.2f}", *waits,
+        f"{max(counts) / max(1, min(counts)):.1f}", f"{requests / commits:.1f}", f"{cost:.2f}",
+        str(sum(writer.repeated for writer in raced.writers)),
+    ]  # fmt: skip
 
 
-def race(proxy: Proxy, place: str, processes: int, seconds: float) -> Raced:
+def dollars(asked: Counter[str]) -> float:
+    reads = asked["GET"] + asked["HEAD"]
+    return Requests(asked.total() - reads, reads).dollars()
+
+
+def race(proxy: Proxy, place: str, machines: int, processes: int, seconds: float) -> Raced:
     """No event is lost or doubled, or the measurement fails."""
-    with open_store(place, create=True) as store:
+    with open_store(place, create=True) as store, TemporaryDirectory() as folder:
         before = store.size().delta_version
         proxy.asked.clear()
-        parts = together(clients, [(place, number, seconds) for number in range(processes)])
+        homes = [tempfile.mkdtemp(dir=folder) for _ in range(machines)]
+        writers = together(clients, [(place, f"{home}-{number}", home, seconds) for home in homes for number in range(processes)])
         requests = Counter(map(_method, proxy.asked))
-        latencies = list(itertools.chain(*(latencies for latencies, _ in parts)))
-        check_head(store, len(latencies))
-        return Raced(latencies, store.size().delta_version - before, max(spent for _, spent in parts), requests)
+        check_head(store, sum(len(writer.latencies_s) for writer in writers))
+        return Raced(writers, store.size().delta_version - before, requests)
 
 
-def clients(place: str, number: int, seconds: float) -> Generator[None, None, tuple[list[float], float]]:
-    """Each appends one event at a time: how long each took, and all of it together."""
+def clients(place: str, name: str, home: str, seconds: float) -> Generator[None, None, Writer]:
+    """Each appends one event at a time. Processes of one machine have a temporary directory, `home`, in common, by which they take turns."""
+    tempfile.tempdir = home
     latencies: list[float] = []
+    seen, repeated = Commits(), 0
 
     async def client(task: int, end: float) -> None:
+        nonlocal repeated
         for turn in itertools.count():
             began = time.perf_counter()
             if began > end:
                 return
-            stream_id = f"order-{number}-{task}-{turn // 10}"
-            await store.aio.append(stream_id, order(stream_id, turn % 10, 1), turn % 10)
+            stream_id = f"order-{name}-{task}-{turn // 10}"
+            events, done = order(stream_id, turn % 10, 1), False
+            while not done:
+                try:
+                    await store.aio.append(stream_id, events, turn % 10)
+                    done = True
+                except (StorageError, OutcomeUnknownError) as failure:
+                    repeated += 1
+                    await asyncio.sleep(failure.retry_after_s if isinstance(failure, StorageUnavailableError) else 0)
             latencies.append(time.perf_counter() - began)
 
     async def everyone() -> None:
         end = time.perf_counter() + seconds
         await asyncio.gather(*(client(task, end) for task in range(TASKS)))
 
-    with open_store(place) as store:
+    with open_store(place, observer=seen) as store:
         yield
         began = time.perf_counter()
         asyncio.run(everyone())
-        return latencies, time.perf_counter() - began
+        return Writer(latencies, time.perf_counter() - began, seen.tries, repeated)
+
+
+class Commits:
+    """Counts what they took."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def record(self, measurement: Measurement) -> None:
+        if isinstance(measurement, Committed):
+            self.tries += measurement.attempts
 
 
 def after(seconds: float) -> Fault:
@@ -105,6 +163,16 @@ def after(seconds: float) -> Fault:
 
     def wait(relay: Relay) -> None:
         time.sleep(seconds)
+        passed(relay)
+
+    return wait
+
+
+def rough(calm_s: float, rough_s: float) -> Fault:
+    """Each request takes so much longer, and every other second as much as `rough_s`."""
+
+    def wait(relay: Relay) -> None:
+        time.sleep(rough_s if int(time.monotonic()) % 2 else calm_s)
         passed(relay)
 
     return wait
