@@ -20,8 +20,10 @@ from store.delta.actions import Commit, Writer
 LEAST_S: Final = 0.001
 MOST_S: Final = 10.0
 """No more is waited for one other writer: it may be gone, or asleep."""
-SLACK: Final = 2.0
-"""So many times what a try takes there, others wait for it: between the machines lie two looks."""
+SLACK: Final = 3.0
+"""So many times what a try takes there, others wait for it: between the machines lie two looks, and no two tries take the same time."""
+CLOSE: Final = 2.0
+"""Commits that lie no more than so many tries apart leave no room for another one between them."""
 LATE: Final = 1.2
 """From one commit to the next it takes so many times what a try takes: there is a look before it."""
 ROUNDS: Final = 2
@@ -63,7 +65,7 @@ class Rota:
     def may_have_moved(self) -> bool:
         """Have other machines had the time to commit since we heard of the last commit?"""
         busy = any(name != self._machine and not self._is_stale(member) for name, member in self._members.items())
-        return busy and self._clock_s() - self._moved_s > SLACK * self._takes_s
+        return busy and self._clock_s() - self._moved_s > CLOSE * self._takes_s
 
     def leaves_no_room(self) -> bool:
         """Do others commit one upon the other, and expect nothing of us?"""
@@ -71,7 +73,7 @@ class Rota:
         if self._claims_us() or (ours is not None and ours.expected):
             return False
         name, newest = next(reversed(self._members.items()), (self._machine, ours))
-        return newest is not None and name != self._machine and self._interval_us < SLACK * 1e6 * newest.takes_s
+        return newest is not None and name != self._machine and self._interval_us < CLOSE * 1e6 * newest.takes_s
 
     def others_claim(self) -> bool:
         """Is another machine to be the next one?"""

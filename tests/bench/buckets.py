@@ -37,10 +37,11 @@ _KEYS: Final = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", 
 
 
 class Writer(NamedTuple):
-    """What one process did: each append's own seconds, all of them together, how often it tried to commit, and appends repeated after a failure."""
+    """What one process did: each append's own seconds, all of them together, commits and the tries they took, appends repeated after a failure."""
 
     latencies_s: list[float]
     seconds: float
+    commits: int
     tries: int
     repeated: int
 
@@ -49,12 +50,15 @@ class Raced(NamedTuple):
     """What all processes appended, and what was asked of the store meanwhile, by method."""
 
     writers: list[Writer]
-    commits: int
     requests: Counter[str]
 
     @property
     def latencies_s(self) -> list[float]:
         return [latency for writer in self.writers for latency in writer.latencies_s]
+
+    @property
+    def commits(self) -> int:
+        return sum(writer.commits for writer in self.writers)
 
     @property
     def seconds(self) -> float:
@@ -104,13 +108,12 @@ def dollars(asked: Counter[str]) -> float:
 def race(proxy: Proxy, place: str, machines: int, processes: int, seconds: float) -> Raced:
     """No event is lost or doubled, or the measurement fails."""
     with open_store(place, create=True) as store, TemporaryDirectory() as folder:
-        before = store.size().delta_version
         proxy.asked.clear()
         homes = [tempfile.mkdtemp(dir=folder) for _ in range(machines)]
         writers = together(clients, [(place, f"{home}-{number}", home, seconds) for home in homes for number in range(processes)])
         requests = Counter(map(_method, proxy.asked))
         check_head(store, sum(len(writer.latencies_s) for writer in writers))
-        return Raced(writers, store.size().delta_version - before, requests)
+        return Raced(writers, requests)
 
 
 def clients(place: str, name: str, home: str, seconds: float) -> Generator[None, None, Writer]:
@@ -144,17 +147,18 @@ def clients(place: str, name: str, home: str, seconds: float) -> Generator[None,
         yield
         began = time.perf_counter()
         asyncio.run(everyone())
-        return Writer(latencies, time.perf_counter() - began, seen.tries, repeated)
+        return Writer(latencies, time.perf_counter() - began, seen.commits, seen.tries, repeated)
 
 
 class Commits:
     """Counts what they took."""
 
     def __init__(self) -> None:
-        self.tries = 0
+        self.commits = self.tries = 0
 
     def record(self, measurement: Measurement) -> None:
         if isinstance(measurement, Committed):
+            self.commits += 1
             self.tries += measurement.attempts
 
 

@@ -22,26 +22,26 @@ def objects(tmp_path: Path) -> FaultyObjects:
     return FaultyObjects(LocalObjects(tmp_path))
 
 
-def put(objects: Objects, settle_s: float = 10.0) -> Outcome:
+def put(objects: Objects, settle_s: float = 10.0) -> tuple[Outcome, bytes]:
     return publish(objects, 7, OURS, "ours", settle_s, "do it again")
 
 
 @pytest.mark.parametrize("fault", [lost_reply, lost_request, repeated_by_the_client])
 def test_commit_is_ours_whatever_reply_was_lost(objects: FaultyObjects, fault) -> None:  # type: ignore[no-untyped-def]
     objects.faults = [fault]
-    assert put(objects) is Outcome.OURS
+    assert put(objects) == (Outcome.OURS, OURS)
     assert objects.get(log_path(7)) == OURS
 
 
 def test_commit_that_is_there_already_is_theirs(objects: FaultyObjects) -> None:
     objects.put_if_absent(log_path(7), THEIRS)
-    assert put(objects) is Outcome.THEIRS
+    assert put(objects) == (Outcome.THEIRS, THEIRS)
 
 
 def test_commit_that_is_there_after_a_lost_request_is_theirs_at_last(objects: FaultyObjects) -> None:
     objects.put(log_path(7), THEIRS)
     objects.faults = [lost_request]
-    assert put(objects) is Outcome.THEIRS_AT_LAST
+    assert put(objects) == (Outcome.THEIRS_AT_LAST, THEIRS)
 
 
 def test_mute_storage_leaves_the_outcome_unknown(objects: FaultyObjects) -> None:
