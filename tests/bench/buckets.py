@@ -71,7 +71,7 @@ def section(run: Run) -> None:
         slow: dict[str, Callable[[], Fault]] = {f"{latency} ms a request": partial(after, latency / 1000) for latency in LATENCIES_MS}
         hard = {
             "5 ms, every 20th answer 503": lambda: faulty(after(0.005)),
-            "5 ms, 200 requests/s, else SlowDown": lambda: Throttle(200, 50, after(0.005)),
+            "5 ms, 20 requests/s, else SlowDown": lambda: Throttle(20, 10, after(0.005)),
             "20 ms, every other second 200 ms": lambda: rough(0.02, 0.2),
         }
         for what, fault in {**slow, **hard}.items():
