@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -22,10 +22,15 @@ class Tree:
 
     def __init__(self, open_member: Callable[[LogName, Member | None], Member]) -> None:
         self._open_member = open_member
-        self._lock = threading.RLock()
-        self._members: dict[LogName, Member] = {}
+        self._lock = threading.Lock()
+        self._members: dict[LogName, Future[Member]] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, "alluvium-logs")
-        self._root = self._open(WHOLE, None)
+        try:
+            self._root = self._open(WHOLE, None)
+            self.all()
+        except BaseException:
+            self.close()
+            raise
 
     def of(self, stream_id: str) -> Member:
         """The log that takes the stream's next event, as far as is known."""
@@ -39,7 +44,9 @@ class Tree:
         """All that are known of, in the order in which they are ranked."""
         members = [self._root]
         for member in members:                     # which grows meanwhile
-            members += [self._open(LogName.parse(name), member) for name in member.sealed]
+            if (names := list(map(LogName.parse, member.sealed))) and names[0] not in self._members:
+                self._each(self._open, names, [member] * len(names))           # to open one takes some requests
+            members += [self._open(name, member) for name in names]
         return ranked(sorted(members, key=lambda member: str(member.name)))
 
     def refreshed(self) -> list[Member]:
@@ -57,9 +64,9 @@ class Tree:
 
     def close(self) -> None:
         self._pool.shutdown()
-        with self._lock:
-            for member in self._members.values():
-                member.close()
+        for opened in self._members.values():
+            if opened.exception() is None:
+                opened.result().close()
 
     def _each(self, work: Callable[..., object], *given: Sequence[object]) -> None:
         try:
@@ -68,10 +75,18 @@ class Tree:
             raise StoreClosedError("this store is closed: open it again") from error
 
     def _open(self, name: LogName, earlier: Member | None) -> Member:
+        """Whoever comes first opens it, and the others wait. One that could not be opened is tried anew by the next."""
         with self._lock:
-            if name not in self._members:
-                self._members[name] = self._open_member(name, earlier)
-            return self._members[name]
+            there = self._members.get(name)
+            opened = self._members[name] = there if there is not None else Future()
+        if there is None:
+            try:
+                opened.set_result(self._open_member(name, earlier))
+            except BaseException as error:
+                with self._lock:
+                    del self._members[name]
+                opened.set_exception(error)
+        return opened.result()
 
 
 def _tick(member: Member, moment: int) -> None:
