@@ -29,7 +29,7 @@ LINES = {
     "writers": ("own streams, 1 client each", "5 shared streams, 1 client each", "1 client each"),
     "buckets": ("5 ms a request", "5 ms, every 20th answer 503"),
     "machines": ("own streams, one commit after the other", "one event, after a pause", "one table of 2,000 rows"),
-    "logs": ("1 machines", "1 logs", "4 logs"),
+    "logs": ("any stream", "1 logs", "4 logs"),
     "push": ("same process", "live read model", "other process"),
     "log": ("live files", "with both (UUIDs, one correlation id an order)"),
     "reads": ("footers cached, compacted", "same stream again, 20 commits later", "SQL, of columns", "rate, Arrow batches", "out of JSON text"),
@@ -55,7 +55,7 @@ def test_a_section_fills_its_tables_and_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setattr(buckets, "LATENCIES_MS", (5,))
     monkeypatch.setattr(machines, "REQUEST_S", 0.005)
-    monkeypatch.setattr(logs, "LATENCY_MS", 5)
+    monkeypatch.setattr(logs, "REQUEST_S", 0.005)
     monkeypatch.setattr(logs, "LOGS", (1, 4))
     monkeypatch.setattr(machines, "LARGE", 2_000)
     monkeypatch.setattr(orchestration, "VARIANTS", {"the sensor": orchestration.INSTANCE})       # each starts a server
