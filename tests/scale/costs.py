@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import ceil
 from typing import Final, NamedTuple
 
+from store import Requests as Asked
 from store.delta import part, segment, upkeep
 from store.delta.committer import GROUP_EVENTS
 from store.shard import FANOUT
-from tests.bench.buckets import DOLLARS
 from tests.scale.simulation import SimulatedLog
 
 
@@ -56,7 +56,7 @@ class Requests(NamedTuple):
 
     @property
     def dollars(self) -> float:
-        return self.puts * DOLLARS["PUT"] + self.lists * DOLLARS["LIST"] + self.gets * DOLLARS["GET"]
+        return Asked(self.puts + self.lists, self.gets).dollars()
 
 
 def requests(log: SimulatedLog) -> Requests:
