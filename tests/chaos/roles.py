@@ -35,7 +35,7 @@ from store.delta import log, log_cleanup
 from store.delta import upkeep as log_upkeep
 from store.delta.delta_store import DeltaEventStore
 from store.keyed import upkeep as keyed_upkeep
-from store.storage import breaker, connection, remote_objects, turnstile
+from store.storage import breaker, connection, turnstile
 from store.tables import cleanup, table_log
 from tests.chaos.tallies import CHAINS, COUNTS, TALLY, Tally
 from tests.store.delta.writer import acknowledged, batch, place, tell
@@ -51,7 +51,10 @@ RETENTION_S = 20.0
 PASSING = (CheckpointMovedError, ContentionError, OutcomeUnknownError, StorageError, TableMovedError, UnderWayError)
 
 HURRIED: dict[Any, dict[str, Any]] = {
-    connection: {"REQUEST_TIMEOUT_S": 2.0, "CONNECT_TIMEOUT_S": 1.0, "RETRY_TIMEOUT_S": 3.0, "FIRST_BACKOFF_S": 0.02, "MAX_BACKOFF_S": 0.2},
+    connection: {
+        "REQUEST_TIMEOUT_S": 2.0, "CONNECT_TIMEOUT_S": 1.0, "RETRY_TIMEOUT_S": 3.0, "FIRST_BACKOFF_S": 0.02, "MAX_BACKOFF_S": 0.2,
+        "POLL_S": 0.2,
+    },
     breaker: {"OPEN_S": 0.5},
     turnstile: {"PATIENCE_S": 0.5},
     log: {"SETTLE_S": 1.0, "ASLEEP_S": 1.0},
@@ -62,7 +65,6 @@ HURRIED: dict[Any, dict[str, Any]] = {
     keyed_upkeep: {"CHECKPOINT_EVERY": 10, "CLEAN_EVERY_S": 2.0, "RETENTION_S": RETENTION_S / 2},
     leases: {"LEASE": timedelta(seconds=6), "RENEW_S": 1.0},
     following: {"LONGEST_WAIT_S": 1.0, "PACE_S": 0.4},
-    remote_objects: {"POLL_S": 0.2},
 }
 """All times that a process waits, as long against each other as they are, so that much happens in half a minute."""
 
