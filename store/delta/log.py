@@ -111,8 +111,10 @@ class Log:
         return () if self.table is None else self.table.logs
 
     def recorded_by(self, moment: int) -> int | None:
-        """The last position recorded by that microsecond, if the commits that were read say so."""
+        """The last position recorded by that microsecond, if it can be told without a look into files."""
         with self.lock:
+            if moment >= self.recorded_at:
+                return self.head
             if not self.stamps or self.stamps[0][0] > moment:
                 return None
             return self.stamps[bisect_right(self.stamps, moment, key=itemgetter(0)) - 1][1]

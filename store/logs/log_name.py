@@ -33,7 +33,11 @@ class LogName(NamedTuple):
         return f"{ROOT}{self.first}" if self.first == self.last else f"{ROOT}{self.first}-{self.last}"
 
     def holds(self, stream_id: str) -> bool:
-        return self.first <= stream_hash(stream_id)[: len(self.first)] <= self.last
+        return self.holds_hash(stream_hash(stream_id))
+
+    def holds_hash(self, digits: str) -> bool:
+        """The same by the stream's hash, which many names are asked about."""
+        return self.first <= digits[: len(self.first)] <= self.last
 
     def meets(self, shard: str) -> bool:
         """Has it streams of this shard?"""

@@ -45,11 +45,19 @@ class Member(DeltaEventStore):
         bell: Bell,
     ) -> None:
         self.name, self.earlier = name, earlier
+        self._parts: Sequence[LogName] = ()
         self.generation: int = 0 if earlier is None else earlier.generation + 1
         if earlier is not None:
             self._before = earlier.version_here
         super().__init__(objects, observer, clock, contract, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at)
         self._bell = bell                          # one for all logs: who follows them is woken by each
+
+    @property
+    def parts(self) -> Sequence[LogName]:
+        """The names of the logs that it was split into."""
+        if len(self._parts) < len(self.sealed):
+            self._parts = tuple(map(LogName.parse, self.sealed))
+        return self._parts
 
     @property
     def promised_at(self) -> int:

@@ -12,6 +12,7 @@ from store.errors import OutcomeUnknownError, StorageError, StoreClosedError
 from store.logs.log_name import WHOLE, LogName
 from store.logs.member import Member
 from store.logs.order import ranked
+from store.shard import stream_hash
 
 AT_ONCE: Final = 16
 """So many logs are asked at once."""
@@ -34,17 +35,16 @@ class Tree:
 
     def of(self, stream_id: str) -> Member:
         """The log that takes the stream's next event, as far as is known."""
-        member = self._root
+        member, digits = self._root, stream_hash(stream_id)
         while member.sealed:
-            names = map(LogName.parse, member.sealed)
-            member = self._open(next(name for name in names if name.holds(stream_id)), member)
+            member = self._open(next(name for name in member.parts if name.holds_hash(digits)), member)
         return member
 
     def all(self) -> list[Member]:
         """All that are known of, in the order in which they are ranked."""
         members = [self._root]
         for member in members:                     # which grows meanwhile
-            if (names := list(map(LogName.parse, member.sealed))) and names[0] not in self._members:
+            if (names := member.parts) and names[0] not in self._members:
                 self._each(self._open, names, [member] * len(names))           # to open one takes some requests
             members += [self._open(name, member) for name in names]
         return ranked(sorted(members, key=lambda member: str(member.name)))
