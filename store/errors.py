@@ -118,6 +118,8 @@ class CrossLogError(StoreError):
     `logs`: the logs concerned. A warehouse of one log can do it.
     """
 
+    remedy = "do it log by log, or keep to a warehouse of one log"
+
     def __init__(self, what: str, logs: Sequence[str], remedy: str) -> None:
         self.what, self.logs, self.remedy = what, tuple(logs), remedy
         super().__init__(f"{what} concerns several logs ({', '.join(self.logs)}), and only one of them can decide at once: {remedy}")

@@ -88,9 +88,9 @@ def of_files(folder: Path, count: int, times: int) -> dict[str, Cost]:
 
 
 def joined_files(count: int) -> list[Segment]:
-    """As they are of a large log: sixteen for each range of joined runs. There are as many rows as positions, so the log opens."""
+    """As they are of a large log: sixteen for each range of joined runs, the last one whole too. There are as many rows as positions, so it opens."""
     files = []
-    for number in range(count):
+    for number in range(-(-count // FANOUT) * FANOUT):
         start = number // FANOUT * JOINED_ROWS
         rows = JOINED_ROWS // FANOUT
         run = start + number % FANOUT + 1, start + JOINED_ROWS - FANOUT + number % FANOUT + 1

@@ -95,6 +95,7 @@ VALUES: dict[Any, Any] = {
     StoreError: WrongExpectedVersionError([Conflict("a", ANY, 2)]),
     Sequence[Conflict]: [Conflict("a", 1, 2), Conflict("b", ANY, 0)],
     Sequence[object]: ["one", "two"],
+    Sequence[str]: ["h0-7", "h8-f"],
     str | None: "text",
     int | None: 7,
 }
