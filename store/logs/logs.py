@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -81,6 +82,7 @@ class Logs:
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
         self._sessions: dict[Guard | None, SqlSession] = {}
+        self._process = os.getpid()
         self._closed = False
 
     # Appending ------------------------------------------------------------------------------------------------
@@ -141,9 +143,9 @@ class Logs:
         return self._in_its_log(stream_id, lambda log: log.stream_version(stream_id))
 
     def version_at(self, stream_id: str, position: int) -> int:
-        members, place = self._together.upto(position)
-        log = self._tree.of(stream_id)
-        while not (version := log.version_at(stream_id, place[members.index(log)])) and log.earlier is not None:
+        there = self.vector(position)
+        log = self._tree.of(stream_id)             # which may have been split since, and then holds nothing of that time
+        while not (version := log.version_at(stream_id, there.get(str(log.name), 0))) and log.earlier is not None:
             log = log.earlier
         return version
 
@@ -209,7 +211,7 @@ class Logs:
 
     def size(self) -> LogSize:
         """Of all logs together; `delta_version`: how many commits they have had."""
-        sizes = [member.size() for member in self._tree.refreshed()]
+        sizes = [member.size() for member in self.each()]
         return LogSize(*map(sum, zip(*sizes, strict=True)))
 
     def sql(
@@ -304,7 +306,7 @@ class Logs:
         return self._deciding
 
     def close(self) -> None:
-        if self._closed:
+        if self._closed or os.getpid() != self._process:
             return
         self._aio.close()
         self._deciding.close()
@@ -363,6 +365,8 @@ class Logs:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosedError("this store is closed: open it again")
+        if os.getpid() != self._process:           # the threads that look at the logs are not there: one would wait for them for ever
+            raise StoreClosedError("this store was opened before a fork: open it in the child, or start children by spawn")
 
 
 def table_parts(store: EventStore, events: pa.Table) -> list[pa.Table]:

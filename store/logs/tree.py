@@ -26,6 +26,7 @@ class Tree:
         self._lock = threading.Lock()
         self._members: dict[LogName, Future[Member]] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, "alluvium-logs")
+        self._closed = False
         try:
             self._root = self._open(WHOLE, None)
             self.all()
@@ -63,6 +64,7 @@ class Tree:
         self._each(_tick, *zip(*members, strict=True))
 
     def close(self) -> None:
+        self._closed = True
         self._pool.shutdown()
         for opened in self._members.values():
             if opened.exception() is None:
@@ -71,7 +73,9 @@ class Tree:
     def _each(self, work: Callable[..., object], *given: Sequence[object]) -> None:
         try:
             list(self._pool.map(work, *given))
-        except RuntimeError as error:              # the pool's word for it
+        except RuntimeError as error:              # the pool's word for it, and that of others for much else
+            if not self._closed:
+                raise
             raise StoreClosedError("this store is closed: open it again") from error
 
     def _open(self, name: LogName, earlier: Member | None) -> Member:

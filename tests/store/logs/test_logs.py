@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -297,3 +298,24 @@ def test_what_follows_one_log_says_so(store: Logs, tmp_path: Path) -> None:
         live_log(str(tmp_path / "warehouse"))
     with pytest.raises(CrossLogError, match="a backup concerns several logs"):
         backup(str(tmp_path / "warehouse"), str(tmp_path / "backup"))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*")
+def test_a_forked_child_is_told_to_open_its_own(store: Logs) -> None:
+    """Its threads are not there: it would wait for them for ever."""
+    fork = multiprocessing.get_context("fork")
+    answers = fork.SimpleQueue()
+    child = fork.Process(target=_look_in_child, args=(store, answers))
+    child.start()
+    child.join(30)
+    assert "before a fork" in answers.get()
+    assert store.append("a-0", facts(1)).version == 1
+
+
+def _look_in_child(store: Logs, answers: Any) -> None:
+    try:
+        answers.put(str(store.head()))
+    except StoreClosedError as error:
+        answers.put(str(error))
+    finally:
+        store.close()
