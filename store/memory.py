@@ -33,7 +33,8 @@ from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
 from store.sql import Asked, SqlSession, Tables, until
-from store.sql_guard import LIMITS, Guard, SqlLimits
+from store.sql_guard import LIMITS, SqlLimits
+from store.sql_sessions import SqlSessions
 from store.subscription import Bell, LogSubscription
 from store.times import Clock, now
 from store.verdict import judge, judge_bulk
@@ -48,7 +49,7 @@ class MemoryEventStore:
         self._lock = threading.RLock()
         self._log = MemoryLog()
         self._bell = Bell()
-        self._sessions: dict[Guard | None, SqlSession] = {}
+        self._sessions = SqlSessions(self._asked)
         self._snapshots = MemorySnapshots()
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, contract)
@@ -142,7 +143,8 @@ class MemoryEventStore:
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
     ) -> duckdb.DuckDBPyRelation:
-        return self._asked(self._session(None), query, params, as_of, tables).relation
+        self._check_open()
+        return self._sessions.sql(query, params, as_of, tables)
 
     def ask(
         self,
@@ -153,15 +155,8 @@ class MemoryEventStore:
         tables: Tables | None = None,
         limits: SqlLimits = LIMITS,
     ) -> pa.Table:
-        guard = Guard(None, limits)
-        session = self._session(guard)
-        guard.check(session.cursor(), query)
-        return guard.answer(*self._asked(session, query, params, as_of, tables))
-
-    def _session(self, guard: Guard | None) -> SqlSession:
-        if guard not in self._sessions:
-            self._sessions[guard] = SqlSession(guard=guard)
-        return self._sessions[guard]
+        self._check_open()
+        return self._sessions.ask(query, params, as_of, tables, limits)
 
     def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         events = self._events()
@@ -186,8 +181,7 @@ class MemoryEventStore:
         self._deciding.close()
         self._closed = True
         self._bell.ring()
-        for session in self._sessions.values():
-            session.close()
+        self._sessions.close()
 
     def __enter__(self) -> Self:
         return self

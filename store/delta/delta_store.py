@@ -45,7 +45,8 @@ from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
 from store.sql import Asked, SqlSession, Tables, until
-from store.sql_guard import LIMITS, Guard, SqlLimits
+from store.sql_guard import LIMITS, SqlLimits
+from store.sql_sessions import SqlSessions
 from store.storage.objects import Objects
 from store.storage.places import objects_at
 from store.subscription import Bell, LogSubscription
@@ -90,7 +91,7 @@ class DeltaEventStore:
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
-        self._sessions: dict[Guard | None, SqlSession] = {}
+        self._sessions = SqlSessions(self._asked, objects.uri.rpartition("/")[0], objects.filesystem())
         self._process = os.getpid()
         self._closed = False
 
@@ -190,7 +191,8 @@ class DeltaEventStore:
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
     ) -> duckdb.DuckDBPyRelation:
-        return self._asked(self._session(None), query, params, as_of, tables).relation
+        self._check_open()
+        return self._sessions.sql(query, params, as_of, tables)
 
     def ask(
         self,
@@ -201,10 +203,8 @@ class DeltaEventStore:
         tables: Tables | None = None,
         limits: SqlLimits = LIMITS,
     ) -> pa.Table:
-        guard = Guard(self._objects.uri.rpartition("/")[0], limits)
-        session = self._session(guard)
-        guard.check(session.cursor(), query)
-        return guard.answer(*self._asked(session, query, params, as_of, tables))
+        self._check_open()
+        return self._sessions.ask(query, params, as_of, tables, limits)
 
     def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         with self._log.lock:
@@ -214,12 +214,6 @@ class DeltaEventStore:
             return session.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations, tables)
         files = [self._objects.location(segment.path) for segment in segments]
         return session.query_files(files, query, params, condition, self._snapshots.locations, tables)
-
-    def _session(self, guard: Guard | None) -> SqlSession:
-        self._check_open()
-        if guard not in self._sessions:
-            self._sessions[guard] = SqlSession(self._objects.filesystem(), guard)
-        return self._sessions[guard]
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 
@@ -274,8 +268,7 @@ class DeltaEventStore:
         self._closed = True
         self._bell.ring()
         self._upkeep.close()
-        for session in self._sessions.values():
-            session.close()
+        self._sessions.close()
         self._snapshots.close()
         self._objects.close()
 

@@ -39,7 +39,8 @@ from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
 from store.sql import Asked, SqlSession, Tables, until
-from store.sql_guard import LIMITS, Guard, SqlLimits
+from store.sql_guard import LIMITS, SqlLimits
+from store.sql_sessions import SqlSessions
 from store.storage.places import join, objects_at
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
@@ -81,7 +82,7 @@ class Logs:
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
-        self._sessions: dict[Guard | None, SqlSession] = {}
+        self._sessions = SqlSessions(self._asked, warehouse, self._objects.filesystem())
         self._process = os.getpid()
         self._closed = False
 
@@ -217,7 +218,8 @@ class Logs:
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
     ) -> duckdb.DuckDBPyRelation:
-        return self._asked(self._session(None), query, params, as_of, tables).relation
+        self._check_open()
+        return self._sessions.sql(query, params, as_of, tables)
 
     def ask(
         self,
@@ -228,10 +230,8 @@ class Logs:
         tables: Tables | None = None,
         limits: SqlLimits = LIMITS,
     ) -> pa.Table:
-        guard = Guard(self._warehouse, limits)
-        session = self._session(guard)
-        guard.check(session.cursor(), query)
-        return guard.answer(*self._asked(session, query, params, as_of, tables))
+        self._check_open()
+        return self._sessions.ask(query, params, as_of, tables, limits)
 
     # The logs -------------------------------------------------------------------------------------------------
 
@@ -313,8 +313,7 @@ class Logs:
         self._closed = True
         self._bell.ring()
         self._tree.close()
-        for session in self._sessions.values():
-            session.close()
+        self._sessions.close()
         self._snapshots.close()
         self._objects.close()
 
@@ -355,12 +354,6 @@ class Logs:
         if not located:
             return session.query_table(EVENTS.empty_table(), query, params, "position <= 0", self._snapshots.locations, tables)
         return session.query_located(located, query, params, SEEN, self._snapshots.locations, tables)
-
-    def _session(self, guard: Guard | None) -> SqlSession:
-        self._check_open()
-        if guard not in self._sessions:
-            self._sessions[guard] = SqlSession(self._objects.filesystem(), guard)
-        return self._sessions[guard]
 
     def _check_open(self) -> None:
         if self._closed:
