@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from store.contract import Contract
 from store.correlation import cause
-from store.draft import check_text
+from store.draft import RESERVED, RESERVED_ID, check_text
 from store.errors import InvalidEventError
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
 from store.schema import EVENTS, GIVEN, INSTANT
@@ -90,6 +90,7 @@ def _column(events: pa.Table, name: str) -> pa.ChunkedArray:
 
 def _check_names(columns: dict[str, pa.ChunkedArray]) -> None:
     _check_text("stream_id", columns["stream_id"], MAX_STREAM_ID_BYTES)
+    _refuse("stream_id", columns["stream_id"], pc.starts_with(columns["stream_id"], RESERVED), *RESERVED_ID)
     _check_text("type", columns["type"], MAX_NAME_BYTES)
     for name in ("correlation_id", "causation_id"):
         if name in columns:

@@ -27,6 +27,10 @@ from store.times import EARLIEST, LATEST, microseconds
 Row = tuple[str, str, str, int, int | None, str | None, str | None, Sequence[str], str, str | None]
 """The columns of `schema.GIVEN`; `occurred_at` in microseconds, None for the time of the commit."""
 
+RESERVED: Final = "$"
+"""With it the ids of the store's own streams begin."""
+RESERVED_ID: Final = ("begins with $, as only the store's own streams do", "begin it with another character")
+
 _PLAIN: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _JSON_ONLY: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -46,6 +50,14 @@ class Draft:
 
 def draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion, contract: Contract | None = None) -> Draft:
     """Check, by the contract too, and encode. InvalidEventError names the field, its value and the remedy; it carries the event's correlation id."""
+    check_text("stream_id", stream_id, MAX_STREAM_ID_BYTES)
+    if stream_id.startswith(RESERVED):
+        raise InvalidEventError("stream_id", stream_id, *RESERVED_ID)
+    return any_draft(stream_id, events, expected_version, contract)
+
+
+def any_draft(stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion, contract: Contract | None = None) -> Draft:
+    """The same for any stream, the store's own too."""
     check_text("stream_id", stream_id, MAX_STREAM_ID_BYTES)
     check_expected(expected_version)
     _check_many("events", events)

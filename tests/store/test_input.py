@@ -106,7 +106,7 @@ EVENTS: dict[str, tuple[Callable[[], Any], str]] = {
     "too many tags": (lambda: fact(tags=[f"t{n}" for n in range(65)]), r"tags .*65 of them.* are more than 64"),
 }
 
-STREAMS = NAMES | {"long": ("ä" * 257, "is over 512 bytes"), "missing": (None, "None is not a str")}
+STREAMS = NAMES | {"long": ("ä" * 257, "is over 512 bytes"), "missing": (None, "None is not a str"), "the store's own": ("$audit", "begins with [$]")}
 
 
 @pytest.mark.parametrize(("event", "message"), EVENTS.values(), ids=EVENTS.keys())

@@ -1,0 +1,42 @@
+"""What was done to the store itself, and by whom: events of the stream `$audit`, which nobody else can append to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from store.aio import Submits
+from store.append import Append, Appended
+from store.draft import check_text
+from store.event import Event, RecordedEvent
+from store.event_store import EventStore
+from store.limits import MAX_NAME_BYTES
+from store.reserved import AUDIT, append_own
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """`type`: what was done, in the past tense, such as `Erased`. `by`: a person or a service. `what`: of which things, as JSON can hold it.
+
+    No part of it is ever erased, so nothing stands in it that may have to be: say whose data it was by an id that tells nothing by itself.
+    """
+
+    type: str
+    by: str
+    why: str
+    what: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record(store: Submits, deed: Deed) -> Appended:
+    """Durably. InvalidEventError: nobody, or nothing, is named."""
+    for name in ("by", "why"):
+        check_text(name, getattr(deed, name), MAX_NAME_BYTES)
+    return append_own(store, [Append(AUDIT, [Event(deed.type, {"by": deed.by, "why": deed.why, "what": dict(deed.what)})])])[0]
+
+
+def deeds(store: EventStore, after: int = 0) -> Iterator[tuple[RecordedEvent, Deed]]:
+    """All of them past that version of `$audit`, oldest first, each with its place."""
+    for event in RecordedEvent.each(store.read_stream(AUDIT, after)):
+        said = event.payload()
+        yield event, Deed(event.type, said["by"], said["why"], said["what"])
