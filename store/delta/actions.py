@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import md5
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,9 @@ LISTED_STREAMS: Final = 1_000
 CLOCK: Final = "clock"
 """The application whose transactions are times, in microseconds: who writes a checkpoint for us keeps them too."""
 _VACUUM_START: Final = "VACUUM START"
+_ERASE: Final = "ERASE"
+_COPY: Final = "CLONE"
+_REWRITTEN: Final = "alluvium.rewritten"
 _CLAIM: Final = "CLAIM"
 _PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]{1,19}-[0-9]{1,19}-[0-9a-f]{32}\.parquet").fullmatch
 
@@ -44,6 +48,8 @@ class Segment:
     recorded_until: int
     stats: str
     modified_ms: int
+    rewritten: str = ""
+    """Which rewrites its events have been through, as a mark: files of the same events that differ in it differ in what they say of them."""
     streams: frozenset[str] | None = None
     """Its streams, where the commit lists them: then a look-up need not open the file to know that it is not there."""
 
@@ -72,6 +78,7 @@ class Commit:
 
     `table`: what the log is, said by the commit that makes it. `vacuum`: nothing but to mark that a vacuum begins.
     `vacuumed_ms`: the files retired by that moment are gone. `claims`: nothing but to ask that its writer may be the next one.
+    `erases`: events that were there say something else from now on, so whoever remembers some must forget them.
     """
 
     version: int
@@ -87,6 +94,13 @@ class Commit:
     vacuumed_ms: int | None = None
     writer: Writer | None = None
     claims: bool = False
+    erases: bool = False
+
+
+def mark_of(marks: Iterable[str]) -> str:
+    """The mark of events that have been through all that these tell of; empty ones tell of nothing."""
+    several = sorted(set(marks) - {""})
+    return several[0] if len(several) == 1 else md5("".join(several).encode()).hexdigest() if several else ""
 
 
 def creation(table: Table) -> bytes:
@@ -138,6 +152,18 @@ def replacing(commit_id: str, recorded_at: int, head: int, removed: Sequence[Seg
     return _lines({"commitInfo": info}, *removals, *({"add": add_of(segment, data_change=False)} for segment in added))
 
 
+def erasing(commit_id: str, recorded_at: int, head: int, removed: Sequence[Segment], added: Sequence[Segment], now_ms: int) -> bytes:
+    """A commit that puts other files in the place of these: the same events, some of which say less."""
+    info = {
+        "timestamp": now_ms,
+        "operation": _ERASE,
+        "operationParameters": {},
+        FEATURE: _mark(commit_id, recorded_at, head, None),
+    }
+    removals = ({"remove": remove_of(Retired(segment.path, now_ms, segment.size_bytes), data_change=True)} for segment in removed)
+    return _lines({"commitInfo": info}, *removals, *({"add": add_of(segment, data_change=True)} for segment in added))
+
+
 def vacuuming(commit_id: str, recorded_at: int, head: int, now_ms: int, retired_until_ms: int | None) -> bytes:
     """The commit that begins a vacuum (None), or ends it: what was retired by that moment is gone."""
     info = {
@@ -179,7 +205,7 @@ def copying(commit_id: str, share: Share, now_ms: int, creates: Table | None) ->
     """A commit of a copy. `creates`: what the table is, if this commit is its first."""
     info = {
         "timestamp": now_ms,
-        "operation": "CLONE",
+        "operation": _COPY,
         "operationParameters": {},
         FEATURE: _mark(commit_id, share.recorded_at, share.head, None),
     }
@@ -235,6 +261,7 @@ def _decoded(version: int, body: bytes) -> Commit:
         vacuumed_ms=None if mark.get("vacuumed_ms") is None else whole(mark["vacuumed_ms"]),
         writer=None if mark.get("writer") is None else Writer(text(mark["writer"]), whole(mark["takes_ms"])),
         claims=info.get("operation") == _CLAIM,
+        erases=info.get("operation") == _ERASE or (info.get("operation") == _COPY and "remove" in merged),
     )
 
 
@@ -259,6 +286,7 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
             recorded_until=_microseconds(high["recorded_at"]),
             stats=add["stats"],
             modified_ms=whole(add["modificationTime"]),
+            rewritten=text((add.get("tags") or {}).get(_REWRITTEN, "")),
             streams=streams,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -287,15 +315,16 @@ def add_of(segment: Segment, data_change: bool) -> dict[str, Any]:
         "modificationTime": segment.modified_ms,
         "dataChange": data_change,
         "stats": segment.stats,
+        **({"tags": {_REWRITTEN: segment.rewritten}} if segment.rewritten else {}),
     }
 
 
-def remove_of(retired: Retired) -> dict[str, Any]:
+def remove_of(retired: Retired, data_change: bool = False) -> dict[str, Any]:
     """The `remove` that names a file."""
     return {
         "path": quote(retired.path),
         "deletionTimestamp": retired.retired_ms,
-        "dataChange": False,
+        "dataChange": data_change,
         "extendedFileMetadata": True,
         "partitionValues": {"shard": shard_in(retired.path)},
         "size": retired.size_bytes,

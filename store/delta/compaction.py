@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import log
 from typing import Final
 
 from store.delta import segment
-from store.delta.actions import Commit, Retired, Segment, replacing
+from store.delta.actions import Commit, Retired, Segment, mark_of, replacing
 from store.delta.amendment import amend
 from store.delta.log import Log, Outcome
 from store.delta.part import Part
@@ -55,7 +56,8 @@ def merge(objects: Objects, log: Log, files: SegmentFiles, chosen: Run) -> Compa
     Holds a section of events in memory, beside the new files while they are written.
     """
     began, vacuumed = time.monotonic(), log.vacuumed
-    replacement = _join(objects, files, chosen) if _is_sealed(chosen) else _sort(objects, files, chosen)
+    written, mark = _join(objects, files, chosen) if _is_sealed(chosen) else _sort(objects, files, chosen), mark_of(s.rewritten for s in chosen)
+    replacement = [replace(s, rewritten=mark) for s in written]
     version = _replace(objects, log, chosen, replacement, vacuumed)
     if version is None:
         return None

@@ -124,14 +124,19 @@ def renamed(segment: Segment) -> Segment:
 
 def put_landing(objects: Objects, events: pa.Table) -> Segment:
     """These events in log order, durable in one file in `h` that is quick to write; not yet part of the log."""
-    path = _path(ROOT, events["position"][0].as_py(), events["position"][-1].as_py())
+    segment, body = landed(events, ROOT, (events["position"][0].as_py(), events["position"][-1].as_py()))
+    objects.put(segment.path, body)
+    return segment
+
+
+def landed(events: pa.Table, shard: str, run: tuple[int, int]) -> tuple[Segment, pa.Buffer]:
+    """A file that is quick to write, with its rows in the order given: what it is, and its bytes, which nobody has written yet."""
     sink = pa.BufferOutputStream()
     pq.write_table(events, sink, compression="lz4", use_dictionary=False, store_schema=False, write_statistics=False)
     body = sink.getvalue()
-    objects.put(path, body)
     statistics = Statistics()
     statistics.add(events)
-    return statistics.segment(path, body.size)
+    return statistics.segment(_path(shard, *run), body.size), body
 
 
 def _path(shard: str, first: int, last: int) -> str:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from store.delta.actions import Segment
 from store.delta.footer import Footer
 from store.errors import StorageError, TableRefusedError
+from store.rewrite import Extent, Rewrite
 from store.schema import EVENTS
 from store.selection import Selection
 from store.storage.objects import Objects
@@ -118,6 +119,24 @@ class SegmentFiles:
             for group in range(footer.groups):
                 yield _group(file, group, EVENTS.names)
 
+    def read_marked(self, segment: Segment, rewrite: Rewrite) -> Iterator[tuple[pa.Table, pa.Array]]:
+        """All rows, one row group at a time, and which of them are chosen; nothing at all if none is. Then only a few columns are decoded."""
+        with self._opened(segment) as (footer, file):
+            marks: list[pa.Array | None] = []
+            for group in range(footer.groups):
+                seen = rewrite.meets(_extent(segment, footer, group))
+                mark = rewrite.chosen(_group(file, group, rewrite.columns)) if seen else None
+                marks.append(mark if mark is not None and pc.any(mark).as_py() else None)
+            if any(mark is not None for mark in marks):
+                for group, mark in enumerate(marks):
+                    rows = _group(file, group, EVENTS.names)
+                    yield rows, pa.repeat(False, len(rows)) if mark is None else mark
+
+    def is_landing(self, segment: Segment) -> bool:
+        """Was it written to be quick? Such a file has no statistics within, and is in no order but the log's."""
+        with self._opened(segment) as (footer, _):
+            return footer.bounds("position", 0) is None
+
     def last_recorded_by(self, segment: Segment, moment: int) -> int:
         """The last position in this segment that was recorded by that microsecond; 0: none."""
         if (kept := self._kept.get(segment.path)) is not None:
@@ -171,6 +190,18 @@ def meets(segment: Segment, selection: Selection) -> bool:
         and selection.meets_types(segment.lowest_type, segment.highest_type)
         and selection.meets_streams(segment.lowest_stream, segment.highest_stream)
     )
+
+
+def extent_of(segment: Segment) -> Extent:
+    s = segment
+    return Extent(s.first, s.last, s.lowest_stream, s.highest_stream, s.lowest_type, s.highest_type)
+
+
+def _extent(segment: Segment, footer: Footer, group: int) -> Extent:
+    first, last = footer.bounds("position", group) or (segment.first, segment.last)
+    streams = footer.bounds("stream_id", group) or (segment.lowest_stream, segment.highest_stream)
+    types = footer.bounds("type", group) or (segment.lowest_type, segment.highest_type)
+    return Extent(first, last, *streams, *types)
 
 
 def overlap(spans: Sequence[Span], first: int, last: int) -> bool:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -136,6 +137,7 @@ class Copier:
         parts = [events.filter(pc.less_equal(events["position"], self._position)) for events in contents(self._source, segment, body)]
         events = pa.concat_tables(parts)
         made, cut = encoded(events, segment.shard, (segment.run[0], self._position))
+        made = replace(made, rewritten=segment.rewritten)
         old = there.get(likeness(made))
         return _Made(old, _newest(events), old=True) if old is not None else self._written(made, cut, _newest(events))
 

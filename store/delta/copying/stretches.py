@@ -64,7 +64,7 @@ def likeness(segment: Segment) -> Likeness:
     """
     s = segment
     place = s.path.rpartition("-")[0]
-    return place, s.size_bytes, s.rows, s.first, s.last, s.lowest_stream, s.highest_stream, s.lowest_type, s.highest_type
+    return place, s.size_bytes, s.rows, s.first, s.last, s.lowest_stream, s.highest_stream, s.lowest_type, s.highest_type, s.rewritten
 
 
 def _ranges(files: Sequence[Piece | Segment], until: int) -> Iterator[tuple[int, list[Piece | Segment]]]:

@@ -1,0 +1,57 @@
+"""Husks: what is left of an event whose payload was erased. Its place, its ids, its type and its times stay.
+
+Its tags stay, too, unless these are erased as well.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.schema import EVENTS
+
+ERASED: Final = "$erased"
+"""The one key in the data of a husk; its value is the id of the erasure."""
+_HUSK: Final = r'^\{"\$erased":"[0-9a-f-]{36}"\}$'
+_START: Final = len(f'{{"{ERASED}":"')
+
+
+def husk_data(erasure_id: str) -> str:
+    """The data of every event that this erasure emptied. `erasure_id`: a UUID."""
+    return f'{{"{ERASED}":"{erasure_id}"}}'
+
+
+def erasure_of(data: str) -> str | None:
+    """The id of the erasure that left this behind; None: it is no husk's data."""
+    if len(data) != _START + 38 or not data.startswith(f'{{"{ERASED}":"'):
+        return None
+    return data[_START : _START + 36]
+
+
+def are_husks(data: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Which of these data are those of husks."""
+    return pc.match_substring_regex(data, _HUSK)
+
+
+def husked(events: pa.Table, chosen: pa.Array, erasure_id: str, tags: bool = False) -> pa.Table:
+    """The same rows in the same order, the chosen ones as husks. `tags`: without their tags, too. One that is a husk already keeps its erasure."""
+    fresh = pc.and_not(chosen, are_husks(events["data"]))
+    events = _with(events, "data", pc.if_else(fresh, husk_data(erasure_id), events["data"]))
+    events = _with(events, "metadata", pc.if_else(chosen, pa.scalar(None, pa.string()), events["metadata"]))
+    return without_tags(events, chosen) if tags else events
+
+
+def without_tags(events: pa.Table, chosen: pa.Array) -> pa.Table:
+    """The same rows, the chosen ones with no tags."""
+    column = events["tags"].combine_chunks()
+    empty = pa.array([[]], column.type)
+    both = pa.concat_arrays([column, empty])
+    places = pc.if_else(chosen, pa.scalar(len(column), pa.int64()), pa.array(range(len(column)), pa.int64()))
+    return _with(events, "tags", both.take(places))
+
+
+def _with(events: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    place = events.schema.get_field_index(name)
+    return events.set_column(place, EVENTS.field(name), column)

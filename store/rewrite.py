@@ -1,0 +1,45 @@
+"""What a rewrite of the log changes: which events, and what becomes of them. Their places and all that they are found by stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+
+class Extent(NamedTuple):
+    """What is known of rows before they are read: the least and the greatest of each, both included."""
+
+    first: int
+    last: int
+    lowest_stream: str
+    highest_stream: str
+    lowest_type: str
+    highest_type: str
+
+
+class Rewrite(Protocol):
+    """One change of events that are in the log already. What is asked of it for one event does not depend on the events beside it."""
+
+    @property
+    def rewrite_id(self) -> str:
+        """A UUID, the same for a repeat. Files that it made are told by it from those that they replace."""
+
+    @property
+    def until(self) -> int:
+        """No event after this position is changed."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that `chosen` needs."""
+
+    def meets(self, extent: Extent) -> bool:
+        """Can rows of this extent hold a chosen one? If not, they are not read."""
+
+    def chosen(self, events: pa.Table) -> pa.Array:
+        """Which rows are to change, true or false, never null; of `columns` at least. Not those that are already as they are to become."""
+
+    def changed(self, events: pa.Table, chosen: pa.Array) -> pa.Table:
+        """The same rows in the same order, of all columns, the chosen ones changed. Nothing that a file is named, sorted or found by changes:
+        position, stream_id, version, event_id, type, recorded_at, occurred_at."""
