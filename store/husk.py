@@ -30,9 +30,19 @@ def erasure_of(data: str) -> str | None:
     return data[_START : _START + 36]
 
 
+def has_husks(data: pa.ChunkedArray | pa.Array) -> bool:
+    """Is one of these data a husk's? Asked of every batch that is read, so it is quick where none is."""
+    return bool(pc.any(pc.starts_with(data, f'{{"{ERASED}":"')).as_py()) and bool(pc.any(are_husks(data)).as_py())
+
+
 def are_husks(data: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     """Which of these data are those of husks."""
     return pc.match_substring_regex(data, _HUSK)
+
+
+def without_husks(events: pa.Table) -> pa.Table:
+    """The events that still say something."""
+    return events.filter(pc.invert(are_husks(events["data"]))) if has_husks(events["data"]) else events
 
 
 def husked(events: pa.Table, chosen: pa.Array, erasure_id: str, tags: bool = False) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from store.append import Appended
 from store.condition import Condition, Match
 from store.draft import Draft, Row
+from store.rewrite import TOUCHED, Rewrite
 from store.schema import EVENTS, events_table
 from store.verdict import Place
 
@@ -60,6 +61,16 @@ class MemoryLog:
     def events(self, positions: Iterable[int]) -> pa.Table:
         rows = [self._rows[position - 1] for position in positions]
         return events_table(zip(*rows, strict=True)) if rows else EVENTS.empty_table()
+
+    def rewrite(self, what: Rewrite) -> pa.Table:
+        """Change these events; which they are, with the columns of TOUCHED."""
+        events = self.events(range(1, self.head + 1))
+        chosen = what.chosen(events)
+        touched = events.filter(chosen)
+        changed = what.changed(events, chosen).filter(chosen).select(["position", "tags", "data", "metadata"])
+        for position, *said in zip(*(column.to_pylist() for column in changed.columns), strict=True):
+            self._rows[position - 1] = (*self._rows[position - 1][:10], *said)
+        return touched.select(TOUCHED.names).cast(TOUCHED)
 
     # Writing --------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
+
+TOUCHED: Final = pa.schema({"stream_id": pa.string(), "version": pa.int64(), "position": pa.int64(), "event_id": pa.string()})
+"""What is told of each event that is changed."""
 
 
 class Extent(NamedTuple):
@@ -17,6 +20,8 @@ class Extent(NamedTuple):
     highest_stream: str
     lowest_type: str
     highest_type: str
+    shard: str = "h"
+    """Where alone its streams can be."""
 
 
 class Rewrite(Protocol):

@@ -29,7 +29,7 @@ class Aggregate(Generic[S]):
     `initial`: the state of a stream without events. `evolve`: (state, event) -> the state after it, pure. `types` decode the events and
     lift old shapes; without them `evolve` is given each event as a `RawEvent`. `unknown`: evolves a `RawEvent` of a type, or of a newer
     shape, that `types` do not know; without it such an event stops the load (`UnknownEventTypeError`), because a decision on a
-    state that lacks it may be wrong.
+    state that lacks it may be wrong. `erased`: evolves an `ErasedEvent`; without it such an event changes no state, only the version.
 
     `snapshots`: when to save states; never when not given. `state`: the type of a state, where that of `initial` does not tell it
     (`Account | None`, `dict[str, int]`); JSON must be able to hold it. `schema_version`: of the state. Raise it whenever the state's
@@ -44,6 +44,7 @@ class Aggregate(Generic[S]):
     evolve: Evolve[S]
     types: EventTypes = field(default_factory=EventTypes)
     unknown: Evolve[S] | None = None
+    erased: Evolve[S] | None = None
     snapshots: SnapshotPolicy | None = None
     state: Any = None
     schema_version: int = 1
@@ -80,6 +81,8 @@ class Aggregate(Generic[S]):
             raise InvalidEventError("evolve", self.evolve, "is no function", "give one of (state, event) that returns the state after it")
         if self.unknown is not None and not callable(self.unknown):
             raise InvalidEventError("unknown", self.unknown, "is no function", "give one of (state, event), or leave it out")
+        if self.erased is not None and not callable(self.erased):
+            raise InvalidEventError("erased", self.erased, "is no function", "give one of (state, event), or leave it out")
         if not isinstance(self.types, EventTypes):
             raise InvalidEventError("types", self.types, "are no EventTypes", "give EventTypes(...), or leave them out")
         if self.snapshots is not None and not isinstance(self.snapshots, SnapshotPolicy):

@@ -15,7 +15,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Boundary(Generic[S]):
-    """What a decision over a query is made on; `initial, evolve, types, unknown` as in `Aggregate`.
+    """What a decision over a query is made on; `initial, evolve, types, unknown, erased` as in `Aggregate`.
 
         seats = Boundary(initial=Seats(), evolve=evolve, types=flight_types)
         transact_query(store, seats, Query(types=["SeatBooked"], tags=["flight:UA-1545"]), book)
@@ -29,6 +29,7 @@ class Boundary(Generic[S]):
     evolve: Evolve[S]
     types: EventTypes = field(default_factory=EventTypes)
     unknown: Evolve[S] | None = None
+    erased: Evolve[S] | None = None
 
     def asked(self, query: Query) -> Query:
         """What the log is asked for: events that are read as a wanted type may have another name there."""
@@ -53,3 +54,5 @@ class Matched(Generic[S]):
     position: int
     events: int = 0
     data_bytes: int = 0
+    checked_s: float = field(default=0.0, repr=False, compare=False)
+    """By the monotonic clock, when that was."""

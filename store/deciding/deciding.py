@@ -28,13 +28,22 @@ class Deciding:
     def __init__(self, store: Submits, observer: Observer, clock: Clock, contract: Contract | None, cached_bytes: int = CACHED_BYTES) -> None:
         self._store = store
         self._states: Final = States(cached_bytes)
-        self.snapshotter: Final = Snapshotter(lambda: store.snapshots, observer, clock)
+        self.snapshotter: Final = Snapshotter(lambda: store.snapshots, observer, clock, self.forgot_since)
         self.loader: Final = Loader(store, self._states, self.snapshotter, observer)
         self.decider: Final = Decider(self._append, self._find, observer, contract)
 
     def cache_use(self) -> CacheUse:
         """How many loads found their state remembered, and what the remembered ones take."""
         return self._states.use()
+
+    def forget(self) -> None:
+        """What was folded from events: some of them may say something else now."""
+        self._states.forget()
+
+    def forgot_since(self, moment_s: float) -> bool:
+        """Was an event erased, at that moment of the monotonic clock or later? The log is asked."""
+        self._store.head()
+        return self._states.forgot_since(moment_s)
 
     def close(self) -> None:
         """Save the states that wait."""

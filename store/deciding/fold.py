@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from store.draft import Row
 from store.errors import InvalidEventError, StoreError, UnknownEventTypeError
+from store.event_types.erased_event import ErasedEvent
 from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
 
@@ -35,6 +36,9 @@ class Folding(Protocol[S]):
     @property
     def unknown(self) -> Evolve[S] | None: ...
 
+    @property
+    def erased(self) -> Evolve[S] | None: ...
+
 
 @contextmanager
 def about(stream_id: str) -> Iterator[None]:
@@ -54,7 +58,8 @@ def fold(folding: Folding[S], state: S, events: pa.Table, told: str) -> S:
 def fold_decoded(folding: Folding[S], state: S, events: Sequence[Any], told: str) -> S:
     """The same for events decoded already."""
     try:
-        if not folding.types or RawEvent not in set(map(type, events)):
+        kinds = set(map(type, events))
+        if ErasedEvent not in kinds and (not folding.types or RawEvent not in kinds):
             after = reduce(folding.evolve, events, state)
         else:
             after = reduce(partial(_evolve_known, folding), events, state)
@@ -78,7 +83,9 @@ def decode_rows(folding: Folding[S], rows: Sequence[Row]) -> list[Any]:
 
 
 def _evolve_known(folding: Folding[S], state: S, event: Any) -> S:
-    if event.__class__ is not RawEvent:
+    if event.__class__ is ErasedEvent:
+        return state if folding.erased is None else folding.erased(state, event)
+    if event.__class__ is not RawEvent or not folding.types:
         return folding.evolve(state, event)
     if folding.unknown is None:
         raise UnknownEventTypeError(event.type, event.schema_version)

@@ -130,7 +130,7 @@ class Queried(Generic[S]):
         rows = [row for one in written for row in one.part.rows if self.query.matches(row[2], row[7])]
         events, data_bytes = before.basis.events + len(rows), before.basis.data_bytes + sum(len(row[8]) for row in rows)
         position = max(one.appended.position for one in written)
-        self.loader.matched(self.boundary, Matched(self.query, state, position, events, data_bytes))
+        self.loader.matched(self.boundary, Matched(self.query, state, position, events, data_bytes, before.basis.checked_s))
 
 
 def _events(types: EventTypes, outcome: Any) -> list[Event]:

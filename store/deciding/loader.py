@@ -40,6 +40,13 @@ class Loader:
     def load(self, aggregate: Aggregate[S], stream_id: str, stale_s: float) -> Known:
         """The newest state; a remembered one at once if it was the newest `stale_s` ago or later."""
         _check_seconds(stale_s)
+        while True:                                # until nothing was erased while it was read
+            began_s = time.monotonic()
+            known = self._load(aggregate, stream_id, stale_s)
+            if not self._states.forgot_since(began_s):
+                return known
+
+    def _load(self, aggregate: Aggregate[S], stream_id: str, stale_s: float) -> Known:
         began_s, found = time.monotonic(), self._states.get((aggregate, stream_id))
         if found is not None and began_s - found.checked_s <= stale_s:
             return found
@@ -84,6 +91,13 @@ class Loader:
 
     def match(self, boundary: Boundary[S], query: Query) -> Matched[S]:
         """The newest state of a boundary."""
+        while True:                                # as above
+            began_s = time.monotonic()
+            matched = self._match(boundary, query)
+            if not self._states.forgot_since(began_s):
+                return matched
+
+    def _match(self, boundary: Boundary[S], query: Query) -> Matched[S]:
         began_s, head = time.monotonic(), self._store.head()
         known = self._states.get((boundary, query)) or Known(boundary.initial, 0, 0, began_s)
         if known.position < head:
@@ -93,11 +107,11 @@ class Loader:
                 count, data_bytes = count + len(batch), data_bytes + bytes_of(batch)
             known = Known(state, count, head, began_s, tail_bytes=data_bytes)
             self._states.put((boundary, query), known)
-        return Matched(query, known.state, known.position, known.version, known.tail_bytes)
+        return Matched(query, known.state, known.position, known.version, known.tail_bytes, began_s)
 
     def matched(self, boundary: Boundary[S], matched: Matched[S]) -> None:
         """Remember the state after a decision."""
-        known = Known(matched.state, matched.events, matched.position, time.monotonic(), tail_bytes=matched.data_bytes)
+        known = Known(matched.state, matched.events, matched.position, matched.checked_s, tail_bytes=matched.data_bytes)
         self._states.put((boundary, matched.query), known)
 
     def position(self, as_of: AsOf) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -34,12 +35,12 @@ _DUE: Final = """
 def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | None:
     """Save the aggregate's state now; None if it has no events. InvalidEventError: JSON cannot hold the state, or it has no policy."""
     aggregate.saved_as()
-    stream_id = aggregate.stream_id(id)
+    began_s, stream_id = time.monotonic(), aggregate.stream_id(id)
     known = store.deciding.loader.load(aggregate, stream_id, 0.0)
     if not known.version:
         return None
     saved = encode_state(aggregate, stream_id, known, now())
-    store.snapshots.save([saved])
+    _save(store, [saved], began_s)
     return saved
 
 
@@ -50,14 +51,14 @@ def snapshot_due(store: EventStore, aggregate: Aggregate[S]) -> int:
     InvalidEventError: the policy says neither; or the states of some streams cannot be saved, then all others are.
     """
     aggregate.saved_as()
-    policy = aggregate.snapshots
+    began_s, policy = time.monotonic(), aggregate.snapshots
     if policy is None or (policy.every_events is None and policy.every_bytes is None):
         raise InvalidEventError("snapshots", policy, "says neither every_events nor every_bytes", "say one of them, or use rebuild_snapshots")
     position = store.head()
     asked = {"aggregate": aggregate.name, "category": aggregate.category, "events": policy.every_events, "bytes": policy.every_bytes}
     due = [stream_id for (stream_id,) in store.sql(_DUE, asked, as_of=position).fetchall()]
     chunks = (due[first : first + TOGETHER] for first in range(0, len(due), TOGETHER))
-    return _saved(store, aggregate, (known for chunk in chunks for known in fold_many(store, aggregate, chunk, position).items()))
+    return _saved(store, aggregate, (known for chunk in chunks for known in fold_many(store, aggregate, chunk, position).items()), began_s)
 
 
 def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | None = None) -> int:
@@ -68,20 +69,28 @@ def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | 
     """
     aggregate.saved_as()
     store.deciding.loader.recovery.meet(aggregate)
+    began_s = time.monotonic()
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
-    return _saved(store, aggregate, fold_all(store, aggregate, position))
+    return _saved(store, aggregate, fold_all(store, aggregate, position), began_s)
 
 
-def _saved(store: EventStore, aggregate: Aggregate[S], states: Iterator[tuple[str, Known]]) -> int:
+def _saved(store: EventStore, aggregate: Aggregate[S], states: Iterator[tuple[str, Known]], began_s: float) -> int:
     saved, refused = 0, dict[str, str]()
     while chunk := list(islice(states, TOGETHER)):
         snapshots = list(_encodable(aggregate, chunk, refused))
-        store.snapshots.save(snapshots)
+        _save(store, snapshots, began_s)
         saved += len(snapshots)
     if refused:
         problem = f"({len(refused):,}) have states that cannot be saved; {saved:,} others are saved. The first one {next(iter(refused.values()))}"
         raise InvalidEventError("streams", list(refused), problem, "mend the state's class, and do it again")
     return saved
+
+
+def _save(store: EventStore, snapshots: Sequence[Snapshot], began_s: float) -> None:
+    """`began_s`: their events were read since. If some were erased meanwhile, nothing of them stays: whoever erases looked for snapshots already."""
+    store.snapshots.save(snapshots)
+    if snapshots and store.deciding.forgot_since(began_s):
+        store.snapshots.forget(None, sorted({snapshot.stream_id for snapshot in snapshots}))
 
 
 def _encodable(aggregate: Aggregate[S], states: Sequence[tuple[str, Known]], refused: dict[str, str]) -> Iterator[Snapshot]:

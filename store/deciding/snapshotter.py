@@ -42,8 +42,11 @@ class Waiting(NamedTuple):
 class Snapshotter:
     """States to be saved, the newest of each stream; safe to use from many threads. A snapshot that is lost costs nothing but time."""
 
-    def __init__(self, snapshots: Callable[[], Snapshots], observer: Observer, clock: Clock) -> None:
-        self._snapshots, self._observer, self._clock = snapshots, observer, clock
+    def __init__(
+        self, snapshots: Callable[[], Snapshots], observer: Observer, clock: Clock, forgot_since: Callable[[float], bool] = lambda moment_s: False
+    ) -> None:
+        """`forgot_since`: was an event erased since that moment of the monotonic clock? Then states known before it are not to be kept."""
+        self._snapshots, self._observer, self._clock, self._forgot_since = snapshots, observer, clock, forgot_since
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str], Waiting] = {}
         self._wake, self._many, self._closing = threading.Event(), threading.Event(), threading.Event()
@@ -72,6 +75,7 @@ class Snapshotter:
         try:
             self._forget_foreign([one for one, _ in encoded])
             self._snapshots().save(states)
+            self._forget_erased([one for one, _ in encoded])
         except Exception as error:                 # whatever it is, this thread must live on, and nobody else waits for snapshots
             self._observer.record(Failed("snapshots", str(error) if isinstance(error, StoreError) else repr(error)))
             if isinstance(error, StorageError):
@@ -125,6 +129,11 @@ class Snapshotter:
                 foreign[one.aggregate.name].append(one.stream_id)
         for aggregate, stream_ids in foreign.items():
             self._snapshots().forget(aggregate, stream_ids)
+
+    def _forget_erased(self, saved: Sequence[Waiting]) -> None:
+        """Asked afterwards: whoever erases forgets snapshots once it has erased, and these may have been saved after that."""
+        if self._forgot_since(min(one.known.checked_s for one in saved)):
+            self._snapshots().forget(None, sorted({one.stream_id for one in saved}))
 
     def _put_back(self, refused: Sequence[Waiting]) -> None:
         with self._lock:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -74,6 +76,7 @@ class States:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
         self._most_bytes = most_bytes
+        self._forgot_s = -math.inf
         self._bytes = self._hits = self._misses = self._evicted = 0
 
     def get(self, key: Hashable) -> Known | None:
@@ -85,12 +88,26 @@ class States:
             self._entries.move_to_end(key)
             return entry.known
 
+    def forget(self) -> None:
+        """All states: what they were folded from may say something else now."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
+            self._forgot_s = time.monotonic()
+
+    def forgot_since(self, moment_s: float) -> bool:
+        """Was all forgotten at that moment of the monotonic clock, or later? Then a state that was folded from what was read before may be wrong."""
+        with self._lock:
+            return self._forgot_s >= moment_s
+
     def put(self, key: Hashable, known: Known) -> None:
-        """Remember, unless something newer is there, or it alone takes more than all may."""
+        """Remember, unless something newer is there, all was forgotten since it was known, or it alone takes more than all may."""
         with self._lock:
             before = self._entries.get(key)
         entry = _weighed(before, known)            # without the lock: it can take long
         with self._lock:
+            if known.checked_s <= self._forgot_s:
+                return
             if (before := self._entries.get(key)) is not None:
                 if (before.known.position, before.known.checked_s) > (known.position, known.checked_s):
                     return

@@ -21,11 +21,13 @@ from store.condition import Condition, Match, check_condition
 from store.contract import Contract
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
-from store.delta import reader
+from store.delta import reader, rewriting
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
 from store.delta.log import Followers, Log
+from store.delta.recollection import Recollection
+from store.delta.rewriting import Rewritten
 from store.delta.rota import Rota
 from store.delta.segment_files import SegmentFiles
 from store.delta.stream_cache import StreamCache
@@ -41,6 +43,7 @@ from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
+from store.rewrite import Rewrite
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
@@ -79,8 +82,8 @@ class DeltaEventStore:
             ),
             self._before,
         )
-        rota = Rota(objects.machine)
-        self._log = Log(objects, Followers(self._heads, rota), floor=floor)
+        rota, self.recollection = Rota(objects.machine), Recollection()
+        self._log = Log(objects, Followers(self._heads, rota, self.recollection), floor=floor)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
         self._streams = StreamCache()
         self._bell = Bell()
@@ -92,6 +95,8 @@ class DeltaEventStore:
         self._aio = AsyncEventStore(self, contract)
         self._deciding = Deciding(self, observer, clock, contract)
         self._sessions = SqlSessions(self._asked, objects.uri.rpartition("/")[0], objects.filesystem())
+        for forget in (self._streams.forget, self._trail.forget, self._files.forget, self._deciding.forget):
+            self.recollection.add(forget)
         self._process = os.getpid()
         self._closed = False
 
@@ -214,6 +219,16 @@ class DeltaEventStore:
             return session.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations, tables)
         files = [self._objects.location(segment.path) for segment in segments]
         return session.query_files(files, query, params, condition, self._snapshots.locations, tables)
+
+    def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
+        """Let some events say less from now on; see `store.delta.rewriting`. What this process remembers of events it forgets."""
+        self._check_open()
+        return rewriting.rewrite(self._objects, self._log, self._files, what, about)
+
+    @property
+    def log_id(self) -> str:
+        """The same for a log, its copies and its backups."""
+        return "" if self._log.table is None else self._log.table.table_id
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 
@@ -362,10 +377,12 @@ class DeltaEventStore:
             return self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
         if version <= after:
             return EVENTS.empty_table()
-        events = self._streams.get(stream_id, after)
-        last, position = (events["version"][-1].as_py(), events["position"][-1].as_py()) if len(events) else (after, 0)
-        if last < version:
-            events = self._streams.add(stream_id, self._read_stream(stream_id, last, None, EVENTS.names, position + 1))
+        events: pa.Table | None = None
+        while events is None:                      # else some were erased while it was read
+            forgotten, events = self._streams.forgotten, self._streams.get(stream_id, after)
+            last, position = (events["version"][-1].as_py(), events["position"][-1].as_py()) if len(events) else (after, 0)
+            if last < version:
+                events = self._streams.add(stream_id, self._read_stream(stream_id, last, None, EVENTS.names, position + 1), forgotten)
         return events.slice(after + 1 - events["version"][0].as_py(), limit)
 
     def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:

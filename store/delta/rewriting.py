@@ -20,11 +20,8 @@ from store.delta.part import Part, landed, renamed
 from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles, extent_of
 from store.errors import OutcomeUnknownError, StorageError, StoreError, TableRefusedError
-from store.rewrite import Rewrite
+from store.rewrite import TOUCHED, Rewrite
 from store.storage.objects import Objects
-
-TOUCHED = pa.schema({"stream_id": pa.string(), "version": pa.int64(), "position": pa.int64()})
-"""Which events were changed."""
 
 
 @dataclass(frozen=True, slots=True)

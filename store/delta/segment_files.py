@@ -60,6 +60,12 @@ class SegmentFiles:
                 _, (_, size_bytes) = self._kept.popitem(last=False)
                 self._kept_bytes -= size_bytes
 
+    def forget(self) -> None:
+        """What is remembered of what events say."""
+        with self._lock:
+            self._kept.clear()
+            self._kept_bytes = 0
+
     def drop(self, segments: Iterable[Segment]) -> None:
         """Forget segments that are no longer live."""
         with self._lock:
@@ -194,14 +200,14 @@ def meets(segment: Segment, selection: Selection) -> bool:
 
 def extent_of(segment: Segment) -> Extent:
     s = segment
-    return Extent(s.first, s.last, s.lowest_stream, s.highest_stream, s.lowest_type, s.highest_type)
+    return Extent(s.first, s.last, s.lowest_stream, s.highest_stream, s.lowest_type, s.highest_type, s.shard)
 
 
 def _extent(segment: Segment, footer: Footer, group: int) -> Extent:
     first, last = footer.bounds("position", group) or (segment.first, segment.last)
     streams = footer.bounds("stream_id", group) or (segment.lowest_stream, segment.highest_stream)
     types = footer.bounds("type", group) or (segment.lowest_type, segment.highest_type)
-    return Extent(first, last, *streams, *types)
+    return Extent(first, last, streams[0], streams[1], types[0], types[1], segment.shard)
 
 
 def overlap(spans: Sequence[Span], first: int, last: int) -> bool:

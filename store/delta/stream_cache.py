@@ -23,6 +23,14 @@ class StreamCache:
         self._lock = threading.Lock()
         self._streams: OrderedDict[str, tuple[pa.Table, int]] = OrderedDict()
         self._bytes = 0
+        self.forgotten = 0
+        """How often it had to forget: what was read before the last time must not be added."""
+
+    def forget(self) -> None:
+        with self._lock:
+            self._streams.clear()
+            self._bytes = 0
+            self.forgotten += 1
 
     def get(self, stream_id: str, after: int) -> pa.Table:
         """The events of the stream that are here, from version `after` + 1 or an earlier one on; perhaps none."""
@@ -33,13 +41,16 @@ class StreamCache:
             events = self._streams[stream_id][0]
             return events if len(events) and _first(events) <= after + 1 else EVENTS.empty_table()
 
-    def add(self, stream_id: str, new: pa.Table) -> pa.Table:
+    def add(self, stream_id: str, new: pa.Table, forgotten: int = 0) -> pa.Table | None:
         """Remember these events; all that are here then. They follow those that are here, or, where they do not, replace them.
 
-        Others may have added some of them meanwhile.
+        Others may have added some of them meanwhile. `forgotten`: as it was before they were read, and before those were asked for that they
+        follow; None: some of what they say may be erased by now, so read again.
         """
         new_bytes = new.nbytes                     # asked of few pieces, before the lock: it looks at each buffer
         with self._lock:
+            if forgotten != self.forgotten:
+                return None
             old, old_bytes = self._streams.pop(stream_id, (EVENTS.empty_table(), 0))
             if len(old) and len(new):
                 last = old["version"][-1].as_py()

@@ -98,6 +98,13 @@ class RecentTrail:
         self._lock = threading.RLock()
         self._trail: Trail | None = None
         self._asked = 0
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """Some events may carry other tags now."""
+        with self._lock:
+            self._trail = None
+            self._forgotten += 1
 
     def committed(self, after: int, rows: Sequence[Row]) -> None:
         """A commit of ours, of these events past position `after`. What others commit is read when somebody asks.
@@ -117,17 +124,19 @@ class RecentTrail:
         if after >= head:
             return
         with self._lock:
-            trail = self._trail
+            trail, forgotten = self._trail, self._forgotten
             start, end = (0, 0) if trail is None else (trail.after, trail.head)
         if trail is None or end < after or start > head:
             fresh = _trail(after, self._steps(after, head))
             with self._lock:
-                if self._trail is trail:
+                if self._trail is trail and self._forgotten == forgotten:
                     self._trail, self._asked = fresh, head
             return
         older = self._steps(after, start) if after < start else []
         newer = self._steps(end, head) if end < head else []
         with self._lock:
+            if self._forgotten != forgotten:
+                return
             if self._trail is trail and trail.head == end:          # nobody else has read, or committed, in the meantime
                 trail.add(newer)
             if self._trail is trail and older:
@@ -138,8 +147,10 @@ class RecentTrail:
         if after >= head:
             return None
         with self._lock:
-            trail = self._reaching(after, head)
+            forgotten, trail = self._forgotten, self._reaching(after, head)
             found = trail.find(query, after)
+            if self._forgotten != forgotten:       # heard while it was read
+                return found
             self._trail = trail if len(trail) <= 2 * KEPT else _trail(trail.head - KEPT, trail.steps(KEPT))
             self._asked = head
             return found

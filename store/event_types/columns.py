@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from store.event_types.codec import Codec, plain
+from store.event_types.erased_event import ErasedEvent
 from store.event_types.schemas import Schema, options
 from store.event_types.unreadable import unreadable
 from store.schema import INSTANT
@@ -40,7 +41,8 @@ def typed(codec: Codec, events: pa.RecordBatch, values: Sequence[Any]) -> pa.Tab
     """
     columns: dict[str, pa.Array] = {name: events.column(name) for name in BESIDE if name in events.schema.names}
     for name, attribute in codec.attributes.items():
-        schema, given = codec.schema["properties"][name], [_given(getattr(value, attribute)) for value in values]
+        schema = codec.schema["properties"][name]
+        given = [None if value.__class__ is ErasedEvent else _given(getattr(value, attribute)) for value in values]
         try:
             column = _column_of(schema, plain(given))
         except _MISFITS as error:

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from store.errors import InvalidEventError
+from store.event_types.erased_event import ErasedEvent
 from store.event_types.ladder import Ladder
 from store.event_types.misfit import misfit
 from store.event_types.raw_event import RawEvent
 from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
-from store.event_types.upcasting import UNLIFTABLE, lift, upcast
+from store.event_types.upcasting import UNLIFTABLE, husk_shape, lift, upcast
+from store.husk import are_husks, erasure_of, has_husks
 
 Decode = Callable[[str], Any]
 
@@ -29,6 +32,8 @@ class Decoder:
 
     def decode(self, events: pa.RecordBatch) -> list[Any]:
         """The objects in the order of the rows. UnreadableEventError: the first row that cannot be read."""
+        if has_husks(events.column("data")):
+            return self._around_husks(upcast(self._ladder, events))
         shapes = list(zip(events.column("type").to_pylist(), events.column("schema_version").to_pylist(), strict=True))
         distinct = set(shapes)
         if any(map(self._ladder.lifts, distinct)):
@@ -44,8 +49,16 @@ class Decoder:
             raise unreadable(events, len(decoded), reason, _MISFIT) from error
         return decoded
 
+    def _around_husks(self, events: pa.RecordBatch) -> list[Any]:
+        husks = are_husks(events.column("data"))
+        told = iter(self.decode(events.filter(pc.invert(husks))))
+        rows = zip(husks.to_pylist(), events.column("type").to_pylist(), events.column("data").to_pylist(), strict=True)
+        return [ErasedEvent(type, str(erasure_of(data))) if husk else next(told) for husk, type, data in rows]
+
     def decode_fresh(self, shape: ShapeName, text: str, place: str = "") -> list[Any]:
         """The objects of one event that is not in the log yet. InvalidEventError: it could not be read; `place` goes into its message."""
+        if (erasure_id := erasure_of(text)) is not None:
+            return [ErasedEvent(husk_shape(self._ladder, shape)[0], erasure_id)]
         if not self._ladder.lifts(shape):
             return [self._fresh(shape, text, place)]
         try:

@@ -90,8 +90,8 @@ class EventTypes:
     def decode(self, events: pa.Table | pa.RecordBatch) -> list[Any]:
         """The objects of these rows, in their order, of the newest shapes; a split event gives several.
 
-        A RawEvent for an unknown type or a newer schema_version. Needs the columns type, schema_version and data; the
-        others make the error tell more. UnreadableEventError: some data does not fit its class, or a step failed.
+        A RawEvent for an unknown type or a newer schema_version, an ErasedEvent for one whose payload was erased. Needs the columns type,
+        schema_version and data; the others make the error tell more. UnreadableEventError: some data does not fit its class, or a step failed.
         """
         decoded: list[Any] = []
         for batch in _batches(events):
@@ -114,7 +114,7 @@ class EventTypes:
         """The events of one type (lifted, where they are old) as typed columns, in their order.
 
         position, stream_id, version and occurred_at, as far as given, then a column for each field by its name in JSON
-        (`data_<name>` for one of those four names), of the Arrow type that the class asks for: see `arrow_type`.
+        (`data_<name>` for one of those four names), of the Arrow type that the class asks for: see `arrow_type`. All null of an erased event.
         UnreadableEventError: a value does not fit, or an event is newer than this code.
         """
         codec = self.codec(type_name)

@@ -15,6 +15,7 @@ from store.event_types.codec import encode_any
 from store.event_types.ladder import Ladder, MisstepError
 from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
+from store.husk import erasure_of
 
 UNLIFTABLE: Final = (MisstepError, InvalidEventError, msgspec.DecodeError, RecursionError)
 """What `lift` raises: a step failed or made what is not JSON, or the text holds more than Python does: lists in lists in lists."""
@@ -31,6 +32,7 @@ class Lifted(NamedTuple):
 def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
     """The same columns, rows of older shapes replaced: one that splits by several, which repeat its other columns.
 
+    No step is asked of a husk: it gets the type and version that its steps lead to, unless they may lead to several.
     UnreadableEventError: a step failed, or none leads on from there.
     """
     old = _is_old(ladder, events)
@@ -48,6 +50,12 @@ def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
 def lift(ladder: Ladder, shape: ShapeName, text: str) -> list[Lifted]:
     """What one event's JSON text is today. Raises one of UNLIFTABLE."""
     return [Lifted(name, version, _text(data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(text))]
+
+
+def husk_shape(ladder: Ladder, shape: ShapeName) -> ShapeName:
+    """What an event of this shape is today, as far as that can be told without its data."""
+    ends = ladder.ends(shape)
+    return ends[0] if len(ends) == 1 else shape
 
 
 def _text(data: Mapping[str, Any]) -> str:
@@ -69,7 +77,8 @@ def _lift(ladder: Ladder, events: pa.RecordBatch, rows: Sequence[int]) -> list[l
     lifted: list[list[Lifted]] = []
     try:
         for name, version, data in shapes:
-            lifted.append(lift(ladder, (name, version), data))
+            husk = erasure_of(data) is not None
+            lifted.append([Lifted(*husk_shape(ladder, (name, version)), data)] if husk else lift(ladder, (name, version), data))
     except UNLIFTABLE as error:
         reason = f"what its steps make of it breaks a rule: {error}" if isinstance(error, InvalidEventError) else str(error)
         raise unreadable(events, rows[len(lifted)], reason, "mend or add the step; the log need not change") from error
