@@ -89,6 +89,7 @@ from store.observer import (
     Vacuumed,
 )
 from store.open import delta_rows, delta_table, open_logs, open_store, storage_options
+from store.privacy.traces import Trace, traces
 from store.query import Query
 from store.schema import EVENTS
 from store.shard import shard_of
@@ -194,6 +195,7 @@ __all__ = [
     "TableRefusedError",
     "Tables",
     "Timeline",
+    "Trace",
     "Transacted",
     "UnknownEventTypeError",
     "UnreadableEventError",
@@ -242,6 +244,7 @@ __all__ = [
     "span",
     "storage_options",
     "table_parts",
+    "traces",
     "transact",
     "transact_many",
     "transact_query",

@@ -48,6 +48,7 @@ _COMMANDS: Final = {
         "repair": ("safety:repair", "Move aside what a crash left."),
         "backup": ("safety:backup", "Bring a backup up to date."),
         "restore": ("safety:restore", "Make a warehouse from a backup."),
+        "traces": ("tracing:traces", "Search every file of the warehouse for values that should be gone."),
     },
     "Trying it": {
         "demo": ("trying:demo", "Load a year of flights, project them, and ask a few questions."),
