@@ -25,6 +25,9 @@ from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.display import Cell, Display, Mark, printable
+from store.erasing.erasing import reapply
+from store.erasing.erasure import Erasure
+from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.errors import (
     ClockSkewError,
     ConditionFailedError,
@@ -54,11 +57,13 @@ from store.event import Event, RecordedEvent
 from store.event_store import AsOf, EventStore, Subscription
 from store.event_types.catalogue import Catalogue
 from store.event_types.compatibility import Incompatibility, check_compatible, incompatibilities
+from store.event_types.erased_event import ErasedEvent
 from store.event_types.event_type import EventType
 from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
 from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
+from store.husk import erasure_of, without_husks
 from store.json_lines import JsonLines
 from store.keyed.keyed_table import KeyedTable, is_table
 from store.keyed.keyed_turn import KeyedTurn
@@ -132,6 +137,9 @@ __all__ = [
     "Disagreement",
     "Display",
     "DuplicateEventError",
+    "ErasedEvent",
+    "Erasure",
+    "ErasureReport",
     "Event",
     "EventStore",
     "EventType",
@@ -174,10 +182,12 @@ __all__ = [
     "RecordedEvent",
     "Recorder",
     "Refused",
+    "Remnant",
     "Rename",
     "Repaired",
     "Requests",
     "Retried",
+    "RewrittenLog",
     "Snapshot",
     "SnapshotIgnored",
     "SnapshotPolicy",
@@ -212,6 +222,7 @@ __all__ = [
     "delta_rows",
     "delta_table",
     "differences",
+    "erasure_of",
     "evolve_each",
     "given",
     "given_many",
@@ -231,6 +242,7 @@ __all__ = [
     "open_logs",
     "open_store",
     "printable",
+    "reapply",
     "rebuild_snapshots",
     "recommend_interval",
     "repair",
@@ -250,4 +262,5 @@ __all__ = [
     "transact_query",
     "verify",
     "verify_snapshots",
+    "without_husks",
 ]

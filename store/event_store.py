@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from store.aio import AsyncEventStore
     from store.deciding.deciding import Deciding
+    from store.erasing.erasure import Erasure
+    from store.erasing.erasure_report import ErasureReport
     from store.sql import Tables
     from store.sql_guard import SqlLimits
 
@@ -128,6 +130,31 @@ class EventStore(Protocol):
     ) -> pa.Table:
         """The same for queries of others, which need not be trusted: one select, which reads nothing but the warehouse, changes nothing, and keeps
         to its limits (30 s, 1 GiB and a million rows unless said otherwise). QueryRefusedError: it is no such query, or goes beyond them.
+        """
+
+    def erase(
+        self,
+        erasure: Erasure,
+        *,
+        by: str,
+        why: str,
+        dry_run: bool = False,
+        now: bool = False,
+        values: Sequence[str] = (),
+        backups: Sequence[str] = (),
+    ) -> ErasureReport:
+        """Take the payload, or parts of it, of these events out of the log, all at once (of several logs: log by log), under the same positions,
+        versions and ids. What is appended after the call is not touched. Durable when it returns; the same again erases nothing more.
+
+        An event becomes a husk, which readers of objects meet as an `ErasedEvent`; folds pass it over, SQL finds nulls. Snapshots of the streams
+        are forgotten, and all processes forget what they remember of events once they look at the log. `by`, `why`: stand in `$audit`, by the
+        deeds `ErasureBegan` and `Erased`, which hold no values.
+
+        `dry_run`: only say which events. `now`: remove the files at once that hold what was erased; else they stay for an hour. A reader of an older
+        state, and an open `sql` relation, may then miss its files. `values`: search the warehouse for these afterwards, every byte.
+        `backups`: erase the same there. The report says what is gone, how that was proved, what remains, and until when.
+
+        InvalidEventError: the erasure cannot be meant. OutcomeUnknownError, or killed on the way: erase again, or `reapply`.
         """
 
     @property

@@ -48,8 +48,8 @@ def without_husks(events: pa.Table) -> pa.Table:
 def husked(events: pa.Table, chosen: pa.Array, erasure_id: str, tags: bool = False) -> pa.Table:
     """The same rows in the same order, the chosen ones as husks. `tags`: without their tags, too. One that is a husk already keeps its erasure."""
     fresh = pc.and_not(chosen, are_husks(events["data"]))
-    events = _with(events, "data", pc.if_else(fresh, husk_data(erasure_id), events["data"]))
-    events = _with(events, "metadata", pc.if_else(chosen, pa.scalar(None, pa.string()), events["metadata"]))
+    events = with_said(events, "data", pc.if_else(fresh, husk_data(erasure_id), events["data"]))
+    events = with_said(events, "metadata", pc.if_else(chosen, pa.scalar(None, pa.string()), events["metadata"]))
     return without_tags(events, chosen) if tags else events
 
 
@@ -59,9 +59,9 @@ def without_tags(events: pa.Table, chosen: pa.Array) -> pa.Table:
     empty = pa.array([[]], column.type)
     both = pa.concat_arrays([column, empty])
     places = pc.if_else(chosen, pa.scalar(len(column), pa.int64()), pa.array(range(len(column)), pa.int64()))
-    return _with(events, "tags", both.take(places))
+    return with_said(events, "tags", both.take(places))
 
 
-def _with(events: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+def with_said(events: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
     place = events.schema.get_field_index(name)
     return events.set_column(place, EVENTS.field(name), column)

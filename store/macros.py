@@ -17,6 +17,8 @@ COLUMNS: Final = ", ".join([*EVENTS.names, "shard"])
 _END: Final = 2**63 - 1
 _SHARDS: Final = ", ".join(f"'h' || md5(id)[1:{depth}]" if depth else "'h'" for depth in range(MAX_DEPTH + 1))
 _WHERE: Final = f"select {COLUMNS} from located_events where"
+_SAID: Final = "case when starts_with(data, '{\"$erased\":\"') then '{}' else data end"
+"""What an event says; one that was erased says nothing."""
 _MERGED: Final = "lambda whole, part: json_merge_patch(whole, part)"
 _PLACE: Final = """
     coalesce(
@@ -38,12 +40,12 @@ MACROS: Final[Mapping[str, str]] = {
     "tagged(tag)": f"{_WHERE} list_contains(tags, tag)",
     "conversation(id)": f"{_WHERE} correlation_id = id order by position",
     "history(id)": f"""
-        select version, position, occurred_at, recorded_at, type, data, list_reduce(list(data) over (order by version), {_MERGED})::json as state
+        select version, position, occurred_at, recorded_at, type, data, list_reduce(list({_SAID}) over (order by version), {_MERGED})::json as state
         from located_events where stream_id = id and shard in ({_SHARDS}) order by version
     """,
     "state(name)": f"""
         select stream_id, max(version) as version, max(position) as position, arg_max(type, version) as last_type,
-               max(recorded_at) as recorded_at, list_reduce(list(data order by version), {_MERGED})::json as state
+               max(recorded_at) as recorded_at, list_reduce(list({_SAID} order by version), {_MERGED})::json as state
         from located_events where split_part(stream_id, '-', 1) = name and stream_id >= name and stream_id < name || '.'
         group by stream_id
     """,

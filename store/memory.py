@@ -20,6 +20,9 @@ from store.contract import Contract, check_contract
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.draft import Draft, Row, draft, drafts, instant
+from store.erasing.erasing import erase
+from store.erasing.erasure import Erasure
+from store.erasing.erasure_report import ErasureReport
 from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
@@ -29,7 +32,7 @@ from store.memory_log import MemoryLog
 from store.observer import Guarded, LoggingObserver
 from store.query import Query
 from store.reading import check_range
-from store.rewrite import Rewrite
+from store.rewrite import Rewrite, Rewritten
 from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
@@ -141,13 +144,44 @@ class MemoryEventStore:
         self._check_open()
         return self._log.version(stream_id)
 
-    def rewrite(self, what: Rewrite) -> pa.Table:
-        """Let some events say less from now on; which they are, with the columns of TOUCHED."""
+    def erase(
+        self,
+        erasure: Erasure,
+        *,
+        by: str,
+        why: str,
+        dry_run: bool = False,
+        now: bool = False,
+        values: Sequence[str] = (),
+        backups: Sequence[str] = (),
+    ) -> ErasureReport:
+        return erase(self, erasure, by=by, why=why, dry_run=dry_run, now=now, values=values, backups=backups)
+
+    def erasable(self) -> dict[str, MemoryEventStore]:
+        return {"h": self}
+
+    def announce(self) -> None: ...
+
+    def purge(self) -> list[str]:
+        return []
+
+    warehouse = None
+    log_id = ""
+
+    def find(self, what: Rewrite) -> pa.Table:
+        """Which events that would change, with the columns of `rewrite.TOUCHED`."""
         with self._lock:
             self._check_open()
-            touched = self._log.rewrite(what)
+            return self._log.find_changed(what)
+
+    def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
+        """Let some events say less from now on. `about`: told of them before."""
+        with self._lock:
+            if len(touched := self.find(what)):
+                about(touched)
+                self._log.rewrite(what)
         self._deciding.forget()
-        return touched
+        return Rewritten(None, touched)
 
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None

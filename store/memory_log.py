@@ -62,15 +62,17 @@ class MemoryLog:
         rows = [self._rows[position - 1] for position in positions]
         return events_table(zip(*rows, strict=True)) if rows else EVENTS.empty_table()
 
-    def rewrite(self, what: Rewrite) -> pa.Table:
-        """Change these events; which they are, with the columns of TOUCHED."""
+    def find_changed(self, what: Rewrite) -> pa.Table:
+        """Which events a rewrite would change, with the columns of TOUCHED."""
+        events = self.events(range(1, self.head + 1))
+        return events.filter(what.chosen(events)).select(TOUCHED.names).cast(TOUCHED) if len(events) else TOUCHED.empty_table()
+
+    def rewrite(self, what: Rewrite) -> None:
         events = self.events(range(1, self.head + 1))
         chosen = what.chosen(events)
-        touched = events.filter(chosen)
         changed = what.changed(events, chosen).filter(chosen).select(["position", "tags", "data", "metadata"])
         for position, *said in zip(*(column.to_pylist() for column in changed.columns), strict=True):
             self._rows[position - 1] = (*self._rows[position - 1][:10], *said)
-        return touched.select(TOUCHED.names).cast(TOUCHED)
 
     # Writing --------------------------------------------------------------------------------------------------
 

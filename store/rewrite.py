@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
 
 TOUCHED: Final = pa.schema({"stream_id": pa.string(), "version": pa.int64(), "position": pa.int64(), "event_id": pa.string()})
 """What is told of each event that is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What one rewrite of a log did. `delta_version`: of its commit; None: there was nothing to change, or the log is in memory.
+
+    `touched`: the events changed, with the columns of TOUCHED, in no order. `replaced`: the files that still hold what they said, until vacuumed;
+    `replaced_ms`: since when these are no part of the log.
+    """
+
+    delta_version: int | None
+    touched: pa.Table
+    replaced: Sequence[str] = ()
+    replaced_ms: int | None = None
+    bytes_before: int = 0
+    files_after: int = 0
+    bytes_after: int = 0
+    seconds: float = 0.0
 
 
 class Extent(NamedTuple):

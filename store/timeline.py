@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from store.display import Cell, Display, brief, ends
 from store.errors import InvalidEventError
+from store.husk import erasure_of
 
 _NEEDED: Final = ("position", "stream_id", "version", "type", "occurred_at", "data")
 _MINUTE: Final = "%Y-%m-%d %H:%M"
@@ -87,7 +88,9 @@ def _cells(row: dict[str, Any], before: datetime | None) -> dict[str, str]:
 
 
 def payload_of(data: str) -> Any:
-    """What JSON text says; the text itself, if it is none."""
+    """What JSON text says; the text itself, if it is none; in a word, that it was erased."""
+    if erasure_of(data) is not None:
+        return "(erased)"
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -14,7 +14,9 @@ from store.deciding.fold import Folding
 from store.deciding.verbs import load, load_query, transact, transact_many, transact_query
 from store.event import Event
 from store.event_store import EventStore
+from store.event_types.erased_event import ErasedEvent
 from store.event_types.raw_event import RawEvent
+from store.husk import husk_data
 from store.memory import MemoryEventStore
 from store.query import Query
 
@@ -106,7 +108,7 @@ class Outcome(Generic[S]):
 
 
 def given(aggregate: Aggregate[S], *events: Any) -> Scenario[S, Callable[[S], Any]]:
-    """An aggregate with this history: objects of registered types, `Event`s, or `RawEvent`s in an old shape.
+    """An aggregate with this history: objects of registered types, `Event`s, `RawEvent`s in an old shape, `ErasedEvent`s.
 
         given(aircraft, Landed("BOS")).when(partial(depart, to="JFK")).then(Departed("BOS", "JFK"))
         given(aircraft, Departed("BOS", "JFK")).when(partial(depart, to="LGA")).then_refused(Airborne)
@@ -177,6 +179,8 @@ def _event(folding: Folding[S], event: Any) -> Event:
         return event
     if isinstance(event, RawEvent):
         return Event(event.type, event.data, schema_version=event.schema_version)
+    if isinstance(event, ErasedEvent):
+        return Event(event.type, husk_data(event.erasure_id).encode())
     return folding.types.event(event)
 
 

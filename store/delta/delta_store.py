@@ -27,13 +27,15 @@ from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
 from store.delta.log import Followers, Log
 from store.delta.recollection import Recollection
-from store.delta.rewriting import Rewritten
 from store.delta.rota import Rota
 from store.delta.segment_files import SegmentFiles
 from store.delta.stream_cache import StreamCache
 from store.delta.trail import RecentTrail, Step
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, draft, drafts, instant
+from store.erasing.erasing import erase
+from store.erasing.erasure import Erasure
+from store.erasing.erasure_report import ErasureReport
 from store.errors import LogSealedError, StoreClosedError
 from store.event import Event
 from store.event_store import AsOf
@@ -43,7 +45,7 @@ from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
-from store.rewrite import Rewrite
+from store.rewrite import Rewrite, Rewritten
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
@@ -220,10 +222,46 @@ class DeltaEventStore:
         files = [self._objects.location(segment.path) for segment in segments]
         return session.query_files(files, query, params, condition, self._snapshots.locations, tables)
 
+    def erase(
+        self,
+        erasure: Erasure,
+        *,
+        by: str,
+        why: str,
+        dry_run: bool = False,
+        now: bool = False,
+        values: Sequence[str] = (),
+        backups: Sequence[str] = (),
+    ) -> ErasureReport:
+        return erase(self, erasure, by=by, why=why, dry_run=dry_run, now=now, values=values, backups=backups)
+
+    def erasable(self) -> dict[str, DeltaEventStore]:
+        """Its logs, for an erasure; see `store.erasing`, here and below."""
+        return {"h": self}
+
+    def announce(self) -> None: ...
+
+    def purge(self) -> list[str]:
+        self.vacuum(0)
+        self.checkpoint()
+        self.clean_log()
+        self._snapshots.vacuum(0, 0)
+        self._snapshots.checkpoint()
+        return ["replaced files of the log and of the snapshots are removed"]
+
+    @property
+    def warehouse(self) -> str:
+        return self._objects.uri.rpartition("/")[0]
+
     def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
         """Let some events say less from now on; see `store.delta.rewriting`. What this process remembers of events it forgets."""
         self._check_open()
         return rewriting.rewrite(self._objects, self._log, self._files, what, about)
+
+    def find(self, what: Rewrite) -> pa.Table:
+        """Which events that would change, with the columns of `rewrite.TOUCHED`."""
+        self._check_open()
+        return rewriting.find(self._log, self._files, what)
 
     @property
     def log_id(self) -> str:

@@ -20,23 +20,8 @@ from store.delta.part import Part, landed, renamed
 from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles, extent_of
 from store.errors import OutcomeUnknownError, StorageError, StoreError, TableRefusedError
-from store.rewrite import TOUCHED, Rewrite
+from store.rewrite import TOUCHED, Rewrite, Rewritten
 from store.storage.objects import Objects
-
-
-@dataclass(frozen=True, slots=True)
-class Rewritten:
-    """What one rewrite did. `delta_version`: of its commit; None: there was nothing to change.
-
-    `touched`: the events changed, with the columns of TOUCHED, in no order. `retired`: the files that still hold what they said, until vacuumed.
-    """
-
-    delta_version: int | None
-    touched: pa.Table
-    retired: Sequence[Retired]
-    files_after: int
-    bytes_after: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +38,7 @@ class _Plan:
     """One decision of a commit: what it takes away, and what it puts there."""
 
     version: int = -1
+    now_ms: int = 0
     removed: list[Segment] = field(default_factory=list)
     made: list[_Made] = field(default_factory=list)
 
@@ -68,6 +54,25 @@ def rewrite(objects: Objects, log: Log, files: SegmentFiles, what: Rewrite, abou
     rewrite, and nothing has changed. OutcomeUnknownError: it may have; the same again changes nothing twice.
     """
     return _Rewriting(objects, log, files, what, about).run()
+
+
+def find(log: Log, files: SegmentFiles, what: Rewrite) -> pa.Table:
+    """Which events would be changed, with the columns of TOUCHED. Nothing is written."""
+
+    def live() -> list[Segment]:
+        log.refresh()
+        return log.segments()
+
+    segments: Sequence[Segment] = live()
+    while True:
+        found = [TOUCHED.empty_table()]
+        try:
+            for s in segments:
+                if s.first <= what.until and what.meets(extent_of(s)):
+                    found += [events.filter(chosen).select(TOUCHED.names).cast(TOUCHED) for events, chosen in files.read_marked(s, what)]
+            return pa.concat_tables(found)
+        except (StorageError, TableRefusedError) as error:
+            segments = others(segments, live, error)
 
 
 class _Rewriting:
@@ -105,7 +110,7 @@ class _Rewriting:
             self._loose |= commit is not Outcome.THEIRS
             if self._is_nothing:
                 self._discard()
-                return Rewritten(None, TOUCHED.empty_table(), (), 0, 0, time.monotonic() - began_s)
+                return Rewritten(None, TOUCHED.empty_table(), seconds=time.monotonic() - began_s)
 
     def _prepare(self) -> None:
         """See to it that everything that takes part has its new form, durable but not yet named."""
@@ -175,8 +180,8 @@ class _Rewriting:
         self._is_nothing = not pairs
         if not pairs:
             return None
-        self._plan = _Plan(version, [s for s, _ in pairs], [made for _, made in pairs])
-        now_ms, plan, log = time.time_ns() // 1_000_000, self._plan, self._log
+        now_ms, log = time.time_ns() // 1_000_000, self._log
+        self._plan = plan = _Plan(version, now_ms, [s for s, _ in pairs], [made for _, made in pairs])
         retired = [Retired(s.path, now_ms, s.size_bytes) for s in plan.removed]
         commit = Commit(version, commit_id, log.recorded_at, log.head, plan.added, retired, erases=True)
         return commit, erasing(commit_id, log.recorded_at, log.head, plan.removed, plan.added, now_ms)
@@ -192,11 +197,12 @@ class _Rewriting:
         named = {s.path for s in plan.added}
         self._needless += [made.segment.path for made in self._made.values() if made.segment is not None and made.segment.path not in named]
         self._clear()
-        gone = {s.path for s in plan.removed}
         return Rewritten(
             delta_version=plan.version,
             touched=self._touched(plan.made),
-            retired=[retired for retired in self._log.retired() if retired.path in gone],
+            replaced=[s.path for s in plan.removed],
+            replaced_ms=plan.now_ms,
+            bytes_before=sum(s.size_bytes for s in plan.removed),
             files_after=len(plan.added),
             bytes_after=sum(s.size_bytes for s in plan.added),
             seconds=time.monotonic() - began_s,

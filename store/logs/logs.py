@@ -21,6 +21,9 @@ from store.deciding.decision import refuse_in_decision
 from store.delta import log as delta_log
 from store.delta.upkeep import Maintained, summed
 from store.draft import Draft, draft, drafts, instant
+from store.erasing.erasing import erase
+from store.erasing.erasure import Erasure
+from store.erasing.erasure_report import ErasureReport
 from store.errors import CrossLogError, InvalidEventError, LogSealedError, StoreClosedError, TableRefusedError
 from store.event import Event
 from store.event_store import AsOf, EventStore
@@ -65,12 +68,15 @@ class Logs:
     def __init__(self, warehouse: str, observer: Observer, clock: Clock, contract: Contract | None = None) -> None:
         self._warehouse, self._contract, self._clock = warehouse, contract, clock
         self._bell = Bell()
+        self._deciding = Deciding(self, observer, clock, contract)
         snapshots_uri = join(warehouse, "snapshots")
 
         def open_member(name: LogName, earlier: Member | None) -> Member:
             uri = name.uri(warehouse)
             try:
-                return Member(name, earlier, objects_at(uri, observer), snapshots_uri, observer, clock, contract, self._bell)
+                member = Member(name, earlier, objects_at(uri, observer), snapshots_uri, observer, clock, contract, self._bell)
+                member.recollection.add(self._deciding.forget)
+                return member
             except TableRefusedError as error:
                 if earlier is None or error.problem != "there is no event log here":
                     raise
@@ -81,7 +87,6 @@ class Logs:
         self._together = Together(self._tree, self._objects.poll_s)
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
         self._aio = AsyncEventStore(self, contract)
-        self._deciding = Deciding(self, observer, clock, contract)
         self._sessions = SqlSessions(self._asked, warehouse, self._objects.filesystem())
         self._process = os.getpid()
         self._closed = False
@@ -290,6 +295,41 @@ class Logs:
         done = [log.maintain(dry_run) for log in self.each()]
         merges = [merge for one in done for merge in one.compacted]
         return Maintained(merges, *(summed([getattr(one, name) for one in done]) for name in ("checkpointed", "cleaned", "vacuumed")))
+
+    def erase(
+        self,
+        erasure: Erasure,
+        *,
+        by: str,
+        why: str,
+        dry_run: bool = False,
+        now: bool = False,
+        values: Sequence[str] = (),
+        backups: Sequence[str] = (),
+    ) -> ErasureReport:
+        return erase(self, erasure, by=by, why=why, dry_run=dry_run, now=now, values=values, backups=backups)
+
+    def erasable(self) -> dict[str, Member]:
+        """Its logs, for an erasure; see `store.erasing`, here and below."""
+        return {str(member.name): member for member in self.each()}
+
+    def announce(self) -> None:
+        for member in self.each():
+            if member.earlier is not None and not member.sealed:
+                member.announce()
+
+    def purge(self) -> list[str]:
+        for member in self.each():
+            member.vacuum(0)
+            member.checkpoint()
+            member.clean_log()
+        self._snapshots.vacuum(0, 0)
+        self._snapshots.checkpoint()
+        return ["replaced files of all logs and of the snapshots are removed"]
+
+    @property
+    def warehouse(self) -> str:
+        return self._objects.uri.rpartition("/")[0]
 
     @property
     def snapshots(self) -> DeltaSnapshots:

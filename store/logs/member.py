@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from store.contract import Contract
 from store.delta import reader
-from store.delta.actions import Commit, sealing, ticking
+from store.delta.actions import Commit, erasing, sealing, ticking
 from store.delta.amendment import amend
 from store.delta.delta_store import DeltaEventStore
 from store.errors import LogSealedError
@@ -50,6 +50,8 @@ class Member(DeltaEventStore):
         if earlier is not None:
             self._before = earlier.version_here
         super().__init__(objects, observer, clock, contract, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at)
+        if earlier is not None:
+            self.recollection.add(earlier.refreshed)
         self._bell = bell                          # one for all logs: who follows them is woken by each
 
     @property
@@ -130,6 +132,21 @@ class Member(DeltaEventStore):
             amend(self._objects, self._log, decide)
         if self._log.sealed != tuple(logs):
             raise LogSealedError(self._objects.uri, self._log.sealed)
+
+    def refreshed(self) -> None:
+        """Learn what has happened to this log, though it has ended: events in it may have been erased."""
+        self._log.refresh()
+
+    def announce(self) -> None:
+        """Tell whoever follows this log that events were erased, perhaps in the one that it came of: nobody follows a log that has ended."""
+
+        def decide(commit_id: str, version: int) -> tuple[Commit, bytes] | None:
+            if self._log.sealed:
+                return None
+            body = erasing(commit_id, self._log.recorded_at, self._log.head, [], [], _now_ms())
+            return Commit(version, commit_id, self._log.recorded_at, self._log.head, erases=True), body
+
+        amend(self._objects, self._log, decide)
 
     # Below ----------------------------------------------------------------------------------------------------
 

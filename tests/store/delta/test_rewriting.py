@@ -16,9 +16,8 @@ from store import Event, open_store
 from store.delta import rewriting
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import Log, Nobody
-from store.delta.rewriting import Rewritten
 from store.husk import husk_data, husked
-from store.rewrite import Extent
+from store.rewrite import Extent, Rewritten
 from tests.store.delta.layout import fill, small_layout
 
 __all__ = ["small_layout"]
@@ -99,7 +98,7 @@ def test_rewrite_touches_no_file_without_chosen_events(store: DeltaEventStore) -
         store.append(f"s-{number}", [Event("T", {})])
     paths = {s.path for s in store._log.segments()}
     done = rewrite(store, Emptying("s-2"))
-    assert len(paths - {s.path for s in store._log.segments()}) == done.files_after == len(done.retired) == 1
+    assert len(paths - {s.path for s in store._log.segments()}) == done.files_after == len(done.replaced) == 1
 
 
 def test_same_rewrite_again_changes_nothing(store: DeltaEventStore) -> None:

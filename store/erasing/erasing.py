@@ -1,0 +1,258 @@
+"""The verbs: `erase` takes payloads out of the log, `reapply` does it again where an older copy was put in its place."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+
+from store.aio import Submits
+from store.deeds import Deed, record
+from store.draft import check_text
+from store.erasing.choice import Choice, Meant, positions_of
+from store.erasing.erasure import Erasure
+from store.erasing.erasure_deed import ERASED, REAPPLIED, Told, begin, completed, ends_of, erasures
+from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
+from store.errors import InvalidEventError, StorageError
+from store.event_store import AsOf, EventStore
+from store.limits import MAX_NAME_BYTES
+from store.privacy.traces import traces
+from store.query import Query
+from store.rewrite import Rewrite, Rewritten
+from store.sql_guard import SqlLimits
+
+OLD_FILES_S: Final = 3600.0
+"""So long upkeep leaves files of the log that were replaced, for readers of an older state."""
+OLD_SNAPSHOTS_S: Final = 600.0
+READ_MODELS: Final = "read models and dead letters"
+BACKUPS: Final = "backups and copies"
+_FORGOTTEN: Final = 10_000
+"""Streams whose snapshots are forgotten at once."""
+
+
+class Log(Protocol):
+    """One log in which events can be erased."""
+
+    def head(self) -> int: ...
+    def find(self, what: Rewrite) -> pa.Table: ...
+    def rewrite(self, what: Rewrite, about: Any = ...) -> Rewritten: ...
+    def ask(self, query: str, params: Any = None, as_of: AsOf | None = None, *, limits: SqlLimits = ...) -> pa.Table: ...
+    @property
+    def log_id(self) -> str: ...
+
+
+class Erases(Submits, Protocol):
+    """A store whose events can be erased."""
+
+    def erasable(self) -> Mapping[str, Log]:
+        """Its logs by name, ended ones first."""
+
+    def announce(self) -> None:
+        """See to it that processes that follow its logs forget, also what they know of logs that have ended."""
+
+    def purge(self) -> list[str]:
+        """Remove at once what was replaced: old files of the logs and of the snapshots. What was done, in words."""
+
+    @property
+    def warehouse(self) -> str | None:
+        """Where its files are; None: in memory."""
+
+
+def erase(
+    store: Erases,
+    erasure: Erasure,
+    *,
+    by: str,
+    why: str,
+    dry_run: bool = False,
+    now: bool = False,
+    values: Sequence[str] = (),
+    backups: Sequence[str] = (),
+) -> ErasureReport:
+    """See `EventStore.erase`."""
+    work = _Erasing(store, erasure, by, why)
+    return work.foretold() if dry_run else work.done(now, values, backups)
+
+
+def reapply(store: Erases, source: EventStore | None = None, *, by: str, why: str, now: bool = False) -> ErasureReport:
+    """Erase again whatever was ever erased from this warehouse, as the deeds in `$audit` tell: of `source`, or its own.
+
+    To be done after a restore from a backup that was made before an erasure, and after an erasure that was killed on its way. Each event is
+    known by its place and its id, so one that came to a place anew is not touched. An erasure of which no deed is left is not known.
+
+    InvalidEventError: `source` is another warehouse.
+    """
+    began_s = time.monotonic()
+    _check_named(by, why)
+    logs, told = store.erasable(), list(erasures(store if source is None else source))
+    finished = completed(store)
+    if strange := [one.log_id for one in told if one.log in logs and one.log_id != logs[one.log].log_id]:
+        raise InvalidEventError("source", strange[0], "is the id of another log", "take the deeds of the warehouse that this one was copied from")
+    here = [one for one in told if one.log in logs]
+    done = [_reapplied(logs[one.log], one) for one in here]
+    # What was killed on its way may have erased already, but not what follows from it: so what it meant counts, too.
+    streams = _counted(
+        rewritten.touched if one.erasure_id in finished else _meant(logs[one.log], one) for one, rewritten in zip(here, done, strict=True)
+    )
+    if streams:
+        store.announce()
+        record(store, Deed(REAPPLIED, by, why, {"erasures": sorted({one.erasure_id for one in told}), "events": sum(streams.values())}))
+    gone, remains = _settled(store, streams, done, now)
+    rows = [_row(one.log, rewritten) for one, rewritten in zip(here, done, strict=True)]
+    what = f"what {len({one.erasure_id for one in told}):,} erasures had erased"
+    return ErasureReport(str(uuid.uuid4()), what, by, why, False, streams, rows, gone, remains, time.monotonic() - began_s)
+
+
+def _reapplied(log: Log, told: Told) -> Rewritten:
+    return log.rewrite(Choice(told.erasure, told.erasure_id, log.head(), told.positions, told.ends))
+
+
+def _meant(log: Log, told: Told) -> pa.Table:
+    """All events of an erasure that are here, whatever they say."""
+    return log.find(Meant(told.erasure, told.erasure_id, log.head(), told.positions, told.ends))
+
+
+class _Erasing:
+    def __init__(self, store: Erases, erasure: Erasure, by: str, why: str) -> None:
+        if not isinstance(erasure, Erasure):
+            raise InvalidEventError("erasure", erasure, "is no Erasure", 'say what is to go: Erasure(streams=["customer-7"])')
+        _check_named(by, why)
+        self._store, self._erasure, self._by, self._why = store, erasure, by, why
+        self._erasure_id, self._began_s = str(uuid.uuid4()), time.monotonic()
+        self._logs = store.erasable()
+        self._choices = {name: self._choice(log) for name, log in self._logs.items()}
+
+    def foretold(self) -> ErasureReport:
+        found = {name: log.find(self._choices[name]) for name, log in self._logs.items()}
+        rows = [RewrittenLog(name, None, len(touched), 0, 0, 0, 0, 0.0) for name, touched in found.items()]
+        return self._report(True, _counted(found.values()), rows, [], [])
+
+    def done(self, now: bool, values: Sequence[str], backups: Sequence[str]) -> ErasureReport:
+        done = {name: self._rewritten(name, log) for name, log in self._logs.items()}
+        streams = _counted(rewritten.touched for rewritten in done.values())
+        if streams:
+            self._store.announce()
+        gone, remains = _settled(self._store, streams, list(done.values()), now)
+        gone = [*self._proved(done), *gone]
+        more_gone, more = self._in_backups(backups, done, now)
+        found, traced = _traced(self._store, values)
+        gone, remains = [*gone, *more_gone, *found], [*remains, *more, *traced]
+        report = self._report(False, streams, [_row(name, one) for name, one in done.items()], gone, remains)
+        if streams:
+            self._tell(report)
+        return report
+
+    def _choice(self, log: Log) -> Choice:
+        head = log.head()
+        return Choice(self._erasure, self._erasure_id, head, positions_of(log, self._erasure, head))
+
+    def _rewritten(self, name: str, log: Log) -> Rewritten:
+        def about(touched: pa.Table) -> None:
+            begin(self._store, self._told(name, log, touched), self._by, self._why)
+
+        return log.rewrite(self._choices[name], about)
+
+    def _told(self, name: str, log: Log, touched: pa.Table) -> Told:
+        events = touched.sort_by("position")
+        return Told(self._erasure_id, name, log.log_id, self._erasure, events["position"].combine_chunks(), ends_of(events["event_id"]))
+
+    def _proved(self, done: Mapping[str, Rewritten]) -> Iterator[str]:
+        """By reading them again, by the places alone."""
+        everything = Erasure(query=Query(), fields=self._erasure.fields, metadata=self._erasure.metadata, tags=self._erasure.tags)
+        for name, rewritten in done.items():
+            if not len(rewritten.touched):
+                continue
+            positions, log = rewritten.touched.sort_by("position")["position"].combine_chunks(), self._logs[name]
+            left = log.find(Choice(everything, self._erasure_id, log.head(), positions))
+            if len(left):
+                there = left["position"].to_pylist()[:10]
+                raise StorageError(f"positions {there} of log {name} were erased, and still say something: verify the log")
+            yield f"{len(positions):,} live events of log {name} were read again: nothing of it is left in them"
+
+    def _in_backups(self, backups: Sequence[str], done: Mapping[str, Rewritten], now: bool) -> tuple[list[str], list[Remnant]]:
+        from store.open import open_store  # it opens stores, which erase
+
+        gone = []
+        for uri in backups:
+            with closing(open_store(uri)) as backup:
+                logs = backup.erasable()
+                for name, log in self._logs.items():
+                    if not len(done[name].touched) or name not in logs:
+                        continue
+                    if logs[name].log_id != log.log_id:
+                        raise InvalidEventError("backups", uri, "is no backup of this warehouse", "name copies of it alone")
+                    _reapplied(logs[name], self._told(name, log, done[name].touched))
+                gone.append(f"the backup {uri}: the same events are erased there{', old files are removed' if now else ''}")
+                if now:
+                    backup.purge()
+        others = "those that are not named" if backups else "all that were made before"
+        return gone, [Remnant(BACKUPS, others, None, "erase(backups=[…]); or make them anew, by `backup` and vacuum there; after a restore: reapply")]
+
+    def _report(
+        self, dry_run: bool, streams: Mapping[str, int], logs: Sequence[RewrittenLog], gone: Sequence[str], remains: Sequence[Remnant]
+    ) -> ErasureReport:
+        seconds = time.monotonic() - self._began_s
+        return ErasureReport(self._erasure_id, self._erasure.told(), self._by, self._why, dry_run, streams, logs, gone, remains, seconds)
+
+    def _tell(self, report: ErasureReport) -> None:
+        commits = {log.log: log.delta_version for log in report.logs if log.events}
+        what = {"erasure_id": report.erasure_id, "what": report.what, "events": report.events, "streams": len(report.streams), "commits": commits}
+        record(self._store, Deed(ERASED, self._by, self._why, what))
+
+
+def _settled(store: Erases, streams: Mapping[str, int], done: Sequence[Rewritten], now: bool) -> tuple[list[str], list[Remnant]]:
+    """What follows from it on this floor: snapshots are forgotten, old files are removed or listed."""
+    if not streams and not now:
+        return [], []
+    names = sorted(streams)
+    forgotten = sum(store.snapshots.forget(None, names[first : first + _FORGOTTEN]) for first in range(0, len(names), _FORGOTTEN))
+    gone = [f"{forgotten:,} snapshots of these streams are forgotten"]
+    if now:
+        gone += store.purge()
+    return gone, [] if store.warehouse is None else list(_left(store.warehouse, done, now))
+
+
+def _left(place: str, done: Sequence[Rewritten], now: bool) -> Iterator[Remnant]:
+    moments = [rewritten.replaced_ms for rewritten in done if rewritten.replaced_ms is not None]
+    files = sum(len(rewritten.replaced) for rewritten in done)
+    if moments and not now:
+        erased_at = datetime.fromtimestamp(max(moments) / 1000, UTC)
+        until, size_bytes = erased_at + timedelta(seconds=OLD_FILES_S), sum(rewritten.bytes_before for rewritten in done)
+        yield Remnant("replaced files of the log", f"{files:,} below {place}/events, {size_bytes:,} bytes", until, "erase(now=True), or vacuum(0)")
+        until = erased_at + timedelta(seconds=OLD_SNAPSHOTS_S)
+        yield Remnant("replaced files of snapshots", f"{place}/snapshots", until, "erase(now=True), or snapshots.vacuum(0, 0)")
+    yield Remnant(READ_MODELS, f"{place}/projections, {place}/dead_letters", None, "the verb of the projections, which knows them: erase_everywhere")
+
+
+def _traced(store: Erases, values: Sequence[str]) -> tuple[list[str], list[Remnant]]:
+    """Each byte of the warehouse is searched, compressed pages too."""
+    if not values or store.warehouse is None:
+        return [], []
+    found = traces(store.warehouse, values)
+    if not found:
+        return [f"{len(values):,} values were searched for in every byte below {store.warehouse}: there is no trace of them"], []
+    return [], [Remnant("a trace of a value", f"{trace.path}, {trace.how}", None, "see what file it is") for trace in found]
+
+
+def _counted(tables: Iterable[pa.Table]) -> dict[str, int]:
+    counted = Counter[str]()
+    for touched in tables:
+        for row in touched["stream_id"].value_counts().to_pylist():
+            counted[row["values"]] += row["counts"]
+    return dict(counted)
+
+
+def _row(name: str, done: Rewritten) -> RewrittenLog:
+    files = len(done.replaced), done.files_after, done.bytes_before, done.bytes_after
+    return RewrittenLog(name, done.delta_version, len(done.touched), *files, done.seconds)
+
+
+def _check_named(by: str, why: str) -> None:
+    for name, value in (("by", by), ("why", why)):
+        check_text(name, value, MAX_NAME_BYTES)
