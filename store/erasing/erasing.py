@@ -192,7 +192,7 @@ class _Erasing:
                 if now:
                     backup.purge()
         others = "those that are not named" if backups else "all that were made before"
-        return gone, [Remnant(BACKUPS, others, None, "erase(backups=[…]); or make them anew, by `backup` and vacuum there; after a restore: reapply")]
+        return gone, [Remnant(BACKUPS, others, None, "erase(backups=[…]), or `backup` again and vacuum there; after a restore: reapply")]
 
     def _report(
         self, dry_run: bool, streams: Mapping[str, int], logs: Sequence[RewrittenLog], gone: Sequence[str], remains: Sequence[Remnant]
@@ -215,19 +215,20 @@ def _settled(store: Erases, streams: Mapping[str, int], done: Sequence[Rewritten
     gone = [f"{forgotten:,} snapshots of these streams are forgotten"]
     if now:
         gone += store.purge()
-    return gone, [] if store.warehouse is None else list(_left(store.warehouse, done, now))
+    return gone, [] if store.warehouse is None else list(_left(store.warehouse, done, forgotten > 0 and not now, now))
 
 
-def _left(place: str, done: Sequence[Rewritten], now: bool) -> Iterator[Remnant]:
+def _left(place: str, done: Sequence[Rewritten], snapshots: bool, now: bool) -> Iterator[Remnant]:
     moments = [rewritten.replaced_ms for rewritten in done if rewritten.replaced_ms is not None]
     files = sum(len(rewritten.replaced) for rewritten in done)
     if moments and not now:
         erased_at = datetime.fromtimestamp(max(moments) / 1000, UTC)
         until, size_bytes = erased_at + timedelta(seconds=OLD_FILES_S), sum(rewritten.bytes_before for rewritten in done)
         yield Remnant("replaced files of the log", f"{files:,} below {place}/events, {size_bytes:,} bytes", until, "erase(now=True), or vacuum(0)")
-        until = erased_at + timedelta(seconds=OLD_SNAPSHOTS_S)
+    if snapshots:
+        until = datetime.now(UTC) + timedelta(seconds=OLD_SNAPSHOTS_S)
         yield Remnant("replaced files of snapshots", f"{place}/snapshots", until, "erase(now=True), or snapshots.vacuum(0, 0)")
-    yield Remnant(READ_MODELS, f"{place}/projections, {place}/dead_letters", None, "the verb of the projections, which knows them: erase_everywhere")
+    yield Remnant(READ_MODELS, f"{place}/projections, {place}/dead_letters", None, "`erase_everywhere`, which knows the projections")
 
 
 def _traced(store: Erases, values: Sequence[str]) -> tuple[list[str], list[Remnant]]:

@@ -103,4 +103,4 @@ class ErasureReport:
 
 
 def _until(until: datetime | None) -> str:
-    return "for good" if until is None else f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return "until you do it" if until is None else f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
