@@ -57,6 +57,7 @@ from projections.reactors.saga import Saga, Step
 from projections.reactors.saga_events import Progress, saga_events
 from projections.reactors.saga_running import Stuck, saga_reactor
 from projections.reactors.target import PATIENCE_S, Call, Target
+from projections.running.erasing import erase_everywhere, follow_up
 from projections.running.executors import Executor, Processes, Ray, Serial
 from projections.running.failing import Halt, Park
 from projections.running.fill_shards import Filled, fill_shards, publish_shards
@@ -163,6 +164,7 @@ __all__ = [
     "diff_serving",
     "diff_tables",
     "discard",
+    "erase_everywhere",
     "event_types",
     "fill",
     "fill_build",
@@ -174,6 +176,7 @@ __all__ = [
     "fold_shards",
     "follow",
     "follow_reactors",
+    "follow_up",
     "lag",
     "make_build",
     "plan_rebuild",

@@ -25,7 +25,7 @@ from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.display import Cell, Display, Mark, printable
-from store.erasing.erasing import reapply
+from store.erasing.erasing import Erases, PastErasure, past_erasures, reapply
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.errors import (
@@ -138,6 +138,7 @@ __all__ = [
     "Display",
     "DuplicateEventError",
     "ErasedEvent",
+    "Erases",
     "Erasure",
     "ErasureReport",
     "Event",
@@ -174,6 +175,7 @@ __all__ = [
     "NewerTableError",
     "Observer",
     "OutcomeUnknownError",
+    "PastErasure",
     "Prices",
     "Query",
     "QueryRefusedError",
@@ -241,6 +243,7 @@ __all__ = [
     "load_query",
     "open_logs",
     "open_store",
+    "past_erasures",
     "printable",
     "reapply",
     "rebuild_snapshots",

@@ -60,6 +60,9 @@ class Form(Protocol):
     engine: ClassVar[str]
     """What runs it: duckdb, polars, python or arrow."""
 
+    sees_erased: ClassVar[bool]
+    """Is it given events whose payload was erased, whose fields are null? Else they are passed over."""
+
     def faults(self, declared: Declared) -> Iterator[Fault]:
         """What is wrong with this form for a projection whose key, columns and types are good."""
 

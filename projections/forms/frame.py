@@ -25,12 +25,13 @@ class Frame:
 
     `change(current, events)` gets those of these rows that there are, in no particular order, and gives the rows as they
     are from now on, one a key, and with them, if some go, a second frame of the keys whose rows are deleted; the others
-    stay. Columns that are not declared are left out. Events have the log's columns, `data` is JSON text. Both functions
-    depend on what they are given alone, and give the same rows however the events are cut into batches. They are tried
-    with empty frames when the projection is declared.
+    stay. Columns that are not declared are left out. Events have the log's columns, `data` is JSON text; those whose
+    payload was erased are passed over. Both functions depend on what they are given alone, and give the same rows however
+    the events are cut into batches. They are tried with empty frames when the projection is declared.
     """
 
     engine: ClassVar[str] = "polars"
+    sees_erased: ClassVar[bool] = False
 
     touches: Touches
     change: Change

@@ -26,9 +26,11 @@ class Handlers:
     None where there is no row, and may change a row in place. Rows are dicts of all columns, or objects of the class
     `row` (a dataclass or msgspec Struct) with the columns as its fields. Handlers read the types they are for, so the
     projection needs `event_types` and no `types`. They depend on what they are given alone: a rebuild runs them again.
+    An event whose payload was erased is passed over.
     """
 
     engine: ClassVar[str] = "python"
+    sees_erased: ClassVar[bool] = False
 
     on: Mapping[type | str, Handler]
     key: Callable[[Any, Place], Any]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from projections.errors import Fault
 from projections.forms.form import Changes, Declared, Touched, key_schema
-from store import MemoryEventStore
+from store import MemoryEventStore, without_husks
 
 _SPACE: Final = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:--[^\n]*|/\*.*?\*/|\s)+""", re.DOTALL)
 # All associative: the rows come out the same however the log is cut into batches.
@@ -33,10 +35,12 @@ class Sql:
 
     `combine` says for every column outside the key how its rows become one: sum, min, max; count (a sum that is 0 where
     sum is null); first, last in log order (null is no value), for which the select gives `position` too. The select
-    must depend on the events alone (no clock, no random, no other table), and on each event or on sums over them.
+    must depend on the events alone (no clock, no random, no other table), and on each event or on sums over them. Of an event whose payload
+    was erased the fields in `data` are null; a row whose key is null for such events alone is left out.
     """
 
     engine: ClassVar[str] = "duckdb"
+    sees_erased: ClassVar[bool] = True
 
     select: str
     combine: Mapping[str, str]
@@ -97,8 +101,17 @@ class SqlFold:
         return list(self._duckdb.sql(f"from ({self._form.select}\n)").columns)
 
     def touched(self, events: pa.Table) -> Touched:
-        fresh = self.rows(events)
+        fresh = self._keyed(self.rows(events), events)
         return Touched(fresh.select(self._key), lambda current: Changes(self.combine(current, fresh), self._none))
+
+    def _keyed(self, rows: pa.Table, events: pa.Table) -> pa.Table:
+        """Without those that have no key only because it was erased."""
+        missing = [name for name in self._key if rows[name].null_count]
+        if not missing or len(rest := without_husks(events)) == len(events):
+            return rows
+        if any(self.rows(rest)[name].null_count for name in missing):
+            return rows
+        return rows.filter(reduce(pc.and_, (rows[name].is_valid() for name in missing)))
 
     def rows(self, events: pa.Table) -> pa.Table:
         """One row a key, of these events alone."""

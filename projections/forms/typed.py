@@ -41,9 +41,13 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """Rows follow from the events alone, and no two batches give rows of one key: nothing that is there is ever read."""
+    """Rows follow from the events alone, and no two batches give rows of one key: nothing that is there is ever read.
+
+    An event whose payload was erased keeps its row: its fields are null.
+    """
 
     engine: ClassVar[str] = "arrow"
+    sees_erased: ClassVar[bool] = True
 
     event_type: EventType[Any]
 

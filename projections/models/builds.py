@@ -61,6 +61,10 @@ class Builds:
         """Of the list: it grows with every change of it; -1 where there is none."""
         return self._table.state().delta_version
 
+    def all(self) -> list[Build]:
+        """Those that are listed, of all projections: each that was ever rebuilt."""
+        return _read(self._table.rows())
+
     def of(self, projection: Projection) -> list[Build]:
         """By the order in which they were begun."""
         known = [build for build in _read(self._table.rows()) if build.projection == projection.name]

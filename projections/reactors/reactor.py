@@ -79,6 +79,7 @@ class Kept:
     """The form of a mark: no events become rows."""
 
     engine: ClassVar[str] = "python"
+    sees_erased: ClassVar[bool] = False
 
     def faults(self, declared: Declared) -> Iterator[Fault]:
         return iter(())

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.projection import Projection
-from store import EventStore
+from store import EventStore, without_husks
 
 _BESIDE_BYTES: Final = 200
 """What an event takes in memory beside its data, about."""
@@ -50,8 +50,11 @@ def batches(
 def newest(projection: Projection, events: pa.Table) -> pa.Table:
     """These events in their newest shapes: those of a split event repeat its position, those that are of other types now are left out.
 
+    So are those whose payload was erased, unless the form has its own way with them.
     UnreadableEventError: one cannot be lifted.
     """
+    if not projection.form.sees_erased:
+        events = without_husks(events)
     if projection.event_types is None:
         return events
     lifted, wanted = projection.event_types.upcast(events), projection.form.reads(projection)

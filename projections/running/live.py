@@ -19,7 +19,8 @@ from projections.observer import LOGGED
 from projections.projection import Projection
 from projections.running.batches import stored_types
 from projections.running.failing import Halt
-from store import EventStore, StorageError
+from projections.running.runner import fill
+from store import EventStore, StorageError, Subscription
 
 _SHORTEST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 5.0
@@ -30,14 +31,16 @@ class Live:
 
     It begins where the model is: `MemoryModel(projection)` at the first event, `MemoryModel.of(model)` where a durable one is. Every batch of the
     subscription is one commit, at once. Where storage refuses it asks again, after growing waits. Any other error ends it, and is
-    raised to whoever asks from then on. After `close` its rows stay as they were.
+    raised to whoever asks from then on. After `close` its rows stay as they were. When events are erased it begins anew, at the first event, and
+    shows its old rows until it has caught up.
     """
 
     def __init__(self, store: EventStore, model: MemoryModel) -> None:
         self.projection: Projection = model.projection
-        self._model = model
+        self._store, self._model, self._erased = store, model, threading.Event()
         # Events that it does not read are not fetched, and the subscription's checkpoint passes over them.
-        self._subscription = store.subscribe(model.checkpoint(), types=stored_types(self.projection), categories=self.projection.categories)
+        self._subscription = self._subscribed(model.checkpoint())
+        store.deciding.when_erased(self._hear)
         self._closed = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name=f"alluvium-live-{self.projection.name}", daemon=True)
@@ -64,6 +67,8 @@ class Live:
 
     def close(self) -> None:
         """Finish the batch under way, and end. Closing twice is harmless."""
+        if not self._closed.is_set():
+            self._store.deciding.no_more(self._hear)
         self._closed.set()
         self._subscription.close()
         if threading.current_thread() is not self._thread:
@@ -84,9 +89,26 @@ class Live:
         try:
             with self.projection.form.open(self.projection) as fold:
                 self._follow(fold)
+                while self._erased.is_set() and not self._closed.is_set():
+                    self._begin_anew()
+                    self._follow(fold)
         except BaseException as error:             # the thread's end: whoever asks is told
             self._error = error
             self._subscription.close()
+
+    def _subscribed(self, after: int) -> Subscription:
+        return self._store.subscribe(after, types=stored_types(self.projection), categories=self.projection.categories)
+
+    def _hear(self) -> None:
+        """Events say less than they did when they were applied."""
+        self._erased.set()
+        self._subscription.close()
+
+    def _begin_anew(self) -> None:
+        self._erased.clear()
+        model = MemoryModel(self.projection)
+        self._subscription = self._subscribed(fill(self._store, model).checkpoint)
+        self._model = model
 
     def _follow(self, fold: Fold) -> None:
         turn = self._model.turn()

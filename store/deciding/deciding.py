@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ class Deciding:
 
     def __init__(self, store: Submits, observer: Observer, clock: Clock, contract: Contract | None, cached_bytes: int = CACHED_BYTES) -> None:
         self._store = store
+        self._forgets: list[Callable[[], None]] = []
         self._states: Final = States(cached_bytes)
         self.snapshotter: Final = Snapshotter(lambda: store.snapshots, observer, clock, self.forgot_since)
         self.loader: Final = Loader(store, self._states, self.snapshotter, observer)
@@ -39,6 +40,15 @@ class Deciding:
     def forget(self) -> None:
         """What was folded from events: some of them may say something else now."""
         self._states.forget()
+        for forget in list(self._forgets):
+            forget()
+
+    def when_erased(self, forget: Callable[[], None]) -> None:
+        """Let whoever else remembers what events say be told, too. On any thread, under a lock of the store's: it must ask nothing of the store."""
+        self._forgets.append(forget)
+
+    def no_more(self, forget: Callable[[], None]) -> None:
+        self._forgets.remove(forget)
 
     def forgot_since(self, moment_s: float) -> bool:
         """Was an event erased, at that moment of the monotonic clock or later? The log is asked."""

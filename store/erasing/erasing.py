@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -17,7 +18,7 @@ from store.deeds import Deed, record
 from store.draft import check_text
 from store.erasing.choice import Choice, Meant, positions_of
 from store.erasing.erasure import Erasure
-from store.erasing.erasure_deed import ERASED, REAPPLIED, Told, begin, completed, ends_of, erasures
+from store.erasing.erasure_deed import ERASED, REAPPLIED, Told, begin, completed, dated, ends_of
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.errors import InvalidEventError, StorageError
 from store.event_store import AsOf, EventStore
@@ -90,27 +91,47 @@ def reapply(store: Erases, source: EventStore | None = None, *, by: str, why: st
     """
     began_s = time.monotonic()
     _check_named(by, why)
-    logs, told = store.erasable(), list(erasures(store if source is None else source))
+    logs, told = store.erasable(), [told for _, told in dated(store if source is None else source)]
     finished = completed(store)
     if strange := [one.log_id for one in told if one.log in logs and one.log_id != logs[one.log].log_id]:
         raise InvalidEventError("source", strange[0], "is the id of another log", "take the deeds of the warehouse that this one was copied from")
     here = [one for one in told if one.log in logs]
     done = [_reapplied(logs[one.log], one) for one in here]
     # What was killed on its way may have erased already, but not what follows from it: so what it meant counts, too.
-    streams = _counted(
+    touched = [
         rewritten.touched if one.erasure_id in finished else _meant(logs[one.log], one) for one, rewritten in zip(here, done, strict=True)
-    )
+    ]
+    streams = _counted(touched)
     if streams:
         store.announce()
         record(store, Deed(REAPPLIED, by, why, {"erasures": sorted({one.erasure_id for one in told}), "events": sum(streams.values())}))
     gone, remains = _settled(store, streams, done, now)
     rows = [_row(one.log, rewritten) for one, rewritten in zip(here, done, strict=True)]
     what = f"what {len({one.erasure_id for one in told}):,} erasures had erased"
-    return ErasureReport(str(uuid.uuid4()), what, by, why, False, streams, rows, gone, remains, time.monotonic() - began_s)
+    return ErasureReport(str(uuid.uuid4()), what, by, why, False, streams, _types(touched), rows, gone, remains, time.monotonic() - began_s)
 
 
 def _reapplied(log: Log, told: Told) -> Rewritten:
     return log.rewrite(Choice(told.erasure, told.erasure_id, log.head(), told.positions, told.ends))
+
+
+@dataclass(frozen=True, slots=True)
+class PastErasure:
+    """An erasure that its deeds tell of. `began_at`: what was made of events before it may hold what it erased."""
+
+    erasure_id: str
+    began_at: datetime
+    streams: frozenset[str]
+    types: frozenset[str]
+
+
+def past_erasures(store: Erases) -> Iterator[PastErasure]:
+    """Oldest first, one for each part of a large one, as far as their events are in this warehouse. Reads these."""
+    logs = store.erasable()
+    for began_at, told in dated(store):
+        if told.log in logs:
+            touched = _meant(logs[told.log], told)
+            yield PastErasure(told.erasure_id, began_at, frozenset(_counted([touched])), frozenset(_types([touched])))
 
 
 def _meant(log: Log, told: Told) -> pa.Table:
@@ -131,11 +152,12 @@ class _Erasing:
     def foretold(self) -> ErasureReport:
         found = {name: log.find(self._choices[name]) for name, log in self._logs.items()}
         rows = [RewrittenLog(name, None, len(touched), 0, 0, 0, 0, 0.0) for name, touched in found.items()]
-        return self._report(True, _counted(found.values()), rows, [], [])
+        return self._report(True, list(found.values()), rows, [], [])
 
     def done(self, now: bool, values: Sequence[str], backups: Sequence[str]) -> ErasureReport:
         done = {name: self._rewritten(name, log) for name, log in self._logs.items()}
-        streams = _counted(rewritten.touched for rewritten in done.values())
+        touched = [rewritten.touched for rewritten in done.values()]
+        streams = _counted(touched)
         if streams:
             self._store.announce()
         gone, remains = _settled(self._store, streams, list(done.values()), now)
@@ -143,7 +165,7 @@ class _Erasing:
         more_gone, more = self._in_backups(backups, done, now)
         found, traced = _traced(self._store, values)
         gone, remains = [*gone, *more_gone, *found], [*remains, *more, *traced]
-        report = self._report(False, streams, [_row(name, one) for name, one in done.items()], gone, remains)
+        report = self._report(False, touched, [_row(name, one) for name, one in done.items()], gone, remains)
         if streams:
             self._tell(report)
         return report
@@ -195,10 +217,10 @@ class _Erasing:
         return gone, [Remnant(BACKUPS, others, None, "erase(backups=[…]), or `backup` again and vacuum there; after a restore: reapply")]
 
     def _report(
-        self, dry_run: bool, streams: Mapping[str, int], logs: Sequence[RewrittenLog], gone: Sequence[str], remains: Sequence[Remnant]
+        self, dry_run: bool, touched: Sequence[pa.Table], logs: Sequence[RewrittenLog], gone: Sequence[str], remains: Sequence[Remnant]
     ) -> ErasureReport:
-        seconds = time.monotonic() - self._began_s
-        return ErasureReport(self._erasure_id, self._erasure.told(), self._by, self._why, dry_run, streams, logs, gone, remains, seconds)
+        said = self._erasure_id, self._erasure.told(), self._by, self._why, dry_run, _counted(touched), _types(touched)
+        return ErasureReport(*said, logs, gone, remains, time.monotonic() - self._began_s)
 
     def _tell(self, report: ErasureReport) -> None:
         commits = {log.log: log.delta_version for log in report.logs if log.events}
@@ -247,6 +269,10 @@ def _counted(tables: Iterable[pa.Table]) -> dict[str, int]:
         for row in touched["stream_id"].value_counts().to_pylist():
             counted[row["values"]] += row["counts"]
     return dict(counted)
+
+
+def _types(tables: Iterable[pa.Table]) -> list[str]:
+    return sorted({type for touched in tables for type in touched["type"].unique().to_pylist()})
 
 
 def _row(name: str, done: Rewritten) -> RewrittenLog:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -58,11 +59,11 @@ def begin(store: Submits, told: Told, by: str, why: str) -> None:
         append_own(store, [Append(AUDIT, [event])])
 
 
-def erasures(store: EventStore) -> Iterator[Told]:
-    """All that its deeds tell of, oldest first, one for each part of a large one."""
-    for _, deed in deeds(store):
+def dated(store: EventStore) -> Iterator[tuple[datetime, Told]]:
+    """All erasures that its deeds tell of, and when they began, oldest first, one for each part of a large one."""
+    for event, deed in deeds(store):
         if deed.type == BEGAN:
-            yield _told(deed.what)
+            yield event.recorded_at, _told(deed.what)
 
 
 def completed(store: EventStore) -> set[str]:

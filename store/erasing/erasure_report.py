@@ -42,7 +42,8 @@ class ErasureReport:
     """`print` shows it as text, a notebook as a table.
 
     `erasure_id`: as the husks carry it, and the deeds in `$audit`. `what`: which events, in words that hold none of their values. `streams`: how
-    many events of each were erased, or would be (`dry_run`). `gone`: what is no more, as it was proved. `remains`: what may still hold it.
+    many events of each were erased, or would be (`dry_run`). `types`: theirs, as they are called in the log. `gone`: what is no more, as it was
+    proved. `remains`: what may still hold it.
     """
 
     erasure_id: str
@@ -51,6 +52,7 @@ class ErasureReport:
     why: str
     dry_run: bool
     streams: Mapping[str, int]
+    types: Sequence[str]
     logs: Sequence[RewrittenLog]
     gone: Sequence[str]
     remains: Sequence[Remnant]
@@ -71,7 +73,7 @@ class ErasureReport:
         told = {name: getattr(self, name) for name in self.__dataclass_fields__}
         logs = [{name: getattr(log, name) for name in log.__dataclass_fields__} for log in self.logs]
         remains = [{"what": r.what, "where": r.where, "until": r.until and r.until.isoformat(), "remedy": r.remedy} for r in self.remains]
-        return told | {"streams": dict(self.streams), "logs": logs, "gone": list(self.gone), "remains": remains}
+        return told | {"streams": dict(self.streams), "types": list(self.types), "logs": logs, "gone": list(self.gone), "remains": remains}
 
     def __repr__(self) -> str:
         return self._display().text()

@@ -17,7 +17,7 @@ from store.keyed.keys import in_order
 from store.keyed.merging import merged
 from store.keyed.opened import GROUP_BYTES, KeyedState, Opened, layout_of
 from store.keyed.upkeep import KeyedUpkeep
-from store.observer import Guarded, LoggingObserver, Observer
+from store.observer import Guarded, LoggingObserver, Observer, Vacuumed
 from store.storage.places import objects_at
 from store.tables.checkpoint_file import HINT
 from store.tables.files import File
@@ -119,6 +119,12 @@ class KeyedTable:
         self._table()
         assert self._upkeep is not None
         return self._upkeep.maintain(dry_run)
+
+    def vacuum(self, retention_s: float, unnamed_s: float) -> Vacuumed:
+        """Remove files that were replaced longer ago than `retention_s`, and those that nobody names that are older than `unnamed_s`."""
+        self._table()
+        assert self._upkeep is not None
+        return self._upkeep.vacuum(retention_s, unnamed_s)
 
     def open_to_views(self) -> bool:
         """Let the views of a published database follow it: a checkpoint and a file without rows are there from now on. False: there is no table."""

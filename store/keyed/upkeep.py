@@ -11,7 +11,7 @@ from store.delta.upkeep import Maintained
 from store.errors import StoreError
 from store.keyed.leaves import small_neighbours
 from store.keyed.opened import Opened
-from store.observer import Checkpointed, Compacted, Failed, Measurement, Observer
+from store.observer import Checkpointed, Compacted, Failed, Measurement, Observer, Vacuumed
 from store.tables import cleanup, vacuum
 from store.tables.checkpoint_file import hinted
 from store.tables.files import File
@@ -58,6 +58,10 @@ class KeyedUpkeep:
             for done in told:
                 self._observer.record(done)
         return Maintained(merged, checkpointed, cleaned, vacuumed)
+
+    def vacuum(self, retention_s: float, unnamed_s: float) -> Vacuumed:
+        self._log.refresh()
+        return vacuum.vacuum(self._objects, self._log, retention_s, unnamed_s, time.time_ns() // 1_000_000, dry_run=False)
 
     def _look(self) -> None:
         log = self._log
