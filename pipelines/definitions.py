@@ -17,6 +17,7 @@ from pipelines.checks.domain_checks import domain_checks
 from pipelines.domain import Domain, load_domain
 from pipelines.executors import executor_of
 from pipelines.jobs.builds import drop_builds, roll_back
+from pipelines.jobs.erasing import erase, reapply
 from pipelines.jobs.maintenance import maintenance
 from pipelines.jobs.rebuild import promote, rebuild
 from pipelines.jobs.safety import backup_job, verify
@@ -53,7 +54,7 @@ def upkeep(domain: Domain, settings: Settings) -> dg.Definitions:
     """Rebuilding, and looking after what is there."""
     return dg.Definitions(
         assets=list(shard_assets((*domain.projections, *BUILT_IN))),
-        jobs=[rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, backup_job(settings.backup)],
+        jobs=[rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, backup_job(settings.backup), erase, reapply],
     )
 
 

@@ -25,7 +25,7 @@ from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.display import Cell, Display, Mark, printable
-from store.erasing.erasing import Erases, PastErasure, past_erasures, reapply
+from store.erasing.erasing import PastErasure, past_erasures, reapply
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.errors import (
@@ -138,7 +138,6 @@ __all__ = [
     "Display",
     "DuplicateEventError",
     "ErasedEvent",
-    "Erases",
     "Erasure",
     "ErasureReport",
     "Event",

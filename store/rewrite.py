@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
 
-TOUCHED: Final = pa.schema({"stream_id": pa.string(), "type": pa.string(), "position": pa.int64(), "event_id": pa.string()})
+TOUCHED: Final = pa.schema({"stream_id": pa.string(), "type": pa.string(), "version": pa.int64(), "position": pa.int64(), "event_id": pa.string()})
 """What is told of each event that is changed."""
 
 

@@ -48,6 +48,8 @@ _COMMANDS: Final = {
         "repair": ("safety:repair", "Move aside what a crash left."),
         "backup": ("safety:backup", "Bring a backup up to date."),
         "restore": ("safety:restore", "Make a warehouse from a backup."),
+        "erase": ("erasing:erase", "Erase what events say, and all that was made of it."),
+        "reapply": ("erasing:reapply", "Erase again in an older copy what was erased."),
         "traces": ("tracing:traces", "Search every file of the warehouse for values that should be gone."),
     },
     "Trying it": {

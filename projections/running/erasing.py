@@ -23,7 +23,7 @@ from projections.running.executors import Executor
 from projections.running.failing import Failing, Halt
 from projections.running.rebuilding import rebuild
 from projections.sail.sail import Sail
-from store import Erases, Erasure, ErasureReport, Remnant, StoreError, past_erasures, traces
+from store import Erasure, ErasureReport, EventStore, Remnant, StoreError, past_erasures, traces
 
 READ_MODELS: Final = "read models and dead letters"
 _HALT: Final = Halt()
@@ -50,7 +50,7 @@ class Affected:
 
 
 def erase_everywhere(
-    store: Erases,
+    store: EventStore,
     warehouse: str,
     projections: Sequence[Projection],
     erasure: Erasure,
@@ -81,7 +81,7 @@ def erase_everywhere(
 
 
 def follow_up(
-    store: Erases,
+    store: EventStore,
     warehouse: str,
     projections: Sequence[Projection],
     report: ErasureReport,
@@ -112,7 +112,7 @@ def follow_up(
 class _FollowUp:
     def __init__(
         self,
-        store: Erases,
+        store: EventStore,
         warehouse: str,
         affected: Sequence[Affected],
         failing: Failing,

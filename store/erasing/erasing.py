@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import pyarrow as pa
 
@@ -81,7 +81,7 @@ def erase(
     return work.foretold() if dry_run else work.done(now, values, backups)
 
 
-def reapply(store: Erases, source: EventStore | None = None, *, by: str, why: str, now: bool = False) -> ErasureReport:
+def reapply(warehouse: EventStore, source: EventStore | None = None, *, by: str, why: str, now: bool = False) -> ErasureReport:
     """Erase again whatever was ever erased from this warehouse, as the deeds in `$audit` tell: of `source`, or its own.
 
     To be done after a restore from a backup that was made before an erasure, and after an erasure that was killed on its way. Each event is
@@ -89,7 +89,7 @@ def reapply(store: Erases, source: EventStore | None = None, *, by: str, why: st
 
     InvalidEventError: `source` is another warehouse.
     """
-    began_s = time.monotonic()
+    began_s, store = time.monotonic(), _erases(warehouse)
     _check_named(by, why)
     logs, told = store.erasable(), [told for _, told in dated(store if source is None else source)]
     finished = completed(store)
@@ -111,6 +111,13 @@ def reapply(store: Erases, source: EventStore | None = None, *, by: str, why: st
     return ErasureReport(str(uuid.uuid4()), what, by, why, False, streams, _types(touched), rows, gone, remains, time.monotonic() - began_s)
 
 
+def _erases(store: EventStore) -> Erases:
+    """InvalidEventError: it is a store of others, and has no way to erase."""
+    if not hasattr(store, "erasable"):
+        raise InvalidEventError("store", store, "has no way to erase", "give one that `open_store` opened")
+    return cast("Erases", store)
+
+
 def _reapplied(log: Log, told: Told) -> Rewritten:
     return log.rewrite(Choice(told.erasure, told.erasure_id, log.head(), told.positions, told.ends))
 
@@ -125,8 +132,9 @@ class PastErasure:
     types: frozenset[str]
 
 
-def past_erasures(store: Erases) -> Iterator[PastErasure]:
+def past_erasures(warehouse: EventStore) -> Iterator[PastErasure]:
     """Oldest first, one for each part of a large one, as far as their events are in this warehouse. Reads these."""
+    store = _erases(warehouse)
     logs = store.erasable()
     for began_at, told in dated(store):
         if told.log in logs:
