@@ -126,6 +126,15 @@ class KeyedTable:
         assert self._upkeep is not None
         return self._upkeep.vacuum(retention_s, unnamed_s)
 
+    def purge(self) -> Vacuumed:
+        """Remove every file but the live ones, now: of what was deleted nothing is left in any file. Readers of an older state read the newest one.
+
+        What is being written meanwhile is refused as TableMovedError, and so are staged files that are not recorded yet.
+        """
+        self._table()
+        assert self._upkeep is not None
+        return self._upkeep.purge()
+
     def open_to_views(self) -> bool:
         """Let the views of a published database follow it: a checkpoint and a file without rows are there from now on. False: there is no table."""
         table = self._table()

@@ -28,6 +28,9 @@ KEPT_FILES: Final = 1_024
 UNNAMED_S: Final = 86_400.0
 """So long a file stays that no commit names."""
 
+AHEAD_S: Final = 86_400.0
+"""The clock of the storage, which tells how old a file is, is not further ahead of ours."""
+
 
 class KeyedUpkeep:
     """Checkpoints, clean-up, vacuum, and merging of leaves that deletes have left small. `dry_run`: tell what would be done."""
@@ -62,6 +65,15 @@ class KeyedUpkeep:
     def vacuum(self, retention_s: float, unnamed_s: float) -> Vacuumed:
         self._log.refresh()
         return vacuum.vacuum(self._objects, self._log, retention_s, unnamed_s, time.time_ns() // 1_000_000, dry_run=False)
+
+    def purge(self) -> Vacuumed:
+        """Remove every file but the live ones, however new: of rows that were deleted nothing is left then. Who reads or writes begins anew."""
+        log = self._log
+        log.refresh()
+        now_ms = max([time.time_ns() // 1_000_000, *(retired.retired_ms for retired in log.retired())])      # another's clock may be ahead
+        purged = vacuum.vacuum(self._objects, log, 0.0, -AHEAD_S, now_ms, dry_run=False)
+        self._observer.record(purged)
+        return purged
 
     def _look(self) -> None:
         log = self._log
