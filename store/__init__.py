@@ -94,6 +94,12 @@ from store.observer import (
     Vacuumed,
 )
 from store.open import delta_rows, delta_table, open_logs, open_store, storage_options
+from store.privacy.confidant import Confidant
+from store.privacy.key import Key, KeyId, Keys
+from store.privacy.key_table import KeysStatus, KeyTable
+from store.privacy.memory_keys import MemoryKeys
+from store.privacy.personal import Personal
+from store.privacy.privacy import Privacy
 from store.privacy.traces import Trace, traces
 from store.query import Query
 from store.schema import EVENTS
@@ -128,6 +134,7 @@ __all__ = [
     "Committed",
     "Compacted",
     "ConditionFailedError",
+    "Confidant",
     "Conflict",
     "ContentionError",
     "Contract",
@@ -157,8 +164,13 @@ __all__ = [
     "Interval",
     "InvalidEventError",
     "JsonLines",
+    "Key",
+    "KeyId",
+    "KeyTable",
     "KeyedTable",
     "KeyedTurn",
+    "Keys",
+    "KeysStatus",
     "LiveLog",
     "Loaded",
     "LogSealedError",
@@ -170,12 +182,15 @@ __all__ = [
     "Matched",
     "Measurement",
     "MemoryEventStore",
+    "MemoryKeys",
     "NestedDecisionError",
     "NewerTableError",
     "Observer",
     "OutcomeUnknownError",
     "PastErasure",
+    "Personal",
     "Prices",
+    "Privacy",
     "Query",
     "QueryRefusedError",
     "RawEvent",

@@ -14,16 +14,17 @@ from typing import Any, Final, Protocol, TypeVar
 import pyarrow as pa
 
 from store.append import Append, Appended, TableAppended
-from store.contract import Contract
 from store.deciding.aggregate import Aggregate, Loaded
 from store.deciding.boundary import Boundary
 from store.deciding.decider import PATIENCE_S
 from store.deciding.decision import Transacted
 from store.deciding.verbs import load, transact, transact_many, transact_query
-from store.draft import Draft, draft, drafts
+from store.draft import Draft
 from store.event import Event
 from store.event_store import EventStore
 from store.expected import ANY, ExpectedVersion
+from store.intake import Intake
+from store.privacy.sealing import Plan
 from store.query import Query
 
 Answer = list[Appended] | BaseException
@@ -45,8 +46,8 @@ class Submits(EventStore, Protocol):
 class AsyncEventStore:
     """Use it from one event loop. A cancelled append may still land: retry it with the same events."""
 
-    def __init__(self, store: Submits, contract: Contract | None = None) -> None:
-        self._store, self._contract = store, contract
+    def __init__(self, store: Submits, intake: Intake) -> None:
+        self._store, self._intake = store, intake
         self._answers: deque[tuple[asyncio.Future[list[Appended]], Answer]] = deque()
         self._loads = ThreadPoolExecutor(TOGETHER, "alluvium-load")     # apart: decisions on one hot stream must not hold up all loads
         self._decisions = ThreadPoolExecutor(TOGETHER, "alluvium-transact")
@@ -55,10 +56,10 @@ class AsyncEventStore:
     async def append(
         self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
     ) -> Appended:
-        return (await self._submitted([draft(stream_id, events, expected_version, self._contract)], fail_if, after))[0]
+        return (await self._submitted(await _carried_out(self._intake.drafted(stream_id, events, expected_version)), fail_if, after))[0]
 
     async def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
-        return await self._submitted(drafts(appends, self._contract), fail_if, after)
+        return await self._submitted(await _carried_out(self._intake.drafted_many(appends)), fail_if, after)
 
     async def load(self, aggregate: Aggregate[S], id: str, *, stale_s: float = 0.0) -> Loaded[S]:
         return await self._on_a_thread(self._loads, lambda: load(self._store, aggregate, id, stale_s=stale_s))
@@ -147,3 +148,8 @@ class AsyncEventStore:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+async def _carried_out(plan: Plan) -> Sequence[Draft]:
+    """New keys are a commit of their own, which the loop does not wait for."""
+    return await asyncio.to_thread(plan.carried_out) if plan.waits else plan.carried_out()

@@ -6,13 +6,16 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import pyarrow as pa
 import uuid_utils
 
 from store.times import moment
+
+if TYPE_CHECKING:
+    from store.privacy.personal import Personal
 
 Json = Mapping[str, Any] | bytes
 
@@ -28,7 +31,8 @@ class Event:
 
     `data`, `metadata`: a mapping that JSON can hold, or the bytes of a JSON object. `occurred_at`: business
     time, with a time zone; the store's own time when not given. `correlation_id`, `causation_id`: those of the surrounding
-    `correlated` or `caused_by` when not given. Checked when appended, not here.
+    `correlated` or `caused_by` when not given. `personal`: which fields of the data tell something of a person; filled in by `EventTypes.event`
+    where the type says so, and never less than the store was told of the type. Checked when appended, not here.
     """
 
     type: str
@@ -40,6 +44,7 @@ class Event:
     causation_id: str | None = field(default=None, kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True)
     metadata: Json | None = field(default=None, kw_only=True)
+    personal: Personal | None = field(default=None, kw_only=True, repr=False, compare=False)
 
 
 class RecordedEvent(NamedTuple):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from store.deciding.deciding import Deciding
     from store.erasing.erasure import Erasure
     from store.erasing.erasure_report import ErasureReport
+    from store.privacy.confidant import Confidant
     from store.sql import Tables
     from store.sql_guard import SqlLimits
 
@@ -168,6 +169,10 @@ class EventStore(Protocol):
     @property
     def deciding(self) -> Deciding:
         """What `load` and `transact` keep for this store."""
+
+    @property
+    def privacy(self) -> Confidant:
+        """Personal data in the log: read where the keys are at hand, and forgotten."""
 
     def close(self) -> None:
         """Answer what waits, then free everything. Closing twice is harmless."""

@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
-from store.bulk import Bulk, bulk
+from store.bulk import Bulk
 from store.condition import Condition, check_condition
-from store.contract import Contract, check_contract
+from store.confiding import confidant
+from store.contract import Contract
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
-from store.draft import Draft, Row, draft, drafts, instant
+from store.draft import Draft, Row, instant
 from store.erasing.erasing import erase
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport
@@ -27,9 +28,12 @@ from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.intake import Intake
 from store.log_size import LogSize
 from store.memory_log import MemoryLog
 from store.observer import Guarded, LoggingObserver
+from store.privacy.confidant import Confidant
+from store.privacy.privacy import Privacy
 from store.query import Query
 from store.reading import check_range
 from store.rewrite import Rewrite, Rewritten
@@ -47,16 +51,16 @@ from store.verdict import judge, judge_bulk
 class MemoryEventStore:
     """A list of rows, and one lock."""
 
-    def __init__(self, clock: Clock = now, contract: Contract | None = None) -> None:
-        check_contract(contract)
-        self._clock, self._contract = clock, contract
+    def __init__(self, clock: Clock = now, contract: Contract | None = None, privacy: Privacy | None = None) -> None:
+        self._clock, self._intake = clock, Intake(contract, privacy)
         self._lock = threading.RLock()
         self._log = MemoryLog()
         self._bell = Bell()
         self._sessions = SqlSessions(self._asked)
         self._snapshots = MemorySnapshots()
-        self._aio = AsyncEventStore(self, contract)
-        self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, contract)
+        self._aio = AsyncEventStore(self, self._intake)
+        self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, self._intake)
+        self._privacy = confidant(self, self._intake)
         self._closed = False
 
     # The contract ---------------------------------------------------------------------------------------------
@@ -64,14 +68,14 @@ class MemoryEventStore:
     def append(
         self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
     ) -> Appended:
-        return self._append([draft(stream_id, events, expected_version, self._contract)], fail_if, after)[0]
+        return self._append([self._intake.draft(stream_id, events, expected_version)], fail_if, after)[0]
 
     def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
-        return self._append(drafts(appends, self._contract), fail_if, after)
+        return self._append(self._intake.drafts(appends), fail_if, after)
 
     def append_table(self, events: pa.Table) -> TableAppended:
         refuse_in_decision()
-        given = bulk(events, self._contract)
+        given = self._intake.bulk(events)
         with self._lock:
             self._check_open()
             if (repeat := judge_bulk(self._log.find_events, given)) is not None:
@@ -218,6 +222,11 @@ class MemoryEventStore:
     def deciding(self) -> Deciding:
         self._check_open()
         return self._deciding
+
+    @property
+    def privacy(self) -> Confidant:
+        self._check_open()
+        return self._privacy
 
     def close(self) -> None:
         self._aio.close()

@@ -11,12 +11,14 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from store.contract import Contract, check_contract
+from store.contract import Contract
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import create as create_log
 from store.errors import StorageError
+from store.intake import Intake
 from store.logs.logs import Logs
 from store.observer import Guarded, LoggingObserver, Observer
+from store.privacy.privacy import Privacy
 from store.storage.places import join, objects_at
 from store.storage.reason import reason
 from store.times import Clock, now
@@ -25,39 +27,54 @@ _LOOKS: Final = 8
 
 
 def open_store(
-    uri: str | PathLike[str], create: bool = False, observer: Observer | None = None, *, clock: Clock = now, contract: Contract | None = None
+    uri: str | PathLike[str],
+    create: bool = False,
+    observer: Observer | None = None,
+    *,
+    clock: Clock = now,
+    contract: Contract | None = None,
+    privacy: Privacy | None = None,
 ) -> DeltaEventStore | Logs:
     """The event store of the warehouse at a path or an object-store URI (s3://, gs://, az://). Close it after use.
 
     `create`: make the tables if they are not there. `observer`: told what the store does; a logger when not given. What it raises is logged once.
     `contract`: what appended events must keep besides the store's own rules, such as `EventTypes.contract()`.
+    `privacy`: what is personal in events, and the keys to seal it by, such as `EventTypes.privacy(KeyTable(uri))`. Without it events with
+    personal fields are refused, and what is personal in the log reads as redacted.
     `clock`: the time in microseconds since 1970 UTC. Credentials come from the environment alone.
 
     Where the warehouse was split, its `Logs`.
 
-    TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer. InvalidEventError: `contract` is none.
+    TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer. InvalidEventError: `contract` or `privacy`
+    is none.
     """
-    check_contract(contract)
+    intake = Intake(contract, privacy)
     guarded = Guarded(LoggingObserver() if observer is None else observer)
     objects = objects_at(join(fspath(uri), "events"), guarded)
     if create:
         create_log(objects, clock() // 1000)
-    store = DeltaEventStore(objects, guarded, clock, contract)
+    store = DeltaEventStore(objects, guarded, clock, intake)
     if not store.sealed:
         return store
     store.close()
-    return Logs(fspath(uri), guarded, clock, contract)
+    return Logs(fspath(uri), guarded, clock, intake)
 
 
 def open_logs(
-    uri: str | PathLike[str], create: bool = False, observer: Observer | None = None, *, clock: Clock = now, contract: Contract | None = None
+    uri: str | PathLike[str],
+    create: bool = False,
+    observer: Observer | None = None,
+    *,
+    clock: Clock = now,
+    contract: Contract | None = None,
+    privacy: Privacy | None = None,
 ) -> Logs:
     """The same for a warehouse that was split, or shall be while it is open: `Logs` go on in what a log is split into. See `open_store`."""
-    check_contract(contract)
+    intake = Intake(contract, privacy)
     guarded = Guarded(LoggingObserver() if observer is None else observer)
     if create:
         create_log(objects_at(join(fspath(uri), "events"), guarded), clock() // 1000)
-    return Logs(fspath(uri), guarded, clock, contract)
+    return Logs(fspath(uri), guarded, clock, intake)
 
 
 def storage_options(uri: str) -> dict[str, str]:

@@ -62,7 +62,7 @@ def plain(state: Any) -> Any:
 
 def _steps(store: EventStore, stream: str, aggregate: Aggregate[Any], until: int) -> Iterator[Evolved[Any]]:
     """Each event of the stream up to that version, with the state on both sides of it."""
-    return evolve_each(aggregate, aggregate.initial, store.read_stream(stream, limit=until))
+    return evolve_each(aggregate, aggregate.initial, store.privacy.open(store.read_stream(stream, limit=until)))
 
 
 def merging(category: str) -> Aggregate[Any]:

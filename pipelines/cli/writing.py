@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated, Final
 
 from cyclopts import Parameter
@@ -41,7 +42,6 @@ def append(
     session: Session = HERE,
 ) -> None:
     """Append one event. What the domain knows of its type is checked; types that it does not know pass."""
-    given = {"event_id": event_id} if event_id is not None else {}
     text = sys.stdin.read() if data == _STDIN else data
     event = Event(
         type,
@@ -50,8 +50,9 @@ def append(
         occurred_at=occurred_at,
         tags=tag,
         metadata=None if metadata is None else metadata.encode(),
-        **given,
     )
+    if event_id is not None:
+        event = replace(event, event_id=event_id)
     if schema_version < 1:
         raise MisusedError(f"schema_version {schema_version} is no version: count from 1")
     contract = session.the_domain().event_types.contract(unknown="pass")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from store.append import Appended
-from store.contract import Contract
 from store.deciding.decision import DECIDING, Decision, Transacted
 from store.deciding.ground import Ground, Standing, Written
-from store.draft import Draft, draft
+from store.draft import Draft
 from store.expected import ANY
+from store.intake import Intake
 
 S = TypeVar("S")
 
@@ -76,13 +76,13 @@ class _Places:
         return Appended(whole.first_version, whole.first_version + count - 1, whole.first_position, whole.first_position + count - 1)
 
 
-def decide(ground: Ground[S], before: Standing[S], decisions: Sequence[Decision[S]], contract: Contract | None) -> Batch[S]:
+def decide(ground: Ground[S], before: Standing[S], decisions: Sequence[Decision[S]], intake: Intake) -> Batch[S]:
     """Make these decisions. What one of them raises is its own refusal; the others go on without it."""
     batch, ids = Batch(before, before.state), set[tuple[str, str]]()
     for decision in decisions:
         decision.drafts, decision.refusal = (), None
         try:
-            drafts = decision.context.run(_drafted, ground, before, decision.decide, batch.state, contract)
+            drafts = decision.context.run(_drafted, ground, before, decision.decide, batch.state, intake)
             if not ids.isdisjoint(own := {(part.stream_id, event_id) for part in drafts for event_id in part.event_ids}):
                 batch.held.append(decision)        # the same command twice at once: the second decides when the first is a fact
                 continue
@@ -98,8 +98,8 @@ def decide(ground: Ground[S], before: Standing[S], decisions: Sequence[Decision[
     return batch
 
 
-def _drafted(ground: Ground[S], before: Standing[S], decide: Callable[[S], Any], state: S, contract: Contract | None) -> list[Draft]:
+def _drafted(ground: Ground[S], before: Standing[S], decide: Callable[[S], Any], state: S, intake: Intake) -> list[Draft]:
     """What was decided, checked and encoded, in the caller's context."""
     DECIDING.set(True)
     streams = ground.decided(decide(state))
-    return [draft(stream_id, events, before.expected.get(stream_id, ANY), contract) for stream_id, events in streams.items() if events]
+    return [intake.draft(stream_id, events, before.expected.get(stream_id, ANY)) for stream_id, events in streams.items() if events]

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from store.deciding.fold import Evolve
 from store.errors import InvalidEventError
 from store.event_types.event_types import EventTypes
+from store.privacy.key import KeyId
 from store.query import Query
 
 S = TypeVar("S")
@@ -46,7 +47,7 @@ class Boundary(Generic[S]):
 class Matched(Generic[S]):
     """The state folded from every event that matches `query` up to `position`, the head of the log when it was read.
 
-    `events`: how many these are. `data_bytes`: of their data.
+    `events`: how many these are. `data_bytes`: of their data. `keys`: of the personal data in them.
     """
 
     query: Query
@@ -56,3 +57,4 @@ class Matched(Generic[S]):
     data_bytes: int = 0
     checked_s: float = field(default=0.0, repr=False, compare=False)
     """By the monotonic clock, when that was."""
+    keys: frozenset[KeyId] = frozenset()

@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol, TypeVar
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from store.append import Appended
-from store.contract import Contract
 from store.correlation import correlated
 from store.deciding.batch import decide as decide_all
 from store.deciding.decision import Decision, Transacted, refuse_in_decision
@@ -27,6 +26,7 @@ from store.errors import (
     StoreError,
     WrongExpectedVersionError,
 )
+from store.intake import Intake
 from store.observer import Decided, Observer, Retried
 from store.query import Query
 
@@ -53,8 +53,8 @@ class Find(Protocol):
 class Decider:
     """All decisions of one store. Many threads decide at once; decisions on equal grounds share commits."""
 
-    def __init__(self, append: Append, find: Find, observer: Observer, contract: Contract | None) -> None:
-        self._append, self._find, self._observer, self._contract = append, find, observer, contract
+    def __init__(self, append: Append, find: Find, observer: Observer, intake: Intake) -> None:
+        self._append, self._find, self._observer, self._intake = append, find, observer, intake
         self._lines: Lines[Decision[Any]] = Lines()
 
     def transact(self, ground: Ground[S], decide: Callable[[S], Any], patience_s: float) -> Transacted[S]:
@@ -110,7 +110,7 @@ class Decider:
 
     def _attempt(self, ground: Ground[S], decisions: Sequence[Decision[S]], number: int) -> Sequence[Decision[S]]:
         before, written = ground.stand(), list[Written]()
-        batch = decide_all(ground, before, decisions, self._contract)
+        batch = decide_all(ground, before, decisions, self._intake)
         parts = batch.parts()
         with _all_told(batch.taken):
             if parts:

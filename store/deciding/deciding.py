@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 
 from store.aio import Submits
 from store.append import Appended
-from store.contract import Contract
 from store.deciding.decider import Decider
 from store.deciding.loader import Loader
 from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import CACHED_BYTES, CacheUse, States
 from store.draft import Draft
+from store.intake import Intake
 from store.observer import Observer
 from store.query import Query
 from store.reply import Reply
@@ -25,13 +25,13 @@ from store.times import Clock
 class Deciding:
     """One for each store: `loader` and `decider` do what `load` and `transact` say, `snapshotter` saves states in the background."""
 
-    def __init__(self, store: Submits, observer: Observer, clock: Clock, contract: Contract | None, cached_bytes: int = CACHED_BYTES) -> None:
+    def __init__(self, store: Submits, observer: Observer, clock: Clock, intake: Intake, cached_bytes: int = CACHED_BYTES) -> None:
         self._store = store
         self._forgets: list[Callable[[], None]] = []
         self._states: Final = States(cached_bytes)
-        self.snapshotter: Final = Snapshotter(lambda: store.snapshots, observer, clock, self.forgot_since)
+        self.snapshotter: Final = Snapshotter(lambda: store.snapshots, lambda: store.privacy, observer, clock, self.forgot_since)
         self.loader: Final = Loader(store, self._states, self.snapshotter, observer)
-        self.decider: Final = Decider(self._append, self._find, observer, contract)
+        self.decider: Final = Decider(self._append, self._find, observer, intake)
 
     def cache_use(self) -> CacheUse:
         """How many loads found their state remembered, and what the remembered ones take."""
@@ -54,6 +54,11 @@ class Deciding:
         """Was an event erased, at that moment of the monotonic clock or later? The log is asked."""
         self._store.head()
         return self._states.forgot_since(moment_s)
+
+    def forget_subject(self, ref: str) -> None:
+        """Drop what is remembered of a subject's personal data."""
+        self._states.forget_subject(ref)
+        self.snapshotter.forget_subject(ref)
 
     def close(self) -> None:
         """Save the states that wait."""

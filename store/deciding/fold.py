@@ -77,9 +77,9 @@ def decode(folding: Folding[S], events: pa.Table | pa.RecordBatch) -> list[Any]:
     return folding.types.decode(events)
 
 
-def decode_rows(folding: Folding[S], rows: Sequence[Row]) -> list[Any]:
-    """The same of events that are not in the log yet."""
-    return [event for row in rows for event in folding.types.decode_text(row[2], row[3], row[8])]
+def decode_rows(folding: Folding[S], rows: Sequence[Row], open_text: Callable[[str], str]) -> list[Any]:
+    """The same of events that are not in the log yet. `open_text`: reads what is personal in their data."""
+    return [event for row in rows for event in folding.types.decode_text(row[2], row[3], open_text(row[8]))]
 
 
 def _evolve_known(folding: Folding[S], state: S, event: Any) -> S:

@@ -17,6 +17,9 @@ from store.draft import Draft, Row
 from store.errors import InvalidEventError
 from store.event import Event
 from store.event_types.event_types import EventTypes
+from store.privacy.confidant import Confidant
+from store.privacy.key import KeyId
+from store.privacy.token import tokens
 from store.query import Query
 
 S = TypeVar("S")
@@ -46,7 +49,7 @@ class OneStream(Generic[S]):
         return {self.stream_id: _events(self.aggregate.types, outcome)}
 
     def evolve(self, state: S, drafts: Sequence[Draft]) -> S:
-        return _evolved(self.aggregate, state, [row for draft in drafts for row in draft.rows])
+        return _evolved(self.loader.privacy, self.aggregate, state, [row for draft in drafts for row in draft.rows])
 
     def settle(self, before: Standing[S], state: S, written: Sequence[Written]) -> None:
         for one in written:
@@ -84,9 +87,8 @@ class ManyStreams:
 
     def evolve(self, state: tuple[Any, ...], drafts: Sequence[Draft]) -> tuple[Any, ...]:
         rows = {draft.stream_id: draft.rows for draft in drafts}
-        return tuple(
-            _evolved(aggregate, one, rows.get(stream_id, ())) for (aggregate, stream_id), one in zip(self.targets, state, strict=True)
-        )
+        each = zip(self.targets, state, strict=True)
+        return tuple(_evolved(self.loader.privacy, aggregate, one, rows.get(stream_id, ())) for (aggregate, stream_id), one in each)
 
     def settle(self, before: Standing[tuple[Any, ...]], state: tuple[Any, ...], written: Sequence[Written]) -> None:
         places = {one.part.stream_id: one for one in written}
@@ -123,14 +125,15 @@ class Queried(Generic[S]):
         return {stream_id: _events(self.boundary.types, events) for stream_id, events in outcome.items()}
 
     def evolve(self, state: S, drafts: Sequence[Draft]) -> S:
-        return _evolved(self.boundary, state, [row for draft in drafts for row in draft.rows if self.query.matches(row[2], row[7])])
+        rows = [row for draft in drafts for row in draft.rows if self.query.matches(row[2], row[7])]
+        return _evolved(self.loader.privacy, self.boundary, state, rows)
 
     def settle(self, before: Standing[S], state: S, written: Sequence[Written]) -> None:
         # Nothing that matches came in between: that is what the append was guarded by.
         rows = [row for one in written for row in one.part.rows if self.query.matches(row[2], row[7])]
         events, data_bytes = before.basis.events + len(rows), before.basis.data_bytes + sum(len(row[8]) for row in rows)
-        position = max(one.appended.position for one in written)
-        self.loader.matched(self.boundary, Matched(self.query, state, position, events, data_bytes, before.basis.checked_s))
+        position, keys = max(one.appended.position for one in written), before.basis.keys | _keys(rows)
+        self.loader.matched(self.boundary, Matched(self.query, state, position, events, data_bytes, before.basis.checked_s, keys))
 
 
 def _events(types: EventTypes, outcome: Any) -> list[Event]:
@@ -148,12 +151,18 @@ def _events(types: EventTypes, outcome: Any) -> list[Event]:
     return [value if isinstance(value, Event) else types.event(value) for value in outcome]
 
 
-def _evolved(folding: Folding[S], state: S, rows: Sequence[Row]) -> S:
+def _evolved(privacy: Confidant, folding: Folding[S], state: S, rows: Sequence[Row]) -> S:
     """By the events as they will be read, not by the objects that were decided: what JSON makes of these is what counts."""
-    return fold_decoded(folding, state, decode_rows(folding, rows), "the events just decided")
+    return fold_decoded(folding, state, decode_rows(folding, rows, privacy.open_text), "the events just decided")
 
 
 def _after(known: Known, state: Any, written: Written) -> Known:
     part, appended = written
-    data_bytes = sum(len(row[8]) for row in part.rows)
-    return Known(state, appended.version, appended.position, known.checked_s, known.saved_at, known.tail_bytes + data_bytes, part.event_ids[-1])
+    data_bytes, keys = sum(len(row[8]) for row in part.rows), known.keys | _keys(part.rows)
+    tail_bytes = known.tail_bytes + data_bytes
+    return Known(state, appended.version, appended.position, known.checked_s, known.saved_at, tail_bytes, part.event_ids[-1], keys)
+
+
+def _keys(rows: Sequence[Row]) -> frozenset[KeyId]:
+    """Of the personal data in rows that were just sealed."""
+    return frozenset(token.id for row in rows for token in tokens(row[8]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Hashable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -18,6 +19,7 @@ from store.deciding.states import Known, States
 from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
 from store.observer import Failed, Observer, Reconstructed
+from store.privacy.confidant import Confidant
 from store.query import Query
 
 S = TypeVar("S")
@@ -33,6 +35,10 @@ class Loader:
         self.recovery: Final = Recovery(store, observer)
         self._loads: deque[Reconstructed] = deque(maxlen=REMEMBERED_LOADS)
 
+    @property
+    def privacy(self) -> Confidant:
+        return self._store.privacy
+
     def loads(self) -> list[Reconstructed]:
         """The last loads that folded events, or read a snapshot."""
         return list(self._loads)
@@ -47,7 +53,7 @@ class Loader:
                 return known
 
     def _load(self, aggregate: Aggregate[S], stream_id: str, stale_s: float) -> Known:
-        began_s, found = time.monotonic(), self._states.get((aggregate, stream_id))
+        began_s, found = time.monotonic(), self._remembered((aggregate, stream_id))
         if found is not None and began_s - found.checked_s <= stale_s:
             return found
         if found is not None and self._store.stream_version(stream_id) == found.version:
@@ -99,20 +105,29 @@ class Loader:
 
     def _match(self, boundary: Boundary[S], query: Query) -> Matched[S]:
         began_s, head = time.monotonic(), self._store.head()
-        known = self._states.get((boundary, query)) or Known(boundary.initial, 0, 0, began_s)
+        known = self._remembered((boundary, query)) or Known(boundary.initial, 0, 0, began_s)
         if known.position < head:
-            state, count, data_bytes = known.state, known.version, known.tail_bytes
+            state, count, data_bytes, keys = known.state, known.version, known.tail_bytes, known.keys
             for batch in self._store.read_all(known.position, head, query=query):
-                state = fold(boundary, state, batch, f"events that match {query}")
-                count, data_bytes = count + len(batch), data_bytes + bytes_of(batch)
-            known = Known(state, count, head, began_s, tail_bytes=data_bytes)
+                plain, more = self._store.privacy.opened(batch)
+                state = fold(boundary, state, plain, f"events that match {query}")
+                count, data_bytes, keys = count + len(batch), data_bytes + bytes_of(batch), keys | more
+            known = Known(state, count, head, began_s, tail_bytes=data_bytes, keys=keys)
             self._states.put((boundary, query), known)
-        return Matched(query, known.state, known.position, known.version, known.tail_bytes, began_s)
+        return Matched(query, known.state, known.position, known.version, known.tail_bytes, began_s, known.keys)
 
     def matched(self, boundary: Boundary[S], matched: Matched[S]) -> None:
         """Remember the state after a decision."""
-        known = Known(matched.state, matched.events, matched.position, matched.checked_s, tail_bytes=matched.data_bytes)
+        known = Known(matched.state, matched.events, matched.position, matched.checked_s, tail_bytes=matched.data_bytes, keys=matched.keys)
         self._states.put((boundary, matched.query), known)
+
+    def _remembered(self, key: Hashable) -> Known | None:
+        """A state that may still be shown: personal data in it is forgotten as soon as its keys are."""
+        found = self._states.get(key)
+        if found is None or self._store.privacy.holds(found.keys):
+            return found
+        self._states.drop(key, found)
+        return None
 
     def position(self, as_of: AsOf) -> int:
         """The place in the log that is meant."""

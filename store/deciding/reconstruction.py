@@ -15,6 +15,7 @@ from store.deciding.fold import about, decode, fold_decoded
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.deciding.states import Known
 from store.event_store import AsOf, EventStore
+from store.privacy.opening import ids_in
 from store.reading import check_many
 from store.snapshots.snapshot import snapshots_of
 
@@ -58,13 +59,13 @@ def fold_many(store: EventStore, aggregate: Aggregate[S], streams: list[str], po
     known: dict[str, Known] = _bases(store, aggregate, streams, position) if aggregate.snapshots is not None else {}
     versions = [known[stream_id].version if stream_id in known else 0 for stream_id in streams]
     events = store.sql(_OF_STREAMS, {"streams": streams, "versions": versions}, as_of=position)
-    return known | dict(_folded(aggregate, events.to_arrow_reader(BATCH_ROWS), known))
+    return known | dict(_folded(store, aggregate, events.to_arrow_reader(BATCH_ROWS), known))
 
 
 def fold_all(store: EventStore, aggregate: Aggregate[S], position: int) -> Iterator[tuple[str, Known]]:
     """All of the category that have events by that position, in full; in order of stream id."""
     events = store.sql(_OF_CATEGORY, {"category": aggregate.category}, as_of=position)
-    return _folded(aggregate, events.to_arrow_reader(BATCH_ROWS), {})
+    return _folded(store, aggregate, events.to_arrow_reader(BATCH_ROWS), {})
 
 
 def _loaded(stream_id: str, known: Known, position: int) -> Loaded[Any]:
@@ -78,20 +79,24 @@ def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], posit
     places: dict[str, list[Any]] = {"streams": [], "versions": [], "event_ids": []}
     for snapshot in snapshots_of(store.snapshots.newest_many(aggregate.name, streams, position)):
         with suppress(UnusableSnapshotError):
-            bases[snapshot.stream_id] = Known(decode_state(aggregate, snapshot), snapshot.version, snapshot.position, 0.0)
+            state, keys = decode_state(aggregate, snapshot, store.privacy)
+            bases[snapshot.stream_id] = Known(state, snapshot.version, snapshot.position, 0.0, keys=keys)
             for column, value in zip(places.values(), (snapshot.stream_id, snapshot.version, snapshot.event_id), strict=True):
                 column.append(value)
     in_place = store.sql(_IN_PLACE, places, as_of=position).fetchall() if bases else []
     return {stream_id: replace(bases[stream_id], position=at) for stream_id, at in in_place}
 
 
-def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: Mapping[str, Known]) -> Iterator[tuple[str, Known]]:
+def _folded(
+    store: EventStore, aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: Mapping[str, Known]
+) -> Iterator[tuple[str, Known]]:
     """Streams with their states, from events in order of stream and version; a stream may go on in the next batch."""
     done: tuple[str, Known] | None = None
     for batch in batches:
         recorded = pa.Table.from_batches([batch])  # these tell the place: an event that is lifted to none counts as well
-        versions, positions, events = recorded["version"].to_pylist(), recorded["position"].to_pylist(), _decoded(aggregate, recorded)
-        for stream_id, _, end in _runs(recorded["stream_id"]):
+        plain, at_hand = store.privacy.opened(recorded)
+        versions, positions, events = recorded["version"].to_pylist(), recorded["position"].to_pylist(), _decoded(aggregate, plain)
+        for stream_id, first, end in _runs(recorded["stream_id"]):
             if done is not None and done[0] != stream_id:
                 yield done
                 done = None
@@ -100,7 +105,9 @@ def _folded(aggregate: Aggregate[S], batches: Iterable[pa.RecordBatch], bases: M
             with about(stream_id):
                 state = fold_decoded(aggregate, state, events.get(stream_id, ()), f"stream {stream_id!r}")
             event_id = recorded["event_id"][end - 1].as_py()
-            done = stream_id, Known(state, versions[end - 1], positions[end - 1], 0.0, event_id=event_id)
+            keys = at_hand & ids_in(recorded.slice(first, end - first)) if at_hand else at_hand
+            keys |= frozenset() if known is None else known.keys
+            done = stream_id, Known(state, versions[end - 1], positions[end - 1], 0.0, event_id=event_id, keys=keys)
     if done is not None:
         yield done
 

@@ -37,20 +37,20 @@ class Recovery:
         began_s, saved_at = time.monotonic(), 0
         for snapshot in self._store.snapshots.newest(aggregate.name, stream_id, until) if aggregate.snapshots else ():
             try:
-                state, events = decode_state(aggregate, snapshot), self._since(snapshot, until)
+                (state, keys), events = decode_state(aggregate, snapshot, self._store.privacy), self._since(snapshot, until)
             except UnusableSnapshotError as unusable:
                 self._observer.record(SnapshotIgnored(aggregate.name, stream_id, snapshot.version, snapshot.schema_version, str(unusable)))
                 saved_at = min(saved_at, unusable.saved_at)
                 continue
             position = events["position"][0].as_py()
-            known = Known(state, snapshot.version, position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id)
-            return _folded(aggregate, stream_id, known, events.slice(1))
+            known = Known(state, snapshot.version, position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id, keys=keys)
+            return self._folded(aggregate, stream_id, known, events.slice(1))
         known = Known(aggregate.initial, 0, 0, began_s, saved_at)
-        return _folded(aggregate, stream_id, known, self._events(stream_id, 0, until))
+        return self._folded(aggregate, stream_id, known, self._events(stream_id, 0, until))
 
     def go_on(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> Known:
         """The newest state, from one that is known."""
-        return _folded(aggregate, stream_id, known, self._events(stream_id, known.version))
+        return self._folded(aggregate, stream_id, known, self._events(stream_id, known.version))
 
     def _since(self, snapshot: Snapshot, until: int | None) -> pa.Table:
         """The snapshot's own event, and those since. If that event is not at its place, the snapshot is of another log."""
@@ -63,15 +63,15 @@ class Recovery:
     def _events(self, stream_id: str, after: int, until: int | None = None) -> pa.Table:
         return self._store.read_stream(stream_id, after, None if until is None else until - after)
 
-
-def _folded(aggregate: Aggregate[S], stream_id: str, known: Known, events: pa.Table) -> Known:
-    if not len(events):
-        return known
-    last, position, event_id = (events[name][-1].as_py() for name in ("version", "position", "event_id"))
-    with about(stream_id):
-        state = fold(aggregate, known.state, events, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
-    tail_bytes = known.tail_bytes + bytes_of(events)
-    return replace(known, state=state, version=last, position=position, tail_bytes=tail_bytes, event_id=event_id)
+    def _folded(self, aggregate: Aggregate[S], stream_id: str, known: Known, events: pa.Table) -> Known:
+        if not len(events):
+            return known
+        last, position, event_id = (events[name][-1].as_py() for name in ("version", "position", "event_id"))
+        plain, keys = self._store.privacy.opened(events)
+        with about(stream_id):
+            state = fold(aggregate, known.state, plain, f"versions {known.version + 1} to {last} of stream {stream_id!r}")
+        tail_bytes, keys = known.tail_bytes + bytes_of(events), known.keys | keys
+        return replace(known, state=state, version=last, position=position, tail_bytes=tail_bytes, event_id=event_id, keys=keys)
 
 
 def bytes_of(events: pa.Table | pa.RecordBatch) -> int:

@@ -8,6 +8,10 @@ import msgspec
 
 from store.deciding.aggregate import Aggregate
 from store.deciding.states import REPLACE, Known
+from store.errors import InvalidEventError
+from store.privacy.confidant import Confidant
+from store.privacy.key import KeyId
+from store.privacy.sealed_state import is_sealed, open_state, seal_state
 from store.snapshots.snapshot import Snapshot, check_state
 
 S = TypeVar("S")
@@ -21,24 +25,61 @@ class UnusableSnapshotError(Exception):
         super().__init__(problem)
 
 
-def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at: int) -> Snapshot:
-    """InvalidEventError: JSON makes something else of the state, so that a load from it would not be the full fold; or it is too large."""
+class UnsealableError(InvalidEventError):
+    """A state with personal data, and the keys are not there to seal it by: it is not saved."""
+
+
+def encode_state(aggregate: Aggregate[S], stream_id: str, known: Known, taken_at: int, privacy: Confidant) -> Snapshot:
+    """With personal data in it the state is sealed. UnsealableError: it cannot be.
+
+    InvalidEventError: JSON makes something else of the state, so that a load from it would not be the full fold; or it is too large.
+    """
     assert aggregate.snapshots is not None
     text, keep = aggregate.saved_as().text("state", known.state), aggregate.snapshots.keep
+    if known.keys:
+        text = _sealed(privacy, known, text, _place(aggregate.name, stream_id, known.version))
     check_state(text)
     return Snapshot(aggregate.name, stream_id, known.version, known.position, known.event_id, aggregate.schema_version, keep, taken_at, text)
 
 
-def decode_state(aggregate: Aggregate[S], snapshot: Snapshot) -> S:
-    """UnusableSnapshotError: no chain of steps leads to the present shape, or the text does not fit it."""
+def decode_state(aggregate: Aggregate[S], snapshot: Snapshot, privacy: Confidant) -> tuple[S, frozenset[KeyId]]:
+    """The state, and the keys of personal data in it.
+
+    UnusableSnapshotError: no chain of steps leads to the present shape, or the text does not fit it; or some of the keys are not there.
+    """
     if snapshot.schema_version > aggregate.schema_version:
         raise UnusableSnapshotError(f"it has schema_version {snapshot.schema_version}, this code knows {aggregate.schema_version}", saved_at=0)
     try:
-        return aggregate.saved_as().decode(_lifted(aggregate, snapshot))
+        text, keys = _opened(privacy, snapshot)
+        return aggregate.saved_as().decode(_lifted(aggregate, snapshot._replace(state=text))), keys
     except UnusableSnapshotError:
         raise
     except Exception as error:                     # whatever a step or a class makes of an old state: the events are there
         raise UnusableSnapshotError(f"its state cannot be read ({error!r})", saved_at=REPLACE) from error
+
+
+def _sealed(privacy: Confidant, known: Known, text: str, place: str) -> str:
+    if privacy.keyring is None:
+        remedy = "open the store with privacy=types.privacy(keys)"
+        raise UnsealableError("state", f"of {place}", "holds personal data, and the store has no keys to seal it by", remedy)
+    if (sealed := seal_state(privacy.keyring, known.keys, text, place)) is None:
+        raise UnsealableError("state", f"of {place}", "holds personal data of somebody who was forgotten meanwhile", "load it anew")
+    return sealed
+
+
+def _opened(privacy: Confidant, snapshot: Snapshot) -> tuple[str, frozenset[KeyId]]:
+    if not is_sealed(snapshot.state):
+        return snapshot.state, frozenset()
+    if privacy.keyring is None:                    # whoever has the keys needs it
+        raise UnusableSnapshotError("it is sealed, and the store has no keys", saved_at=0)
+    found = open_state(privacy.keyring, snapshot.state, _place(snapshot.aggregate, snapshot.stream_id, snapshot.version))
+    if found is None:
+        raise UnusableSnapshotError("it holds personal data of somebody who was forgotten", saved_at=REPLACE)
+    return found
+
+
+def _place(name: str, stream_id: str, version: int) -> str:
+    return f"{name} {stream_id} {version}"
 
 
 def _lifted(aggregate: Aggregate[S], snapshot: Snapshot) -> str:

@@ -39,7 +39,7 @@ def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | 
     known = store.deciding.loader.load(aggregate, stream_id, 0.0)
     if not known.version:
         return None
-    saved = encode_state(aggregate, stream_id, known, now())
+    saved = encode_state(aggregate, stream_id, known, now(), store.privacy)
     _save(store, [saved], began_s)
     return saved
 
@@ -77,7 +77,7 @@ def rebuild_snapshots(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | 
 def _saved(store: EventStore, aggregate: Aggregate[S], states: Iterator[tuple[str, Known]], began_s: float) -> int:
     saved, refused = 0, dict[str, str]()
     while chunk := list(islice(states, TOGETHER)):
-        snapshots = list(_encodable(aggregate, chunk, refused))
+        snapshots = list(_encodable(store, aggregate, chunk, refused))
         _save(store, snapshots, began_s)
         saved += len(snapshots)
     if refused:
@@ -93,10 +93,10 @@ def _save(store: EventStore, snapshots: Sequence[Snapshot], began_s: float) -> N
         store.snapshots.forget(None, sorted({snapshot.stream_id for snapshot in snapshots}))
 
 
-def _encodable(aggregate: Aggregate[S], states: Sequence[tuple[str, Known]], refused: dict[str, str]) -> Iterator[Snapshot]:
+def _encodable(store: EventStore, aggregate: Aggregate[S], states: Sequence[tuple[str, Known]], refused: dict[str, str]) -> Iterator[Snapshot]:
     for stream_id, known in states:
         try:
-            yield encode_state(aggregate, stream_id, known, now())
+            yield encode_state(aggregate, stream_id, known, now(), store.privacy)
         except InvalidEventError as error:
             refused[stream_id] = error.problem
 
@@ -119,7 +119,7 @@ def verify_snapshots(store: EventStore, aggregate: Aggregate[S], ids: Sequence[s
     for id in check_many("ids", ids):
         for saved in store.snapshots.newest(aggregate.name, aggregate.stream_id(id)):
             try:
-                state = decode_state(aggregate, saved)
+                state, _ = decode_state(aggregate, saved, store.privacy)
             except UnusableSnapshotError:
                 continue
             if saved.version > store.stream_version(saved.stream_id):

@@ -18,6 +18,8 @@ from store.event_types.erased_event import ErasedEvent
 from store.event_types.raw_event import RawEvent
 from store.husk import husk_data
 from store.memory import MemoryEventStore
+from store.privacy.memory_keys import MemoryKeys
+from store.privacy.privacy import Privacy
 from store.query import Query
 
 S = TypeVar("S")
@@ -58,7 +60,7 @@ class Scenario(Generic[S, D]):
             return self._load(store)
 
     def _store(self) -> MemoryEventStore:
-        store = MemoryEventStore()
+        store = MemoryEventStore(privacy=Privacy(MemoryKeys()))
         for stream_id, events in self.happened.items():
             store.append(stream_id, events)
         return store
@@ -166,7 +168,7 @@ def _read_each(store: EventStore, aggregates: Mapping[str, Aggregate[Any]], head
 
 
 def _columns(store: EventStore, head: int) -> list[list[Any]]:
-    decided = store.read_all(after=head).read_all()
+    decided = store.privacy.open(store.read_all(after=head).read_all())
     return [decided[name].to_pylist() for name in ("stream_id", "type", "schema_version", "data")]
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from store.deciding.aggregate import Aggregate
-from store.deciding.saved_state import encode_state
+from store.deciding.saved_state import UnsealableError, encode_state
 from store.deciding.states import FOREIGN, Known
 from store.errors import StorageError, StoreError
 from store.observer import Failed, Observer, Snapshotted
+from store.privacy.confidant import Confidant
 from store.snapshots.snapshot import Snapshot
 from store.snapshots.snapshots import Snapshots
 from store.times import Clock
@@ -43,10 +44,15 @@ class Snapshotter:
     """States to be saved, the newest of each stream; safe to use from many threads. A snapshot that is lost costs nothing but time."""
 
     def __init__(
-        self, snapshots: Callable[[], Snapshots], observer: Observer, clock: Clock, forgot_since: Callable[[float], bool] = lambda moment_s: False
+        self,
+        snapshots: Callable[[], Snapshots],
+        privacy: Callable[[], Confidant],
+        observer: Observer,
+        clock: Clock,
+        forgot_since: Callable[[float], bool] = lambda moment_s: False,
     ) -> None:
         """`forgot_since`: was an event erased since that moment of the monotonic clock? Then states known before it are not to be kept."""
-        self._snapshots, self._observer, self._clock, self._forgot_since = snapshots, observer, clock, forgot_since
+        self._snapshots, self._privacy, self._observer, self._clock, self._forgot_since = snapshots, privacy, observer, clock, forgot_since
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str], Waiting] = {}
         self._wake, self._many, self._closing = threading.Event(), threading.Event(), threading.Event()
@@ -83,6 +89,12 @@ class Snapshotter:
             return 0
         self._observer.record(Snapshotted(len(states), sum(len(state.state) for state in states), time.monotonic() - began_s))
         return len(states)
+
+    def forget_subject(self, ref: str) -> None:
+        """What waits with personal data of this subject is not saved."""
+        with self._lock:
+            for key in [key for key, one in self._waiting.items() if any(id.ref == ref for id in one.known.keys)]:
+                del self._waiting[key]
 
     def close(self) -> None:
         """Save what waits, then stop."""
@@ -142,7 +154,9 @@ class Snapshotter:
 
     def _encoded(self, one: Waiting) -> Snapshot | None:
         try:
-            snapshot = encode_state(one.aggregate, one.stream_id, one.known, self._clock())
+            snapshot = encode_state(one.aggregate, one.stream_id, one.known, self._clock(), self._privacy())
+        except UnsealableError:                    # the next load folds what may still be read
+            return None
         except Exception as error:                 # JSON cannot hold it, or it is too large: the others are saved all the same
             problem = f"the state of {one.stream_id!r} cannot be saved ({error!r:.300}): mend its class, or set no policy"
             self._observer.record(Failed("snapshots", problem))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
+from store.privacy.key import KeyId
+
 CACHED_BYTES: Final = 64 << 20
 ENTRY_BYTES: Final = 512
 """What remembering costs besides the state: the key, its place in the cache, the `Known`. Measured: 360 to 390."""
@@ -35,7 +37,8 @@ class Known:
 
     `checked_s`: by the monotonic clock, when the log was seen to hold nothing newer. `saved_at`: version of the newest snapshot; 0: there
     is none; REPLACE, FOREIGN: there is one that must go. `tail_bytes`: data of the events since it; of a boundary's, all of them.
-    `event_id`: of the stream's last event, by which a load knows that a snapshot is of its log.
+    `event_id`: of the stream's last event, by which a load knows that a snapshot is of its log. `keys`: of the personal data in it; without them
+    it must not be shown, nor saved. They change nothing of what it is a state of.
     """
 
     state: Any
@@ -45,6 +48,7 @@ class Known:
     saved_at: int = 0
     tail_bytes: int = 0
     event_id: str = ""
+    keys: frozenset[KeyId] = frozenset()
 
 
 class CacheUse(NamedTuple):
@@ -120,6 +124,18 @@ class States:
             while self._bytes > self._most_bytes:
                 self._drop(next(iter(self._entries)))
                 self._evicted += 1
+
+    def forget_subject(self, ref: str) -> None:
+        """Drop the states that hold personal data of this subject."""
+        with self._lock:
+            for key in [key for key, entry in self._entries.items() if any(id.ref == ref for id in entry.known.keys)]:
+                self._drop(key)
+
+    def drop(self, key: Hashable, known: Known) -> None:
+        """Drop this state, if it is still there."""
+        with self._lock:
+            if (entry := self._entries.get(key)) is not None and entry.known is known:
+                self._drop(key)
 
     def use(self) -> CacheUse:
         with self._lock:

@@ -45,7 +45,7 @@ def history(store: EventStore, aggregate: Aggregate[S], id: str, *, after: int =
     InvalidEventError: the stream has no version `after` yet. UnknownEventTypeError: see `load`.
     """
     before = load_at(store, aggregate, id, after)
-    events = store.read_stream(before.stream_id, after, limit)
+    events = store.privacy.open(store.read_stream(before.stream_id, after, limit))
     return History(before.stream_id, tuple(evolve_each(aggregate, before.state, events)))
 
 

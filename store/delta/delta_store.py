@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
-from store.bulk import Bulk, bulk
+from store.bulk import Bulk
 from store.condition import Condition, Match, check_condition
-from store.contract import Contract
+from store.confiding import confidant
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.delta import reader, rewriting
@@ -32,7 +32,7 @@ from store.delta.segment_files import SegmentFiles
 from store.delta.stream_cache import StreamCache
 from store.delta.trail import RecentTrail, Step
 from store.delta.upkeep import Maintained, Upkeep
-from store.draft import Draft, draft, drafts, instant
+from store.draft import Draft, instant
 from store.erasing.erasing import erase
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport
@@ -40,8 +40,10 @@ from store.errors import LogSealedError, StoreClosedError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.intake import Intake
 from store.log_size import LogSize
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
@@ -70,10 +72,10 @@ class DeltaEventStore:
     """The version at which a stream came to this log, if streams may have begun in another."""
 
     def __init__(
-        self, objects: Objects, observer: Observer, clock: Clock, contract: Contract | None = None, snapshots_uri: str = "", floor: int = 0
+        self, objects: Objects, observer: Observer, clock: Clock, intake: Intake | None = None, snapshots_uri: str = "", floor: int = 0
     ) -> None:
         """`snapshots_uri`: where they are, if not beside the log. `floor`: no event is recorded before it, in microseconds."""
-        self._objects, self._contract = objects, contract
+        self._objects, self._intake = objects, Intake() if intake is None else intake
         self._files = SegmentFiles(objects)
         self._heads = Heads(
             objects,
@@ -94,8 +96,9 @@ class DeltaEventStore:
             objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail, rota
         )
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
-        self._aio = AsyncEventStore(self, contract)
-        self._deciding = Deciding(self, observer, clock, contract)
+        self._aio = AsyncEventStore(self, self._intake)
+        self._deciding = Deciding(self, observer, clock, self._intake)
+        self._privacy = confidant(self, self._intake)
         self._sessions = SqlSessions(self._asked, objects.uri.rpartition("/")[0], objects.filesystem())
         for forget in (self._streams.forget, self._trail.forget, self._files.forget, self._deciding.forget):
             self.recollection.add(forget)
@@ -107,14 +110,14 @@ class DeltaEventStore:
     def append(
         self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
     ) -> Appended:
-        return self._append([draft(stream_id, events, expected_version, self._contract)], fail_if, after)[0]
+        return self._append([self._intake.draft(stream_id, events, expected_version)], fail_if, after)[0]
 
     def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
-        parts = drafts(appends, self._contract)
+        parts = self._intake.drafts(appends)
         return self._append(parts, fail_if, after) if parts or fail_if is not None or after else []
 
     def append_table(self, events: pa.Table) -> TableAppended:
-        answer = self._answered(bulk(events, self._contract))
+        answer = self._answered(self._intake.bulk(events))
         assert isinstance(answer, TableAppended)
         return answer
 
@@ -311,6 +314,11 @@ class DeltaEventStore:
     def deciding(self) -> Deciding:
         self._check_open()
         return self._deciding
+
+    @property
+    def privacy(self) -> Confidant:
+        self._check_open()
+        return self._privacy
 
     def close(self) -> None:
         if self._closed or os.getpid() != self._process:

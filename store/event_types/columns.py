@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,7 @@ from store.schema import INSTANT
 BESIDE: Final = ("position", "stream_id", "version", "occurred_at")
 """The log's own columns that stand before the typed ones."""
 
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MISFITS: Final = (pa.ArrowException, OverflowError, TypeError, ValueError)
 _REMEDY: Final = "read it by decode; or give the field a type that holds it (a time without a zone: Annotated[datetime, msgspec.Meta(tz=False)])"
 _FORMATS: Final = {"date-time": INSTANT, "local-date-time": pa.timestamp("us"), "date": pa.date32(), "decimal": pa.decimal128(38, 9)}
@@ -50,6 +51,25 @@ def typed(codec: Codec, events: pa.RecordBatch, values: Sequence[Any]) -> pa.Tab
             raise unreadable(events, _misfit(schema, given), reason, _REMEDY) from error
         columns[f"data_{name}" if name in BESIDE else name] = column
     return pa.table(columns)
+
+
+def tokened(columns: pa.Table, events: pa.RecordBatch, names: Collection[str]) -> pa.Table:
+    """The same with these fields as strings: texts, and so tokens, as they are, all else as JSON."""
+    if not names:
+        return columns
+    members = [_MEMBERS.decode(text) for text in events.column("data").to_pylist()]
+    for name in names:
+        called = f"data_{name}" if name in BESIDE else name
+        texts = pa.array([_told(member.get(name)) for member in members], pa.string())
+        columns = columns.set_column(columns.schema.get_field_index(called), called, texts)
+    return columns
+
+
+def _told(member: msgspec.Raw | None) -> str | None:
+    value = b"null" if member is None else bytes(member)
+    if value == b"null":
+        return None
+    return str(orjson.loads(value)) if value.startswith(b'"') else value.decode()
 
 
 def _misfit(schema: Schema, given: list[Any]) -> int:

@@ -17,6 +17,8 @@ from store.event_types.event_type import EventType
 from store.event_types.ladder import Ladder
 from store.event_types.step import ShapeName
 from store.event_types.table_contract import check_rows
+from store.privacy.opening import redact_data
+from store.privacy.rules import Rules
 
 Unknown = Literal["refuse", "pass"]
 
@@ -25,12 +27,19 @@ class TypesContract:
     """A `Contract`. `unknown`: what becomes of types and versions that are not known here: refused, or let pass unchecked."""
 
     def __init__(
-        self, event_types: Sequence[EventType[Any]], codecs: Mapping[ShapeName, Codec], ladder: Ladder, decoder: Decoder, unknown: Unknown
+        self,
+        event_types: Sequence[EventType[Any]],
+        codecs: Mapping[ShapeName, Codec],
+        ladder: Ladder,
+        decoder: Decoder,
+        unknown: Unknown,
+        personal: Rules,
     ) -> None:
+        """`personal`: a store that is opened with this contract and without keys refuses these."""
         if unknown not in ("refuse", "pass"):
             raise InvalidEventError("unknown", unknown, "is no choice", "take 'refuse' or 'pass'")
         self._event_types, self._codecs, self._unknown = event_types, codecs, unknown
-        self._ladder, self._decoder = ladder, decoder
+        self._ladder, self._decoder, self.personal = ladder, decoder, personal
 
     def check_event(self, stream_id: str, event: Event) -> None:
         """An older version must come through its steps to an object too."""
@@ -48,7 +57,7 @@ class TypesContract:
             if not self._is_known((name, version)):
                 row = pc.index(pc.and_(pc.equal(events["type"], name), pc.equal(events["schema_version"], version)), True).as_py()
                 self._refuse_unknown((name, version), f"in row {row}, stream {events['stream_id'][row].as_py()!r},")
-        check_rows(self._event_types, self._codecs, self._ladder, events)
+        check_rows(self._event_types, self._codecs, self._ladder, redact_data(events) if self.personal else events)
 
     def _is_known(self, shape: ShapeName) -> bool:
         return shape in self._codecs or self._ladder.lifts(shape)

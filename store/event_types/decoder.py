@@ -17,6 +17,8 @@ from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
 from store.event_types.upcasting import UNLIFTABLE, husk_shape, lift, upcast
 from store.husk import are_husks, erasure_of, has_husks
+from store.privacy.opening import redact_data
+from store.privacy.token import redact_textless
 
 Decode = Callable[[str], Any]
 
@@ -25,10 +27,10 @@ _MEND: Final = "mend the data, or give the event another type or schema_version"
 
 
 class Decoder:
-    """`newest`: how data of each type's current version is decoded."""
+    """`newest`: how data of each type's current version is decoded. `personal`: some of it may be tokens that its class could not read."""
 
-    def __init__(self, ladder: Ladder, newest: Mapping[ShapeName, Decode]) -> None:
-        self._ladder, self._newest = ladder, newest
+    def __init__(self, ladder: Ladder, newest: Mapping[ShapeName, Decode], personal: bool = False) -> None:
+        self._ladder, self._newest, self._personal = ladder, newest, personal
 
     def decode(self, events: pa.RecordBatch) -> list[Any]:
         """The objects in the order of the rows. UnreadableEventError: the first row that cannot be read."""
@@ -38,6 +40,8 @@ class Decoder:
         distinct = set(shapes)
         if any(map(self._ladder.lifts, distinct)):
             return self.decode(upcast(self._ladder, events))
+        if self._personal:
+            events = redact_data(events)
         ways = {shape: self._newest.get(shape) or _raw(shape) for shape in distinct}
         decoded: list[Any] = []
         put = decoded.append
@@ -70,7 +74,7 @@ class Decoder:
     def _fresh(self, shape: ShapeName, text: str, place: str) -> Any:
         decode = self._newest.get(shape) or _raw(shape)
         try:
-            return decode(text)
+            return decode(redact_textless(text))
         except Exception as error:                 # as above
             found = misfit(error, text)
             problem = f"{place}does not fit {shape[0]} {shape[1]} ({found.reason})"

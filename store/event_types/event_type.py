@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from store.draft import check_text
 from store.errors import EventTypesError, InvalidEventError
 from store.limits import MAX_NAME_BYTES
+from store.privacy.personal import Personal
 
 E = TypeVar("E")
 
@@ -26,7 +27,8 @@ class EventType(Generic[E]):
 
     `first_version`: older ones never existed, so no step is asked of them. `tags`, `occurred_at`: what an event's value says
     of itself; filled in where `EventTypes.event` makes one. `contract`: a pandera schema (Polars) for bulk tables: it sees the
-    columns that `EventTypes.columns` gives. `earlier`: classes of older versions, for the catalogue alone.
+    columns that `EventTypes.plain_columns` gives. `earlier`: classes of older versions, for the catalogue alone. `personal`: what in its data tells
+    something of a person; `earlier_personal`: what in that of older versions, of each that is still appended.
     """
 
     name: str
@@ -37,6 +39,8 @@ class EventType(Generic[E]):
     occurred_at: Callable[[E], datetime | None] | None = field(default=None, kw_only=True)
     contract: Validates | None = field(default=None, kw_only=True)
     earlier: Mapping[int, type] = field(default_factory=dict, kw_only=True)
+    personal: Personal | None = field(default=None, kw_only=True)
+    earlier_personal: Mapping[int, Personal] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -46,10 +50,17 @@ class EventType(Generic[E]):
             problem = f"has first_version {self.first_version}, above its schema_version {self.schema_version}"
             raise EventTypesError(f"event type {self.name!r}", problem, "the first version is one that the log may hold")
         _check_callbacks(self)
-        for version in self.earlier:
+        _check_personal(self)
+        for version in (*self.earlier, *self.earlier_personal):
             if isinstance(version, bool) or not isinstance(version, int) or not self.first_version <= version < self.schema_version:
                 versions = f"{self.first_version} to {self.schema_version - 1}" if self.schema_version > self.first_version else "none"
                 raise EventTypesError(f"event type {self.name!r}", f"has an earlier version {version!r}", f"its earlier versions are {versions}")
+
+
+def _check_personal(event_type: EventType[Any]) -> None:
+    for said in (event_type.personal, *event_type.earlier_personal.values()):
+        if said is not None and not isinstance(said, Personal):
+            raise EventTypesError(f"event type {event_type.name!r}", f"has personal {said!r}", 'give Personal(["name", …], subject="…")')
 
 
 def _check_name(name: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -16,15 +16,22 @@ from store.errors import EventTypesError, InvalidEventError
 from store.event import Event, Json, new_event_id
 from store.event_types.catalogue import Catalogue
 from store.event_types.codec import Codec, codec
-from store.event_types.columns import typed
+from store.event_types.columns import tokened, typed
 from store.event_types.contract import TypesContract, Unknown
 from store.event_types.decoder import Decoder
 from store.event_types.event_type import EventType
 from store.event_types.ladder import Ladder, Rungs
+from store.event_types.personal_fields import fitted, guessed
 from store.event_types.shape import Shape, fields_of
 from store.event_types.step import ShapeName, Step
 from store.event_types.unreadable import unreadable
 from store.event_types.upcasting import upcast
+from store.observer import Observer
+from store.privacy.key import Keys
+from store.privacy.keyring import MAX_AGE_S, MAX_KEYS
+from store.privacy.personal import Personal
+from store.privacy.privacy import Privacy
+from store.privacy.rules import Rules
 
 _NEEDED: Final = ("type", "schema_version", "data")
 
@@ -44,7 +51,8 @@ class EventTypes:
         for event_type in event_types:
             self._register(event_type)
         self._ladder = Ladder({t.name: Rungs(t.first_version, t.schema_version) for t in event_types}, steps)
-        self._decoder = Decoder(self._ladder, {shape: codec.decode for shape, codec in self._newest().items()})
+        self._personal = self._rules()
+        self._decoder = Decoder(self._ladder, {shape: codec.decode for shape, codec in self._newest().items()}, bool(self._personal))
 
     # Making events --------------------------------------------------------------------------------------------
 
@@ -83,6 +91,7 @@ class EventTypes:
             causation_id=causation_id,
             tags=_united(own, tags),
             metadata=metadata,
+            personal=None if event_type.personal is None else self._personal.said[event_type.name, event_type.schema_version],
         )
 
     # Reading events -------------------------------------------------------------------------------------------
@@ -114,12 +123,19 @@ class EventTypes:
         """The events of one type (lifted, where they are old) as typed columns, in their order.
 
         position, stream_id, version and occurred_at, as far as given, then a column for each field by its name in JSON
-        (`data_<name>` for one of those four names), of the Arrow type that the class asks for: see `arrow_type`. All null of an erased event.
+        (`data_<name>` for one of those four names), of the Arrow type that the class asks for: see `arrow_type`. A field that is personal, or
+        holds such a field, is a string: a token, or a text or other JSON as it is in the log. All are null of an erased event.
         UnreadableEventError: a value does not fit, or an event is newer than this code.
         """
-        codec = self.codec(type_name)
-        batches = [self._of_type(batch, type_name) for batch in _batches(events)]
-        return pa.concat_tables(typed(codec, batch, self._decoder.decode(batch)) for batch in batches)
+        names = self.personal_names(type_name)
+        return self._typed(events, type_name, lambda batch, values: tokened(typed(self.codec(type_name), batch, values), batch, names))
+
+    def plain_columns(self, events: pa.Table | pa.RecordBatch, type_name: str) -> pa.Table:
+        """The same of events whose personal fields were opened (`store.privacy.open`): these have columns of their own types, too.
+
+        Where there are tokens the redacted values stand.
+        """
+        return self._typed(events, type_name, lambda batch, values: typed(self.codec(type_name), batch, values))
 
     # Knowing them ---------------------------------------------------------------------------------------------
 
@@ -173,9 +189,37 @@ class EventTypes:
         Single events are decoded by their class, older versions through their steps. Tables too, and then each type's columns
         pass its `contract=`, if it has one. Types and versions that are not known here are refused, or let pass.
         """
-        return TypesContract(tuple(self), self._newest(), self._ladder, self._decoder, unknown)
+        return TypesContract(tuple(self), self._newest(), self._ladder, self._decoder, unknown, self._personal)
+
+    def personal_names(self, type_name: str) -> frozenset[str]:
+        """The fields of a type, by their names in JSON, that are personal or hold a field that is."""
+        personal = self[type_name].personal
+        return frozenset() if personal is None else frozenset(personal.parts)
+
+    def privacy(self, keys: Keys, *, max_age_s: float = MAX_AGE_S, max_keys: int = MAX_KEYS, observer: Observer | None = None) -> Privacy:
+        """For `open_store(privacy=…)`: what these types say is personal is sealed by these keys. See `Privacy`."""
+        return Privacy(keys, self._personal, max_age_s=max_age_s, max_keys=max_keys, observer=observer)
 
     # Below ----------------------------------------------------------------------------------------------------
+
+    def _rules(self) -> Rules:
+        """EventTypesError: what is said to be personal does not fit a class."""
+        said: dict[ShapeName, Personal] = {}
+        for event_type in (one for one in self if one.personal is not None or one.earlier_personal):
+            newest = Personal(()) if event_type.personal is None else fitted(event_type.name, event_type.personal, event_type.cls)
+            said[event_type.name, event_type.schema_version] = newest
+            for version, personal in event_type.earlier_personal.items():
+                cls = event_type.earlier.get(version)
+                said[event_type.name, version] = guessed(personal) if cls is None else fitted(f"{event_type.name} {version}", personal, cls)
+        of = {name for name, _ in said}
+        unsaid = {shape[0] for shape in self._ladder.older() if any(name in of for name, _ in self._ladder.ends(shape))}
+        return Rules(said, unsaid)
+
+    def _typed(
+        self, events: pa.Table | pa.RecordBatch, type_name: str, columns: Callable[[pa.RecordBatch, Sequence[Any]], pa.Table]
+    ) -> pa.Table:
+        batches = [self._of_type(batch, type_name) for batch in _batches(events)]
+        return pa.concat_tables(columns(batch, self._decoder.decode(batch)) for batch in batches)
 
     def _register(self, event_type: EventType[Any]) -> None:
         if not isinstance(event_type, EventType):

@@ -16,6 +16,7 @@ from store.event_types.ladder import Ladder, MisstepError
 from store.event_types.step import ShapeName
 from store.event_types.unreadable import unreadable
 from store.husk import erasure_of
+from store.privacy.token import redact_textless
 
 UNLIFTABLE: Final = (MisstepError, InvalidEventError, msgspec.DecodeError, RecursionError)
 """What `lift` raises: a step failed or made what is not JSON, or the text holds more than Python does: lists in lists in lists."""
@@ -48,8 +49,8 @@ def upcast(ladder: Ladder, events: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def lift(ladder: Ladder, shape: ShapeName, text: str) -> list[Lifted]:
-    """What one event's JSON text is today. Raises one of UNLIFTABLE."""
-    return [Lifted(name, version, _text(data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(text))]
+    """What one event's JSON text is today. Raises one of UNLIFTABLE. A step sees no token where no text can be: what stands for the value."""
+    return [Lifted(name, version, _text(data)) for name, version, data in ladder.lift(shape, msgspec.json.decode(redact_textless(text)))]
 
 
 def husk_shape(ladder: Ladder, shape: ShapeName) -> ShapeName:

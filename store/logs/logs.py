@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
 from store.bulk import bulk
-from store.contract import Contract
+from store.confiding import confidant
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.delta import log as delta_log
 from store.delta.upkeep import Maintained, summed
-from store.draft import Draft, draft, drafts, instant
+from store.draft import Draft, instant
 from store.erasing.erasing import erase
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport
@@ -28,6 +28,7 @@ from store.errors import CrossLogError, InvalidEventError, LogSealedError, Store
 from store.event import Event
 from store.event_store import AsOf, EventStore
 from store.expected import ANY, ExpectedVersion
+from store.intake import Intake
 from store.log_size import LogSize
 from store.logs.log_name import LogName
 from store.logs.member import Member
@@ -35,6 +36,7 @@ from store.logs.merged_sql import SEEN, merged_sql
 from store.logs.together import Together
 from store.logs.tree import Tree
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
@@ -65,16 +67,16 @@ class Logs:
     CrossLogError: of what would have to hold over several logs at once: an append to streams of several, and any condition (`fail_if`).
     """
 
-    def __init__(self, warehouse: str, observer: Observer, clock: Clock, contract: Contract | None = None) -> None:
-        self._warehouse, self._contract, self._clock = warehouse, contract, clock
+    def __init__(self, warehouse: str, observer: Observer, clock: Clock, intake: Intake | None = None) -> None:
+        self._warehouse, self._intake, self._clock = warehouse, Intake() if intake is None else intake, clock
         self._bell = Bell()
-        self._deciding = Deciding(self, observer, clock, contract)
+        self._deciding = Deciding(self, observer, clock, self._intake)
         snapshots_uri = join(warehouse, "snapshots")
 
         def open_member(name: LogName, earlier: Member | None) -> Member:
             uri = name.uri(warehouse)
             try:
-                member = Member(name, earlier, objects_at(uri, observer), snapshots_uri, observer, clock, contract, self._bell)
+                member = Member(name, earlier, objects_at(uri, observer), snapshots_uri, observer, clock, self._intake, self._bell)
                 member.recollection.add(self._deciding.forget)
                 return member
             except TableRefusedError as error:
@@ -86,7 +88,8 @@ class Logs:
         self._objects = objects_at(join(warehouse, "events"), observer)
         self._together = Together(self._tree, self._objects.poll_s)
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
-        self._aio = AsyncEventStore(self, contract)
+        self._aio = AsyncEventStore(self, self._intake)
+        self._privacy = confidant(self, self._intake)
         self._sessions = SqlSessions(self._asked, warehouse, self._objects.filesystem())
         self._process = os.getpid()
         self._closed = False
@@ -96,16 +99,16 @@ class Logs:
     def append(
         self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
     ) -> Appended:
-        return self._append([draft(stream_id, events, expected_version, self._contract)], fail_if, after)[0]
+        return self._append([self._intake.draft(stream_id, events, expected_version)], fail_if, after)[0]
 
     def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
         """All streams must be of one log; see `log_of`."""
-        parts = drafts(appends, self._contract)
+        parts = self._intake.drafts(appends)
         return self._append(parts, fail_if, after) if parts or fail_if is not None or after else []
 
     def append_table(self, events: pa.Table) -> TableAppended:
         """All streams must be of one log: append `parts` of the table one by one where there are several."""
-        table = bulk(events, self._contract).table
+        table = bulk(events, self._intake.contract).table
         while True:
             log = self._one_log("a table of events", table["stream_id"].unique().to_pylist(), "append each of `parts(table)` by itself")
             try:
@@ -115,7 +118,7 @@ class Logs:
 
     def parts(self, events: pa.Table) -> list[pa.Table]:
         """The rows of a table for each log, in row order. InvalidEventError: see `append_table`."""
-        streams = bulk(events, self._contract).table["stream_id"].combine_chunks().dictionary_encode()
+        streams = bulk(events, self._intake.contract).table["stream_id"].combine_chunks().dictionary_encode()
         self.logs()                                # known to be newest once is enough: a part that comes too late is refused
         names = pa.array([str(self._tree.of(stream_id).name) for stream_id in streams.dictionary.to_pylist()], pa.string())
         logs = names.take(streams.indices)
@@ -344,6 +347,11 @@ class Logs:
     def deciding(self) -> Deciding:
         self._check_open()
         return self._deciding
+
+    @property
+    def privacy(self) -> Confidant:
+        self._check_open()
+        return self._privacy
 
     def close(self) -> None:
         if self._closed or os.getpid() != self._process:

@@ -9,12 +9,12 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.contract import Contract
 from store.delta import reader
 from store.delta.actions import Commit, erasing, sealing, ticking
 from store.delta.amendment import amend
 from store.delta.delta_store import DeltaEventStore
 from store.errors import LogSealedError
+from store.intake import Intake
 from store.logs.log_name import LogName
 from store.logs.order import Bounds
 from store.observer import Observer
@@ -41,7 +41,7 @@ class Member(DeltaEventStore):
         snapshots_uri: str,
         observer: Observer,
         clock: Clock,
-        contract: Contract | None,
+        intake: Intake,
         bell: Bell,
     ) -> None:
         self.name, self.earlier = name, earlier
@@ -49,7 +49,7 @@ class Member(DeltaEventStore):
         self.generation: int = 0 if earlier is None else earlier.generation + 1
         if earlier is not None:
             self._before = earlier.version_here
-        super().__init__(objects, observer, clock, contract, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at)
+        super().__init__(objects, observer, clock, intake, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at)
         if earlier is not None:
             self.recollection.add(earlier.refreshed)
         self._bell = bell                          # one for all logs: who follows them is woken by each

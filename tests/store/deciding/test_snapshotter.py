@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from store import Aggregate, SnapshotPolicy, StorageError
+from store import Aggregate, Confidant, SnapshotPolicy, StorageError
 from store.deciding import snapshotter as module
 from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import Known
@@ -20,6 +20,11 @@ from store.times import now
 
 PATIENCE_S = 60.0
 texts = Aggregate(category="text", initial="", evolve=lambda state, event: state, snapshots=SnapshotPolicy())
+
+
+def keyless() -> Confidant:
+    """No state here holds anything personal."""
+    return Confidant(None, lambda *deed: None, lambda ref: None)
 
 
 class Storage:
@@ -80,7 +85,7 @@ def take(snapshotter: Snapshotter, stream_id: str, state: Any = "x", version: in
 @pytest.mark.usefixtures("later")
 def test_a_state_that_is_too_large_does_not_keep_others_from_being_saved(seen: Seen) -> None:
     storage = Storage()
-    with closing(Snapshotter(storage, seen, now)) as snapshotter:
+    with closing(Snapshotter(storage, keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
         take(snapshotter, "text-2", "x" * 17_000_000)
         take(snapshotter, "text-3")
@@ -94,7 +99,7 @@ def test_a_state_that_is_too_large_does_not_keep_others_from_being_saved(seen: S
 @pytest.mark.usefixtures("later")
 def test_what_storage_refuses_is_tried_again(seen: Seen) -> None:
     storage = Storage(StorageError("the disk is full"))
-    with closing(Snapshotter(storage, seen, now)) as snapshotter:
+    with closing(Snapshotter(storage, keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
         take(snapshotter, "text-2")
         assert snapshotter.flush() == 0
@@ -106,7 +111,7 @@ def test_what_storage_refuses_is_tried_again(seen: Seen) -> None:
 
 @pytest.mark.usefixtures("later")
 def test_what_cannot_be_saved_is_not_tried_again(seen: Seen) -> None:
-    with closing(Snapshotter(Storage(StorageError("full")), seen, now)) as snapshotter:
+    with closing(Snapshotter(Storage(StorageError("full")), keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
         take(snapshotter, "text-2", {1, 2})
         assert [snapshotter.flush(), snapshotter.flush(), snapshotter.flush()] == [0, 1, 0]
@@ -116,7 +121,7 @@ def test_what_cannot_be_saved_is_not_tried_again(seen: Seen) -> None:
 @pytest.mark.usefixtures("later")
 def test_of_a_large_state_little_is_told(seen: Seen) -> None:
     pairs = Aggregate(category="pair", initial={}, evolve=lambda state, event: state, snapshots=SnapshotPolicy())
-    with closing(Snapshotter(Storage(), seen, now)) as snapshotter:
+    with closing(Snapshotter(Storage(), keyless, seen, now)) as snapshotter:
         snapshotter.take(pairs, "pair-1", Known({"pair": ("x" * 10_000,)}, 1, 1, 0.0, event_id=str(uuid.uuid4())))
         snapshotter.flush()
     [failure] = seen.failures()
@@ -127,7 +132,7 @@ def test_of_a_large_state_little_is_told(seen: Seen) -> None:
 def test_no_more_wait_than_there_may(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 2)
     storage = Storage(StorageError("full"))
-    with closing(Snapshotter(storage, seen, now)) as snapshotter:
+    with closing(Snapshotter(storage, keyless, seen, now)) as snapshotter:
         for number in "123":
             take(snapshotter, f"text-{number}")
         snapshotter.flush()
@@ -140,7 +145,7 @@ def test_no_more_wait_than_there_may(seen: Seen, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("at_once")
 def test_the_thread_tries_again_by_itself(seen: Seen) -> None:
     storage = Storage(StorageError("full"), StorageError("full"))
-    with closing(Snapshotter(storage, seen, now)) as snapshotter:
+    with closing(Snapshotter(storage, keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
         assert seen.saved.wait(PATIENCE_S)
     assert storage.versions("text-1") == [1]
@@ -149,7 +154,7 @@ def test_the_thread_tries_again_by_itself(seen: Seen) -> None:
 
 @pytest.mark.usefixtures("at_once")
 def test_whatever_storage_raises_the_thread_goes_on(seen: Seen) -> None:
-    with closing(Snapshotter(Storage(OSError("no more memory map")), seen, now)) as snapshotter:
+    with closing(Snapshotter(Storage(OSError("no more memory map")), keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
         assert seen.failed.wait(PATIENCE_S)
         take(snapshotter, "text-2")
@@ -161,7 +166,7 @@ def test_whatever_storage_raises_the_thread_goes_on(seen: Seen) -> None:
 @pytest.mark.usefixtures("at_once")
 def test_a_thread_that_has_ended_all_the_same_is_replaced(seen: Seen) -> None:
     storage = Storage(SystemExit())
-    with closing(Snapshotter(storage, seen, now)) as snapshotter:
+    with closing(Snapshotter(storage, keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
         assert snapshotter._thread is not None
         snapshotter._thread.join(PATIENCE_S)
@@ -178,7 +183,7 @@ def saved_in_child(snapshotter: Snapshotter, seen: Seen) -> None:
 
 @pytest.mark.usefixtures("at_once")
 def test_the_child_of_a_fork_has_a_thread_of_its_own(seen: Seen) -> None:
-    with closing(Snapshotter(Storage(), seen, now)) as snapshotter:
+    with closing(Snapshotter(Storage(), keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
         assert seen.saved.wait(PATIENCE_S)
         child = multiprocessing.get_context("fork").Process(target=saved_in_child, args=(snapshotter, seen))
@@ -196,6 +201,6 @@ def test_without_a_thread_to_be_had_states_wait(seen: Seen, monkeypatch: pytest.
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with closing(Snapshotter(storage, seen, now)) as snapshotter:
+    with closing(Snapshotter(storage, keyless, seen, now)) as snapshotter:
         take(snapshotter, "text-1")
     assert storage.versions("text-1") == [1]

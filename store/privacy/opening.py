@@ -1,0 +1,84 @@
+"""Tokens in columns of Arrow: only the rows that hold some are touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.privacy.key import KeyId
+from store.privacy.keyring import Keyring
+from store.privacy.token import MARK, Opened, opened_json, opened_text, redact_textless, tokens
+
+Events = TypeVar("Events", pa.Table, pa.RecordBatch)
+Replace = Callable[[str], str]
+
+DATA: Final = "data"
+
+
+def open_data(events: Events, opened: Opened) -> Events:
+    """The same events with the values of their tokens."""
+    return _with_data(events, lambda text: opened_json(text, opened))
+
+
+def redact_data(events: Events) -> Events:
+    """The same events, without those tokens that their classes could not read: see `redact_textless`."""
+    return _with_data(events, redact_textless)
+
+
+def ids_in(events: pa.Table | pa.RecordBatch) -> frozenset[KeyId]:
+    """The keys of all tokens in the data of these events."""
+    column = events.column(DATA)
+    held = column.filter(pc.match_substring(column, MARK))
+    return frozenset(token.id for text in held.to_pylist() for token in tokens(text)) if len(held) else frozenset()
+
+
+def open_table(table: pa.Table, keyring: Keyring) -> pa.Table:
+    """The same rows with every token in a column of strings replaced by its value's text, or by what stands for it."""
+    names = [field.name for field in table.schema if _is_text(field.type)]
+    ids = {token.id for name in names for text in _held(table[name]) for token in tokens(text)}
+    if not ids:
+        return table
+    opened, _ = keyring.opener(ids)
+    for name in names:
+        table = table.set_column(table.schema.get_field_index(name), name, open_column(table[name], opened))
+    return table
+
+
+def open_column(column: Any, opened: Opened) -> Any:
+    """The same strings with their tokens opened."""
+    return _replaced(column, lambda text: opened_text(text, opened))
+
+
+def _held(column: pa.ChunkedArray) -> list[str]:
+    texts = column.cast(pa.string()) if column.type != pa.string() else column
+    held: list[str] = texts.filter(pc.match_substring(texts, MARK)).to_pylist()
+    return held
+
+
+def _with_data(events: Events, replace: Replace) -> Events:
+    index = events.schema.get_field_index(DATA)
+    before = events.column(DATA)
+    after = _replaced(before, replace)
+    return events if after is before else events.set_column(index, events.schema.field(index), after)
+
+
+def _replaced(column: Any, replace: Replace) -> Any:
+    """The column itself where no row holds a token."""
+    if isinstance(column, pa.ChunkedArray):
+        chunks = [_replaced(chunk, replace) for chunk in column.chunks]
+        if all(after is before for after, before in zip(chunks, column.chunks, strict=True)):
+            return column
+        return pa.chunked_array(chunks, column.type)
+    texts = column if column.type in (pa.string(), pa.large_string()) else column.cast(pa.string())
+    mask = pc.fill_null(pc.match_substring(texts, MARK), False)
+    held = texts.filter(mask)
+    if not len(held):
+        return column
+    return pc.replace_with_mask(texts, mask, pa.array(map(replace, held.to_pylist()), texts.type)).cast(column.type)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

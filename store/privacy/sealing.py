@@ -1,0 +1,168 @@
+"""Personal fields of events on their way into the log: each becomes a token, the JSON around it stays as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store.draft import Draft, Row, check_size, check_text
+from store.errors import InvalidEventError
+from store.limits import MAX_STREAM_ID_BYTES
+from store.privacy.keyring import Held, Keyring
+from store.privacy.personal import Part, Personal
+from store.privacy.rules import Rules
+from store.privacy.token import MARK, parse, seal, tokens
+
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_KEYS: Final = "open the store with privacy=types.privacy(keys)"
+_DECLARED: Final = "leave it out, or declare the field it stands in as personal, with the same subject"
+
+
+class Wanted(NamedTuple):
+    """Data to be sealed: by whose key, and what in it."""
+
+    text: str
+    personal: Personal
+    subject: str
+
+
+class Seals:
+    """What is personal in which events, and the keys to seal it by. `keyring`: None, there are none: then personal events are refused."""
+
+    def __init__(self, rules: Rules, keyring: Keyring | None) -> None:
+        self.rules, self.keyring = rules, keyring
+
+    def wanted(self, stream_id: str, shape: tuple[str, int], text: str, said: Personal | None = None) -> Wanted | None:
+        """What has to be sealed in the data of an event of this shape; None for nothing. `said`: what the event itself says is personal.
+
+        InvalidEventError: the store has no keys, nobody said what is personal in this version, the subject is missing, or there is a token of
+        another subject: whoever can read it here would read there what is not theirs.
+        """
+        personal = self.rules.of(*shape)
+        if personal is None or not personal.fields:
+            personal = said
+        if personal is None or not personal.fields:
+            if MARK in text and next(tokens(text), None) is not None:
+                raise InvalidEventError("data", text, "holds a token of personal data where none was declared", _DECLARED)
+            return None
+        if self.keyring is None:
+            raise InvalidEventError("type", shape[0], "has personal fields, and this store has no keys", _KEYS)
+        return Wanted(text, personal, subject_of(personal, stream_id, text))
+
+    def sealed(self, wanted: Sequence[Wanted]) -> list[str]:
+        """The same texts with tokens. Keys are made for new subjects, in one commit."""
+        if not wanted:
+            return []
+        assert self.keyring is not None, "or they would have been refused"
+        held = self.keyring.sealing({one.subject for one in wanted})
+        return [seal_text(one.text, one.personal, held[one.subject]) for one in wanted]
+
+
+def subject_of(personal: Personal, stream_id: str, text: str) -> str:
+    """Whose data it is. InvalidEventError: the field is missing, or names nobody."""
+    if personal.subject is None:
+        return stream_id
+    value: Any = msgspec.json.decode(text)
+    for name in personal.subject.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value:
+        remedy = "give the id of whom they tell of: a string or a whole number"
+        raise InvalidEventError(f"data.{personal.subject}", value, "names no subject of the personal fields", remedy)
+    check_text(f"data.{personal.subject}", value, MAX_STREAM_ID_BYTES)
+    return value
+
+
+def seal_text(text: str, personal: Personal, held: Held) -> str:
+    """The JSON with a token at each personal path. InvalidEventError: it stands in something that is no object."""
+    return _sealed(text.encode(), personal.parts, held, "data").decode()
+
+
+def _sealed(raw: bytes, parts: Part, held: Held, place: str) -> bytes:
+    """Members stay as they were written, numbers of any length, too; of several of one name the last one counts, and the others go."""
+    members = _MEMBERS.decode(raw)
+    written = []
+    for name, member in members.items():
+        value, part = bytes(member), parts.get(name)
+        if part is not None and value != b"null":
+            value = _token(value, part, held, f"{place}.{name}") if isinstance(part, str) else _inner(value, part, held, f"{place}.{name}")
+        elif MARK.encode() in value and next(tokens(value.decode()), None) is not None:
+            raise InvalidEventError(f"{place}.{name}", value.decode(), "holds a token of personal data where none was declared", _DECLARED)
+        written.append(msgspec.json.encode(name) + b":" + value)
+    return b"{" + b",".join(written) + b"}"
+
+
+def _inner(value: bytes, part: Part, held: Held, place: str) -> bytes:
+    if not value.startswith(b"{"):
+        raise InvalidEventError(place, value.decode(), f"is no object, and {', '.join(part)} in it is personal", "give an object, or null")
+    return _sealed(value, part, held, place)
+
+
+def _token(value: bytes, redacted: str, held: Held, place: str) -> bytes:
+    """A token of the same subject stays: it came here from another event of theirs."""
+    if MARK.encode() in value:
+        token = parse(msgspec.json.decode(value)) if value.startswith(b'"') else None
+        if token is not None and token.id.ref == held.key.id.ref:
+            return value
+        if token is not None or next(tokens(value.decode()), None) is not None:
+            raise InvalidEventError(place, value.decode(), "is or holds a token of somebody else's personal data", _DECLARED)
+    return b'"' + seal(held.cipher, held.key.id, value, redacted).encode() + b'"'
+
+
+def refuse_tokens(data: pa.ChunkedArray) -> None:
+    """InvalidEventError: a text holds a token where nothing was declared personal."""
+    for text in data.filter(pc.match_substring(data, MARK)).to_pylist():
+        if next(tokens(text), None) is not None:
+            raise InvalidEventError("data", text, "holds a token of personal data where none was declared", _DECLARED)
+
+
+class Plan(NamedTuple):
+    """Drafts, and what in them is to be sealed: the number of the draft and of its row."""
+
+    seals: Seals
+    drafts: Sequence[Draft]
+    places: Sequence[tuple[int, int]]
+    wanted: Sequence[Wanted]
+
+    @property
+    def waits(self) -> bool:
+        """Must keys be asked for, or made?"""
+        keyring = self.seals.keyring
+        return keyring is not None and not keyring.has({one.subject for one in self.wanted})
+
+    def carried_out(self) -> Sequence[Draft]:
+        """The drafts, sealed. InvalidEventError: an event is too large now."""
+        for (number, place), text in zip(self.places, self.seals.sealed(self.wanted), strict=True):
+            rows = self.drafts[number].rows
+            check_size(text, rows[place][9])
+            rows[place] = _with_data(rows[place], text)
+        return self.drafts
+
+
+def planned(seals: Seals, drafts: Sequence[Draft], said: Iterable[Sequence[Personal | None]]) -> Plan:
+    """What is to be done to these drafts. `said`: of each draft, what its events themselves say is personal."""
+    places, wanted = [], []
+    for number, (draft, own) in enumerate(zip(drafts, said, strict=True)):
+        looked = range(len(own)) if seals.rules else [n for n, row in enumerate(draft.rows) if own[n] is not None or MARK in row[8]]
+        for place in looked:
+            row = draft.rows[place]
+            try:
+                found = seals.wanted(draft.stream_id, (row[2], row[3]), row[8], own[place])
+            except InvalidEventError as error:
+                error.of_stream(draft.stream_id).correlation_id = row[5]
+                raise
+            if found is not None:
+                places.append((number, place))
+                wanted.append(found)
+    return Plan(seals, drafts, places, wanted)
+
+
+def _with_data(row: Row, text: str) -> Row:
+    return (*row[:8], text, row[9])
+
+

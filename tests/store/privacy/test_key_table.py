@@ -1,0 +1,106 @@
+"""Keys in a table: what is deleted leaves no bytes, whoever was at it and whatever came in between."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from store import InvalidEventError, KeyTable, TableRefusedError, traces
+from store.keyed.keyed_table import KeyedTable
+
+
+def test_two_processes_that_race_get_the_same_keys(tmp_path: Path) -> None:
+    code = "import sys; from store import KeyTable; print({s: k.material.hex() for s, k in KeyTable(sys.argv[1]).newest(['ada', 'bea']).items()})"
+    running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    said = {process.communicate()[0] for process in running}
+    assert len(said) == 1
+    assert "ada" in said.pop()
+
+
+def test_deleting_removes_the_bytes(tmp_path: Path) -> None:
+    """Of every key of the subject, from every file; nobody else's is lost."""
+    table, other = KeyTable(tmp_path), KeyTable(tmp_path)
+    first, bea = table.newest(["ada", "bea"]).values()
+    second = other.rotate("ada")
+    for number in range(40):                       # so many commits that there is a checkpoint
+        other.newest([f"subject {number}"])
+    other.maintain()
+    assert {trace.value for trace in traces(str(tmp_path), [first.material, second.material])} == {first.material, second.material}
+    assert table.delete("ada") == 2
+    assert traces(str(tmp_path), [first.material, second.material]) == []
+    assert other.find([first.id, second.id, bea.id]) == {bea.id: bea}
+
+
+def test_a_deletion_that_was_cut_off_is_finished_by_a_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the commit and before the files went."""
+    table = KeyTable(tmp_path)
+    ada = table.newest(["ada"])["ada"]
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyedTable, "purge", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            table.delete("ada")
+    assert traces(str(tmp_path), [ada.material])
+    assert KeyTable(tmp_path).delete("ada") == 0
+    assert traces(str(tmp_path), [ada.material]) == []
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_deletion(tmp_path: Path) -> None:
+    """A leaf that was written and never committed holds the keys of others, too."""
+    table = KeyTable(tmp_path)
+    ada = table.newest(["ada"])["ada"]
+    for leaf in list(tmp_path.glob("keys/*.parquet")):
+        (tmp_path / "keys" / f"{os.urandom(16).hex()}.parquet").write_bytes(leaf.read_bytes())
+    table.delete("ada")
+    assert traces(str(tmp_path), [ada.material]) == []
+
+
+def test_the_table_names_no_subject(tmp_path: Path) -> None:
+    KeyTable(tmp_path).newest(["ada@example.com"])
+    assert traces(str(tmp_path), ["ada@example.com"]) == []
+
+
+def test_under_a_master_key_the_table_holds_no_key(tmp_path: Path) -> None:
+    master = os.urandom(32)
+    table = KeyTable(tmp_path, [master])
+    ada = table.newest(["ada"])["ada"]
+    assert traces(str(tmp_path), [ada.material, master]) == []
+    assert KeyTable(tmp_path, [master]).find([ada.id]) == {ada.id: ada}
+    for wrong in ([], [os.urandom(32)]):
+        with pytest.raises(TableRefusedError, match="which is not given; give that master key, too"):
+            KeyTable(tmp_path, wrong).newest(["ada"])
+
+
+def test_the_master_key_can_be_changed(tmp_path: Path) -> None:
+    """From none to one, to another one, and back; the keys stay, the old wrappings go."""
+    plain = KeyTable(tmp_path)
+    ada = plain.newest(["ada"])["ada"]
+    old, new = os.urandom(32), os.urandom(32)
+    assert KeyTable(tmp_path, [old]).rewrap() == 1
+    assert traces(str(tmp_path), [ada.material]) == []
+    both = KeyTable(tmp_path, [new, old])
+    assert both.find([ada.id]) == {ada.id: ada}
+    bea = both.newest(["bea"])["bea"]
+    assert len(both.status().masters) == 2
+    assert both.rewrap() == 1
+    assert len(both.status().masters) == 1
+    assert KeyTable(tmp_path, [new]).find([ada.id, bea.id]) == {ada.id: ada, bea.id: bea}
+    assert both.rewrap() == 0
+
+
+def test_a_master_key_of_another_length_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(InvalidEventError, match="of 9 bytes") as refused:
+        KeyTable(tmp_path, [b"my secret"])
+    assert "my secret" not in str(refused.value)
+
+
+def test_status_counts(tmp_path: Path) -> None:
+    table = KeyTable(tmp_path)
+    assert table.status() == (0, 0, 0, {})
+    table.newest(["ada", "bea"])
+    table.rotate("bea")
+    table.delete("ada")
+    assert table.status() == (1, 2, 1, {"": 2})
