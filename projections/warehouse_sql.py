@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,8 +20,9 @@ from projections.models.memory_model import MemoryModel
 from projections.models.read_model import ReadModel
 from projections.models.serving_model import ServingModel
 from projections.models.views import View, view_of
+from projections.plain_views import PLAIN, plain_view
 from projections.projection import Projection
-from store import AsOf, EventStore, SqlLimits, Tables, asked_for
+from store import AsOf, EventStore, SqlLimits, asked_for
 
 DEAD_LETTERS: Final = "dead_letters"
 _LIMITS: Final = SqlLimits()
@@ -40,20 +41,24 @@ class WarehouseSql:
         self._store, self._letters = store, DeadLetters(warehouse)
         self._models = {one.name: ServingModel(warehouse, one) for one in (*BUILT_IN, *projections)}
         self._duckdb = duckdb.connect()
+        views = {f"{one.name}{PLAIN}": (one.name, plain_view(self._duckdb, one)) for one in projections}
+        self._plain = {name: (of, view) for name, (of, view) in views.items() if view is not None and name not in self._models}
         # DuckDB opens what a query names to know its columns. Of queries of others nothing shall be opened before they are looked at.
         self._blind = duckdb.connect(config={"enable_external_access": False, "python_enable_replacements": False, "lock_configuration": True})
 
     def tables(self) -> list[str]:
-        """The names that a query may use, beside the macros."""
-        return ["events", "snapshots", DEAD_LETTERS, *self._models]
+        """The names that a query may use, beside the macros. A typed table called with `_plain` has personal fields decrypted, for `sql` alone."""
+        return ["events", "snapshots", DEAD_LETTERS, *self._models, *self._plain]
 
     def sql(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None) -> duckdb.DuckDBPyRelation:
         """NeedsRebuildError: other code made the rows that are asked for. ApplyError: they cannot be caught up, as an event cannot be applied.
 
         InvalidEventError: `as_of` is no place in the log; one that is to come means the head. Errors of the query itself are DuckDB's.
         """
-        position, tables = self._tables(query, as_of)
-        return self._store.sql(query, params, position, tables=tables)
+        plain = asked_for(self._blind.cursor(), query, list(self._plain))
+        position, tables = self._tables(query, as_of, {self._plain[name][0] for name in plain})
+        views = {name: self._plain[name][1] for name in plain}
+        return self._store.sql(query, params, position, tables={**tables, **views})
 
     def ask(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, limits: SqlLimits = _LIMITS
@@ -62,13 +67,13 @@ class WarehouseSql:
         position, tables = self._tables(query, as_of)
         return self._store.ask(query, params, position, tables=tables, limits=limits)
 
-    def _tables(self, query: str, as_of: AsOf | None) -> tuple[int, Tables]:
-        """The position that the query is about, and those of the tables that it asks for, as they are there."""
-        asked = asked_for(self._blind.cursor(), query, [*self._models, DEAD_LETTERS])
+    def _tables(self, query: str, as_of: AsOf | None, besides: Set[str] = frozenset()) -> tuple[int, dict[str, pa.Table | str]]:
+        """The position that the query is about, and those of the tables that it asks for, as they are there; and `besides`."""
+        asked = asked_for(self._blind.cursor(), query, [*self._models, DEAD_LETTERS]) | besides
         # Read before the head is: of what they hold nothing can then lie beyond it.
         seen = {name: (model := self._models[name].now(), view_of(self._duckdb.cursor(), model)) for name in sorted(asked - {DEAD_LETTERS})}
         position = self._store.head() if as_of is None else self._store.deciding.loader.position(as_of)
-        tables = {name: self._at(model, view, position) for name, (model, view) in seen.items()}
+        tables: dict[str, pa.Table | str] = {name: self._at(model, view, position) for name, (model, view) in seen.items()}
         if DEAD_LETTERS in asked:
             letters = self._letters.all()
             tables[DEAD_LETTERS] = letters.filter(pc.less_equal(letters["position"], position))

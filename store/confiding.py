@@ -11,7 +11,7 @@ from store.privacy.confidant import Confidant
 def confidant(store: Submits, intake: Intake) -> Confidant:
     """That of a store."""
     return Confidant(
-        intake.keyring,
+        intake.seals,
         lambda type, by, why, what: record(store, Deed(type, by, why, what)),
         lambda ref: store.deciding.forget_subject(ref),
     )

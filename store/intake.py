@@ -17,7 +17,6 @@ from store.errors import InvalidEventError
 from store.event import Event
 from store.expected import ExpectedVersion
 from store.limits import MAX_EVENT_BYTES
-from store.privacy.keyring import Keyring
 from store.privacy.personal import Personal
 from store.privacy.privacy import Privacy, check_privacy
 from store.privacy.rules import Rules
@@ -32,11 +31,7 @@ class Intake:
         check_privacy(privacy)
         rules = Rules() if privacy is None else privacy.rules
         self.contract = contract
-        self._seals = Seals(rules.united(getattr(contract, "personal", None) or Rules()), None if privacy is None else privacy.keyring)
-
-    @property
-    def keyring(self) -> Keyring | None:
-        return self._seals.keyring
+        self.seals = Seals(rules.united(getattr(contract, "personal", None) or Rules()), None if privacy is None else privacy.keyring)
 
     def draft(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion) -> Draft:
         """One part of an append. Keys are made for new subjects, which may take as long as a commit."""
@@ -49,11 +44,11 @@ class Intake:
     def drafted(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion) -> Plan:
         """The same before anything is sealed: for callers that must not wait."""
         events = _listed(events)
-        return planned(self._seals, [draft(stream_id, events, expected_version, self.contract)], [_said(events)])
+        return planned(self.seals, [draft(stream_id, events, expected_version, self.contract)], [_said(events)])
 
     def drafted_many(self, appends: Sequence[Append]) -> Plan:
         appends = [_append(append) for append in appends] if isinstance(appends, Iterable) else appends
-        return planned(self._seals, drafts(appends, self.contract), [_said(append.events) for append in appends])
+        return planned(self.seals, drafts(appends, self.contract), [_said(append.events) for append in appends])
 
     def bulk(self, events: pa.Table) -> Bulk:
         """A table of events."""
@@ -61,11 +56,11 @@ class Intake:
         return replace(given, table=self._sealed(given.table))
 
     def _sealed(self, table: pa.Table) -> pa.Table:
-        if not self._seals.rules:
+        if not self.seals.rules:
             refuse_tokens(table["data"])
             return table
         shapes = table.select(["type", "schema_version"]).group_by(["type", "schema_version"], use_threads=False).aggregate([])
-        personal = [shape for shape in zip(*shapes.to_pydict().values(), strict=True) if self._seals.rules.of(*shape) is not None]
+        personal = [shape for shape in zip(*shapes.to_pydict().values(), strict=True) if self.seals.rules.of(*shape) is not None]
         mine = pa.chunked_array([pa.repeat(False, len(table))])
         for name, version in personal:
             mine = pc.or_(mine, pc.and_(pc.equal(table["type"], name), pc.equal(table["schema_version"], version)))
@@ -74,8 +69,8 @@ class Intake:
             return table
         rows = table.filter(mine).select(["stream_id", "type", "schema_version", "data"])
         columns = (rows[name].to_pylist() for name in rows.column_names)
-        wanted = [self._seals.wanted(stream_id, (name, version), text) for stream_id, name, version, text in zip(*columns, strict=True)]
-        sealed = iter(self._seals.sealed([one for one in wanted if one is not None]))
+        wanted = [self.seals.wanted(stream_id, (name, version), text) for stream_id, name, version, text in zip(*columns, strict=True)]
+        sealed = iter(self.seals.sealed([one for one in wanted if one is not None]))
         texts = pa.array([text if one is None else next(sealed) for one, text in zip(wanted, rows["data"].to_pylist(), strict=True)], pa.string())
         data = pc.replace_with_mask(table["data"].combine_chunks(), mine.combine_chunks(), texts)
         _check_sizes(data)

@@ -56,11 +56,11 @@ class MemoryEventStore:
         self._lock = threading.RLock()
         self._log = MemoryLog()
         self._bell = Bell()
-        self._sessions = SqlSessions(self._asked)
+        self._privacy = confidant(self, self._intake)
+        self._sessions = SqlSessions(self._asked, self._privacy.open_texts)
         self._snapshots = MemorySnapshots()
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, self._intake)
-        self._privacy = confidant(self, self._intake)
         self._closed = False
 
     # The contract ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import duckdb
 import pyarrow as pa
 
+from store.decrypt_sql import NAME, Decrypts, add_decrypt
 from store.errors import InvalidEventError
 from store.macros import COLUMNS, called_in
 from store.parquet_sql import quoted, read_parquet
@@ -43,8 +45,8 @@ class Asked(NamedTuple):
 class SqlSession:
     """An in-memory DuckDB. Every query gets a connection of its own, so that a query sees one state of the log."""
 
-    def __init__(self, filesystem: Any = None, guard: Guard | None = None) -> None:
-        """`guard`: what queries of others must keep to."""
+    def __init__(self, filesystem: Any = None, guard: Guard | None = None, decrypts: Decrypts | None = None) -> None:
+        """`guard`: what queries of others must keep to. `decrypts`: what `decrypt` in a query does; None: there is no such function."""
         self._database = duckdb.connect(config={} if guard is None else {"python_enable_replacements": False})
         self._database.execute("set global TimeZone = 'UTC'")
         self._database.execute("set global parquet_metadata_cache = true")     # a file of ours never changes
@@ -52,6 +54,8 @@ class SqlSession:
             self._database.register_filesystem(filesystem)
         if guard is not None:
             guard.lock(self._database)
+
+        self._lock, self._decrypts = threading.Lock(), decrypts
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         return self._database.cursor()
@@ -88,6 +92,7 @@ class SqlSession:
     def _query(
         self, connection: duckdb.DuckDBPyConnection, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None
     ) -> Asked:
+        self._add_decrypt(query, tables)
         self._add_snapshots(connection, snapshots, query, until)
         for name, source in (tables or {}).items():
             if isinstance(source, str):
@@ -95,6 +100,14 @@ class SqlSession:
             else:
                 connection.register(name, source)
         return Asked(connection.sql(query, params=params), connection)
+
+    def _add_decrypt(self, query: str, tables: Tables | None) -> None:
+        """When it is first called, since it takes a while."""
+        with self._lock:
+            called = any(NAME in text.lower() for text in (query, *(tables or {}).values()) if isinstance(text, str))
+            if called and self._decrypts is not None:
+                add_decrypt(self._database, self._decrypts)
+                self._decrypts = None
 
     def _add_snapshots(self, connection: duckdb.DuckDBPyConnection, snapshots: Snapshots, query: str, until: str) -> None:
         """Those of events that the query can see. One that was taken at a later event is of a state to come."""

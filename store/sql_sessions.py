@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 
+from store.decrypt_sql import Decrypts
 from store.event_store import AsOf
 from store.sql import Asked, SqlSession, Tables
 from store.sql_guard import Guard, SqlLimits
@@ -22,9 +23,9 @@ class Asks(Protocol):
 class SqlSessions:
     """Each is begun when it is first asked. Safe to use from many threads at once."""
 
-    def __init__(self, asks: Asks, place: str | None = None, filesystem: Any = None) -> None:
-        """`place`: of the warehouse, which queries of others do not leave; None: in memory."""
-        self._asks, self._place, self._filesystem = asks, place, filesystem
+    def __init__(self, asks: Asks, decrypts: Decrypts, place: str | None = None, filesystem: Any = None) -> None:
+        """`decrypts`: for the store's own queries. `place`: of the warehouse, which queries of others do not leave; None: in memory."""
+        self._asks, self._decrypts, self._place, self._filesystem = asks, decrypts, place, filesystem
         self._lock = threading.Lock()
         self._sessions: dict[Guard | None, SqlSession] = {}
 
@@ -44,5 +45,5 @@ class SqlSessions:
     def _session(self, guard: Guard | None) -> SqlSession:
         with self._lock:
             if guard not in self._sessions:
-                self._sessions[guard] = SqlSession(self._filesystem, guard)
+                self._sessions[guard] = SqlSession(self._filesystem, guard, self._decrypts if guard is None else None)
             return self._sessions[guard]

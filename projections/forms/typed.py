@@ -97,6 +97,15 @@ def columns_of(types: EventTypes, type_name: str) -> pa.Schema:
     return pa.schema([*LOG, *_fields(types.columns(nothing, type_name)).schema])
 
 
+def plain_fields(types: EventTypes, type_name: str) -> pa.Schema:
+    """The columns of a type's table that hold personal fields, as they would be if these were not encrypted."""
+    with MemoryEventStore() as store:
+        nothing = store.read_all().read_all()
+    plain, personal = types.plain_columns(nothing, type_name), types.personal_names(type_name)
+    named = zip(_fields(plain).schema, plain.drop_columns(list(_BESIDE)).column_names, strict=True)
+    return pa.schema([field for field, name in named if name.removeprefix("data_") in personal or name in personal])
+
+
 def snake(name: str) -> str:
     """`FlightDeparted` as `flight_departed`; what is no letter or digit of ASCII becomes an underscore."""
     return re.sub("[^a-z0-9_]+", "_", _HUMP.sub("_", name).lower()).strip("_")

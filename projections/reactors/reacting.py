@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -119,12 +119,13 @@ class _Run:
     def react_to(self, events: pa.Table, stop: threading.Event | None) -> bool:
         """Was it not stopped? Whatever ends it, the mark stands behind the last event whose effects are all there."""
         try:
+            personal = self._store.privacy.values(events)
             for place, pieces in self._causes(events):
                 if stop is not None and stop.is_set():
                     return False
                 before = self.effects
                 with correlated(place.correlation_id or place.event_id, place.event_id):
-                    self._bring_about(place, pieces)
+                    self._bring_about(place, pieces, personal.get(place.position, frozenset()))
                 self.events, self._reached = self.events + 1, place.position
                 self._unmarked += self.effects > before
                 if self._unmarked and (self._unmarked >= MARKED_EVENTS or time.monotonic() - self._marked_s >= MARKED_S):
@@ -143,16 +144,18 @@ class _Run:
         """Each recorded event with what it reads as: a split one as several. One that cannot be read ends them, after all before it."""
         try:
             seen = newest(self._reactor.reads, events)
-            read = list(zip(self._reactor.event_types.decode(seen), Places(seen), strict=True))
+            read = list(zip(self._reactor.event_types.decode(self._store.privacy.open(seen)), Places(seen), strict=True))
         except UnreadableEventError as error:
             position = int(error.position or 0)
             yield from self._causes(events.filter(pc.less(events["position"], position)))
-            raise ApplyError(self._reactor.name, position, position, str(error), stream_id=error.stream_id, type=error.type) from error
+            problem = scrubbed(str(error), self._store.privacy.values(events).get(position, frozenset()))
+            raise ApplyError(self._reactor.name, position, position, problem, stream_id=error.stream_id, type=error.type) from error
         for _, pieces in groupby(read, key=lambda piece: piece[1].position):
             together = list(pieces)
             yield together[0][1], together
 
-    def _bring_about(self, cause: Place, pieces: list[tuple[Any, Place]]) -> None:
+    def _bring_about(self, cause: Place, pieces: list[tuple[Any, Place]], personal: Set[str]) -> None:
+        """`personal`: what of the event is encrypted in the log, and must not come there by another event."""
         streams: Counter[str] = Counter()              # numbered by stream: an effect more or less elsewhere does not change the ids
         calls = 0
         try:
@@ -161,24 +164,33 @@ class _Run:
                     raise ValueError(f"it is of schema version {event.schema_version}, which this code does not know: run newer code")
                 for effect in self._on[place.type](event, place) or ():
                     if isinstance(effect, Append):
+                        self._refuse_plain(effect, personal)
                         self._append(cause, effect, streams[effect.stream_id])
                         streams[effect.stream_id] += 1
                     else:
-                        self._call(cause, effect, calls)
+                        self._call(cause, effect, calls, personal)
                         calls += 1
                     self.effects += 1
         except (ProjectionError, *UNSETTLED):
             raise
         except Exception as error:                     # the handler is the user's: it may raise anything
             told = {"stream_id": cause.stream_id, "type": cause.type, "correlation_id": cause.correlation_id}
-            problem = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+            problem = scrubbed(str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}", personal)
             raise ApplyError(self._reactor.name, cause.position, cause.position, problem, **told) from error
+
+    def _refuse_plain(self, effect: Append, personal: Set[str]) -> None:
+        """ValueError, which does not tell the value: it would be in the log for good."""
+        for event in effect.events:
+            told = self._store.privacy.tells(event, personal)
+            if told:
+                remedy = "declare it there (EventType(personal=…), Saga(subject=…)), or append an id instead"
+                raise ValueError(f"a personal value of it would stand in {event.type!r} of {effect.stream_id!r}, where none was declared: {remedy}")
 
     def _append(self, cause: Place, effect: Append, number: int) -> None:
         events = derived(effect.events, self._reactor.name, cause.event_id, effect.stream_id, number)
         self._store.append_many([replace(effect, events=events)])
 
-    def _call(self, cause: Place, effect: Effect, number: int) -> None:
+    def _call(self, cause: Place, effect: Effect, number: int, personal: Set[str]) -> None:
         if not isinstance(effect, Call):
             raise TypeError(f"{effect!r:.200} is no effect: give an Append or a Call")
         key = f"{self._reactor.name}:{cause.event_id}:{number}"
@@ -187,4 +199,12 @@ class _Run:
         except effect.target.refusals:
             raise
         except Exception as error:
-            raise EffectError(self._reactor.name, cause.position, cause.stream_id, f"{type(error).__name__}: {error}") from error
+            problem = scrubbed(f"{type(error).__name__}: {error}", personal)
+            raise EffectError(self._reactor.name, cause.position, cause.stream_id, problem) from error
+
+
+def scrubbed(problem: str, personal: Set[str]) -> str:
+    """What a mark keeps of an error is there for good, so nothing personal stands in it."""
+    for value in sorted(personal, key=len, reverse=True):
+        problem = problem.replace(value, "[redacted]").replace(value.strip('"'), "[redacted]")
+    return problem

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from projections.errors import DeclarationError, Fault
-from projections.reactors.saga_events import Progress, SagaResumed, SagaStarted, evolve, saga_events
+from projections.reactors.saga_events import Progress, SagaResumed, SagaStarted, evolve, recorded, saga_events
 from projections.reactors.target import PATIENCE_S
 from store import Aggregate, Append
 
@@ -41,13 +41,16 @@ class Saga:
     """Steps done in order; when one fails for good, those before it are undone in reverse order.
 
     Its progress is the stream `saga_<name>-<key>`: a run that was cut off goes on from there, forward or backward. `patience_s`: so long a
-    step is tried again and again. Steps are known by their names: one that has begun finds them in whatever order they are now. DeclarationError: a
-    wrong declaration, with the remedy.
+    step is tried again and again. Steps are known by their names: one that has begun finds them in whatever order they are now.
+
+    `subject`: data -> of whom it tells, if it is personal: then data, results and reasons are encrypted by that subject's key, and a saga of
+    somebody who was forgotten goes on with nothing. What steps append is theirs to declare. DeclarationError: a wrong declaration, with the remedy.
     """
 
     name: str
     steps: tuple[Step, ...]
     patience_s: float = PATIENCE_S
+    subject: Callable[[Mapping[str, Any]], str] | None = None
     progress: Aggregate[Progress] = field(init=False, repr=False, compare=False)
     """`load(store, saga.progress, key).state` tells where one stands."""
 
@@ -59,7 +62,8 @@ class Saga:
 
     def begin(self, key: str, data: Mapping[str, Any]) -> Append:
         """The effect that begins it. One key begins one saga, ever: begun again, from wherever, nothing happens."""
-        return Append(self.progress.stream_id(key), [saga_events.event(SagaStarted(dict(data)))])
+        subject = None if self.subject is None else self.subject(data)
+        return Append(self.progress.stream_id(key), [recorded(SagaStarted(dict(data)), subject)])
 
     def resume(self, key: str) -> Append:
         """The append that lets one that is stuck go on, when what kept it from being undone is mended."""

@@ -21,6 +21,7 @@ from projections.reactors.saga_events import (
     StepDone,
     StepFailed,
     StepUndone,
+    recorded,
     saga_events,
 )
 from projections.reactors.target import insist
@@ -72,10 +73,11 @@ class _Running:
     def __init__(self, store: EventStore, saga: Saga, key: str) -> None:
         self._store, self._saga, self._key = store, saga, key
         self._stream_id, self._version = saga.progress.stream_id(key), 0
+        self._subject: str | None = None
 
     def read(self) -> Progress:
         loaded = load(self._store, self._saga.progress, self._key)
-        self._version = loaded.version
+        self._version, self._subject = loaded.version, loaded.state.subject
         return loaded.state
 
     def forward(self, progress: Progress) -> None:
@@ -131,7 +133,7 @@ class _Running:
     def _record(self, event: Any, effects: Sequence[Append] = ()) -> None:
         """Append it where the stream was read to end, together with the effects, or nothing."""
         kind = (type(event).__name__, getattr(event, "step", ""), self._version)
-        record = saga_events.event(event, event_id=derived_id(self._stream_id, *kind))
+        record = recorded(event, self._subject, derived_id(self._stream_id, *kind))
         appends = [Append(one.stream_id, derived(one.events, self._stream_id, *kind), one.expected_version) for one in effects]
         try:
             self._store.append_many([Append(self._stream_id, [record], self._version), *appends])

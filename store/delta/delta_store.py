@@ -99,7 +99,7 @@ class DeltaEventStore:
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, observer, clock, self._intake)
         self._privacy = confidant(self, self._intake)
-        self._sessions = SqlSessions(self._asked, objects.uri.rpartition("/")[0], objects.filesystem())
+        self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())
         for forget in (self._streams.forget, self._trail.forget, self._files.forget, self._deciding.forget):
             self.recollection.add(forget)
         self._process = os.getpid()

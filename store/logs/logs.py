@@ -90,7 +90,7 @@ class Logs:
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
-        self._sessions = SqlSessions(self._asked, warehouse, self._objects.filesystem())
+        self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()
         self._closed = False
 

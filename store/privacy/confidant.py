@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from store.draft import check_text
+from store.draft import check_text, encode_json
 from store.errors import InvalidEventError
+from store.event import Event
 from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
 from store.privacy.key import KeyId
 from store.privacy.keyring import Keyring
-from store.privacy.opening import ids_in, open_data, open_table
-from store.privacy.token import opened_json, safe_stand_in, tokens
+from store.privacy.opening import DATA, ids_in, ids_of, open_column, open_data, open_table
+from store.privacy.sealing import Seals
+from store.privacy.token import MARK, Opened, opened_json, safe_stand_in, tokens
 
 Events = TypeVar("Events", pa.Table, pa.RecordBatch)
 
+SHORT: Final = 4
+"""Characters of a value as JSON: shorter ones stand in any text by chance."""
 Record = Callable[[str, str, str, Mapping[str, Any]], object]
 """Records a deed, durably: its type, by whom, why, and of what."""
 
@@ -26,9 +31,10 @@ _NO_KEYS: Final = "open the store with privacy=types.privacy(keys)"
 class Confidant:
     """`store.privacy`. Without keys everything personal reads as redacted, and nobody can be forgotten."""
 
-    def __init__(self, keyring: Keyring | None, record: Record, forgotten: Callable[[str], None]) -> None:
+    def __init__(self, seals: Seals, record: Record, forgotten: Callable[[str], None]) -> None:
         """`forgotten`: told of the `ref` of a subject whose keys are gone."""
-        self.keyring: Final = keyring
+        self.keyring: Final = seals.keyring
+        self._seals = seals
         self._record, self._forgotten = record, forgotten
 
     def open(self, events: Events) -> Events:
@@ -49,7 +55,24 @@ class Confidant:
         """The data of one event, as `open` gives it."""
         if not (ids := {token.id for token in tokens(data)}):
             return data
-        return opened_json(data, safe_stand_in if self.keyring is None else self.keyring.opener(ids)[0])
+        return opened_json(data, self._opener(ids))
+
+    def values(self, events: pa.Table | pa.RecordBatch) -> Mapping[int, Set[str]]:
+        """By position: what of the events is encrypted and can be read here, as JSON; texts of less than SHORT characters are left out."""
+        column = events.column(DATA)
+        held = pc.fill_null(pc.match_substring(column, MARK), False)
+        if self.keyring is None or not pc.any(held).as_py():
+            return {}
+        rows = zip(events.column("position").filter(held).to_pylist(), column.filter(held).to_pylist(), strict=True)
+        opened, _ = self.keyring.opener(ids_of(column))
+        return {position: {value for token in tokens(text) if len(value := opened(token).decode()) >= SHORT} for position, text in rows}
+
+    def tells(self, event: Event, values: Set[str]) -> bool:
+        """Would one of these values stand in the log, as a value of its own or in a longer text, if this event were appended?"""
+        if not values or self._seals.personal_in(event.type, event.schema_version, event.personal) is not None:
+            return False                           # what is declared is sealed; what else stands beside it is the application's
+        texts = [encode_json("data", event.data), "" if event.metadata is None else encode_json("metadata", event.metadata), *event.tags]
+        return any(value.strip('"') in text for value in values for text in texts)
 
     def holds(self, ids: frozenset[KeyId]) -> bool:
         """Are all of these keys still there? So what was read by them may be shown."""
@@ -61,6 +84,10 @@ class Confidant:
         InvalidEventError: the store has no keys.
         """
         return open_table(table, self._needed())
+
+    def open_texts(self, column: Any) -> Any:
+        """The same for one column of Arrow strings; redacted, where there are no keys."""
+        return open_column(column, self._opener(ids_of(column)))
 
     def ref(self, subject: str) -> str:
         """The name by which deeds and tokens call the subject."""
@@ -89,6 +116,9 @@ class Confidant:
         keyring.drop(ref)
         self._record("KeyRotated", by, why, {"ref": ref, "n": key.id.n})
         return key.id.n
+
+    def _opener(self, ids: Collection[KeyId]) -> Opened:
+        return safe_stand_in if self.keyring is None else self.keyring.opener(ids)[0]
 
     def _needed(self) -> Keyring:
         if self.keyring is None:

@@ -30,15 +30,20 @@ def redact_data(events: Events) -> Events:
 
 def ids_in(events: pa.Table | pa.RecordBatch) -> frozenset[KeyId]:
     """The keys of all tokens in the data of these events."""
-    column = events.column(DATA)
-    held = column.filter(pc.match_substring(column, MARK))
+    return ids_of(events.column(DATA))
+
+
+def ids_of(column: Any) -> frozenset[KeyId]:
+    """Those in a column of strings."""
+    texts = column.cast(pa.string()) if column.type != pa.string() else column
+    held = texts.filter(pc.match_substring(texts, MARK))
     return frozenset(token.id for text in held.to_pylist() for token in tokens(text)) if len(held) else frozenset()
 
 
 def open_table(table: pa.Table, keyring: Keyring) -> pa.Table:
     """The same rows with every token in a column of strings replaced by its value's text, or by what stands for it."""
     names = [field.name for field in table.schema if _is_text(field.type)]
-    ids = {token.id for name in names for text in _held(table[name]) for token in tokens(text)}
+    ids = frozenset[KeyId]().union(*(ids_of(table[name]) for name in names))
     if not ids:
         return table
     opened, _ = keyring.opener(ids)
@@ -50,12 +55,6 @@ def open_table(table: pa.Table, keyring: Keyring) -> pa.Table:
 def open_column(column: Any, opened: Opened) -> Any:
     """The same strings with their tokens opened."""
     return _replaced(column, lambda text: opened_text(text, opened))
-
-
-def _held(column: pa.ChunkedArray) -> list[str]:
-    texts = column.cast(pa.string()) if column.type != pa.string() else column
-    held: list[str] = texts.filter(pc.match_substring(texts, MARK)).to_pylist()
-    return held
 
 
 def _with_data(events: Events, replace: Replace) -> Events:

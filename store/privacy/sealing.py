@@ -42,16 +42,21 @@ class Seals:
         InvalidEventError: the store has no keys, nobody said what is personal in this version, the subject is missing, or there is a token of
         another subject: whoever can read it here would read there what is not theirs.
         """
-        personal = self.rules.of(*shape)
-        if personal is None or not personal.fields:
-            personal = said
-        if personal is None or not personal.fields:
+        personal = self.personal_in(*shape, said)
+        if personal is None:
             if MARK in text and next(tokens(text), None) is not None:
                 raise InvalidEventError("data", text, "holds a token of personal data where none was declared", _DECLARED)
             return None
         if self.keyring is None:
             raise InvalidEventError("type", shape[0], "has personal fields, and this store has no keys", _KEYS)
         return Wanted(text, personal, subject_of(personal, stream_id, text))
+
+    def personal_in(self, type: str, schema_version: int, said: Personal | None) -> Personal | None:
+        """What was declared, or what the event says itself; None for nothing."""
+        personal = self.rules.of(type, schema_version)
+        if personal is None or not personal.fields:
+            personal = said
+        return personal if personal is not None and personal.fields else None
 
     def sealed(self, wanted: Sequence[Wanted]) -> list[str]:
         """The same texts with tokens. Keys are made for new subjects, in one commit."""

@@ -15,6 +15,8 @@ from store.deciding import snapshotter as module
 from store.deciding.snapshotter import Snapshotter
 from store.deciding.states import Known
 from store.observer import Failed, Measurement, Snapshotted
+from store.privacy.rules import Rules
+from store.privacy.sealing import Seals
 from store.snapshots.memory import MemorySnapshots
 from store.times import now
 
@@ -24,7 +26,7 @@ texts = Aggregate(category="text", initial="", evolve=lambda state, event: state
 
 def keyless() -> Confidant:
     """No state here holds anything personal."""
-    return Confidant(None, lambda *deed: None, lambda ref: None)
+    return Confidant(Seals(Rules(), None), lambda *deed: None, lambda ref: None)
 
 
 class Storage:

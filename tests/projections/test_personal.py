@@ -1,0 +1,237 @@
+"""Personal data in read models, reactors and sagas: encrypted in whatever they write, plain only where it is asked for with keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from projections import (
+    ApplyError,
+    DeadLetters,
+    Frame,
+    Handlers,
+    MemoryModel,
+    Park,
+    Place,
+    Projection,
+    Reactor,
+    ReadModel,
+    Saga,
+    Sql,
+    Step,
+    WarehouseSql,
+    catch_up,
+    react,
+    saga_reactor,
+    typed_table,
+)
+from store import Append, Event, EventStore, EventType, EventTypes, KeyTable, Personal, load, open_store, traces
+from tests.store.privacy.people import SECRETS, Registered, Renamed, people, registered
+
+TOKEN = "$personal:"
+
+
+@dataclass(frozen=True)
+class Row:
+    customer: str
+    name: str
+    born: dt.date | None
+    plan: str
+
+
+def put(row: Row | None, event: Registered, place: Place) -> Row:
+    return Row(event.customer, event.name, event.born, event.plan)
+
+
+COLUMNS = pa.schema({"customer": pa.string(), "name": pa.string(), "born": pa.date32(), "plan": pa.string()})
+handled = Projection(
+    name="handled", version=1, key=("customer",), columns=COLUMNS, event_types=people,
+    form=Handlers(on={Registered: put}, key=lambda event, place: event.customer, row=Row),
+)  # fmt: skip
+queried = Projection(
+    name="queried", version=1, key=("customer",), columns=COLUMNS, types=("Registered",), event_types=people,
+    form=Sql(
+        """select data ->> 'customer' as customer, data ->> 'name' as name,
+        try_cast(data ->> 'born' as date) as born, data ->> 'plan' as plan, position
+        from events""",
+        {"name": "last", "born": "last", "plan": "last"},
+    ),
+)  # fmt: skip
+SHAPE = pl.Struct({"customer": pl.String, "name": pl.String, "plan": pl.String})
+
+
+def each(events: pl.DataFrame) -> pl.DataFrame:
+    return events.select(pl.col("data").str.json_decode(SHAPE).alias("it")).unnest("it").with_columns(born=pl.lit(None, pl.Date))
+
+
+framed = Projection(
+    name="framed", version=1, key=("customer",), columns=COLUMNS, types=("Registered",), event_types=people,
+    form=Frame(touches=each, change=lambda current, events: (each(events), current.clear())),
+)  # fmt: skip
+typed = typed_table(people, "Registered")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[EventStore]:
+    with open_store(tmp_path, create=True, privacy=people.privacy(KeyTable(tmp_path))) as store:
+        store.append("customer-7", [people.event(registered())])
+        store.append("customer-8", [people.event(Registered("8", "Bea Bee"))])
+        yield store
+
+
+@pytest.mark.parametrize("projection", [handled, queried, framed], ids=lambda one: one.name)
+def test_tokens_go_on_into_rows_and_open_there(log: EventStore, tmp_path: Path, projection: Projection) -> None:
+    """Where no token can be, the redacted value stands; with the keys a row opens, and without one it is redacted, as it was written."""
+    model = ReadModel.under(str(tmp_path), projection)
+    catch_up(log, model)
+    rows = model.rows().sort_by("customer")
+    assert [row["name"].startswith(TOKEN) for row in rows.to_pylist()] == [True, True]
+    assert rows["born"].to_pylist() == [None, None]
+    assert log.privacy.decrypt(rows)["name"].to_pylist() == ["Ada Lovelace", "Bea Bee"]
+    log.privacy.forget("7", by="me", why="a test")
+    assert log.privacy.decrypt(rows)["name"].to_pylist() == ["[forgotten]", "Bea Bee"]
+    assert not traces(str(tmp_path), [*SECRETS, "Bea Bee"])
+
+
+def test_a_typed_table_holds_tokens_and_has_a_plain_view(log: EventStore, tmp_path: Path) -> None:
+    catch_up(log, ReadModel.under(str(tmp_path), typed))
+    with WarehouseSql(log, str(tmp_path), [typed]) as warehouse:
+        [stored, _] = warehouse.sql("from registered_events order by position").to_arrow_table().to_pylist()
+        assert all(TOKEN in stored[name] for name in ("name", "born", "address"))
+        assert (stored["customer"], stored["plan"]) == ("7", "pro")
+        assert "registered_events_plain" in warehouse.tables()
+        plain = warehouse.sql("select name, born, address, plan from registered_events_plain order by position")
+        assert plain.fetchall() == [
+            ("Ada Lovelace", dt.date(1815, 12, 10), {"street": "St James's Square", "city": "London"}, "pro"),
+            ("Bea Bee", None, None, "free"),
+        ]
+        log.privacy.forget("7", by="me", why="a test")
+        [forgotten, _] = warehouse.sql("select name, born, address.city from registered_events_plain order by position").fetchall()
+        assert forgotten == ("[forgotten]", None, "London")
+        with pytest.raises(duckdb.CatalogException):
+            warehouse.ask("from registered_events_plain")
+    assert not traces(str(tmp_path), SECRETS)
+
+
+# Effects ---------------------------------------------------------------------------------------------------------
+
+
+class Greeted(Registered, frozen=True):
+    """Declares what it is told; `Noted` does not."""
+
+
+class Noted(Renamed, frozen=True):
+    pass
+
+
+noting = EventTypes(
+    EventType("Greeted", Greeted, personal=Personal({"name": "[forgotten]", "born": None, "address.street": "[redacted]"}, subject="customer")),
+    EventType("Noted", Noted),
+)
+
+
+def run(store: EventStore, reaction: Any) -> MemoryModel:
+    reactor = Reactor(name="greet", version=1, on={Registered: reaction}, event_types=people, after=0)
+    mark = MemoryModel(reactor.mark)
+    react(store, reactor, mark)
+    return mark
+
+
+def test_a_reactor_sees_plain_values_and_what_it_appends_is_sealed(log: EventStore, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def greet(event: Registered, place: Place) -> Iterator[Append]:
+        seen.append(event.name)
+        yield Append(f"greeted-{event.customer}", [noting.event(Greeted(event.customer, event.name, event.born, event.address))])
+
+    run(log, greet)
+    assert seen == ["Ada Lovelace", "Bea Bee"]
+    [greeted] = noting.decode(log.privacy.open(log.read_stream("greeted-7")))
+    assert greeted.name == "Ada Lovelace"
+    assert not traces(str(tmp_path), [*SECRETS, "Bea Bee"])
+
+
+def test_without_keys_a_reactor_sees_redacted_values(log: EventStore, tmp_path: Path) -> None:
+    seen: list[Registered] = []
+    with open_store(tmp_path) as keyless:
+        run(keyless, lambda event, place: seen.append(event))
+    assert [(one.name, one.born) for one in seen] == [("[forgotten]", None)] * 2
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda name: noting.event(Noted(name)),
+        lambda name: Event("Mailed", {"text": f"Dear {name},"}),
+        lambda name: Event("Mailed", {}, metadata={"to": name}),
+        lambda name: Event("Mailed", {}, tags=[f"to:{name}"]),
+    ],
+)
+def test_a_reactor_cannot_write_a_personal_value_where_none_was_declared(log: EventStore, tmp_path: Path, event: Any) -> None:
+    """It is refused, and the error, which the mark keeps, does not tell the value."""
+    with pytest.raises(ApplyError, match="a personal value of it would stand in") as refused:
+        run(log, lambda registered, place: [Append("noted-1", [event(registered.name)])])
+    assert "Ada" not in str(refused.value)
+    assert not traces(str(tmp_path), SECRETS)
+
+
+def test_an_error_does_not_carry_a_personal_value_into_the_mark(log: EventStore) -> None:
+    def fail(event: Registered, place: Place) -> None:
+        raise RuntimeError(f"nobody knows {event.name} of {event.address}")
+
+    reactor = Reactor(name="greet", version=1, on={Registered: fail}, event_types=people, after=0)
+    mark = MemoryModel(reactor.mark)
+    with pytest.raises(ApplyError) as failed:
+        react(log, reactor, mark)
+    hold = mark.hold()
+    assert hold is not None
+    assert "Ada" not in f"{failed.value} {hold}"
+    assert "nobody knows [redacted]" in str(failed.value)
+
+
+def test_dead_letters_hold_tokens(log: EventStore, tmp_path: Path) -> None:
+    def fail(row: Row | None, event: Registered, place: Place) -> Row:
+        raise RuntimeError(f"nobody knows {event.name}")
+
+    form = Handlers(on={Registered: fail}, key=lambda event, place: event.customer, row=Row)
+    failing = Projection(name="failing", version=1, key=("customer",), columns=COLUMNS, event_types=people, form=form)
+    letters = DeadLetters(str(tmp_path))
+    catch_up(log, ReadModel.under(str(tmp_path), failing), failing=Park(letters))
+    assert len(letters.all()) == 2
+    assert not traces(str(tmp_path), [*SECRETS, "Bea Bee"])
+
+
+def trip(told: list[Mapping[str, Any]], **refused: Any) -> Saga:
+    def fly(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+        told.append(data)
+        return {"ticket": f"for {data['name']}"}
+
+    def stay(data: Mapping[str, Any], key: str) -> None:
+        told.append(data)
+        raise ValueError(f"no room for {data['name']}")
+
+    return Saga(name="trip", steps=(Step("fly", fly), Step("stay", stay, refusals=(ValueError,))), subject=lambda data: data["customer"])
+
+
+def test_a_saga_of_a_subject_keeps_its_data_sealed(log: EventStore, tmp_path: Path) -> None:
+    """What it was given, what its steps found, and why one failed."""
+    told: list[Mapping[str, Any]] = []
+    saga = trip(told)
+    run(log, lambda event, place: [saga.begin(event.customer, {"customer": event.customer, "name": event.name})])
+    reactor = saga_reactor(log, saga, lambda key, progress: None)
+    react(log, reactor, MemoryModel(reactor.mark))
+    progress = load(log, saga.progress, "7").state
+    assert (progress.phase, progress.why) == ("compensated", "ValueError: no room for Ada Lovelace")
+    assert told[1] == {"customer": "7", "name": "Ada Lovelace", "ticket": "for Ada Lovelace"}
+    assert not traces(str(tmp_path), [*SECRETS, "Bea Bee"])
+    log.privacy.forget("7", by="me", why="a test")
+    forgotten = load(log, saga.progress, "7").state
+    assert (forgotten.data, forgotten.why, forgotten.phase) == ({}, "[forgotten]", "compensated")
