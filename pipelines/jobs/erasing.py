@@ -39,10 +39,10 @@ class Again(dg.Config):
 
 @dg.op(pool="erase", retry_policy=TRYING, description="Erase what events say, and all that was made of it; the events keep their places.")
 def erase_events(context: dg.OpExecutionContext, config: Request, warehouse: Warehouse, domain: dg.ResourceParam[Domain]) -> None:
-    said = {"streams": config.streams or None, "tag": config.tag or None, "where": config.where or None}
     with hopeless_at_once(), warehouse.open() as store:
         report = erase_everywhere(
-            store, warehouse.uri, (*domain.projections, *BUILT_IN), Erasure(**said, tags=config.tags),
+            store, warehouse.uri, (*domain.projections, *BUILT_IN),
+            Erasure(streams=config.streams or None, tag=config.tag or None, where=config.where or None, tags=config.tags),
             by=config.by, why=config.why, dry_run=config.dry_run, now=config.now, backups=config.backups, executor=executor_of(warehouse.executor),
         )  # fmt: skip
     context.add_output_metadata(_told(warehouse, domain, report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import reduce
@@ -20,6 +21,7 @@ from store.event_store import AsOf
 from store.husk import are_husks, husked, with_said, without_tags
 from store.query import carries
 from store.rewrite import Extent
+from store.schema import EVENTS
 from store.shard import stream_hash
 from store.sql_guard import SqlLimits
 
@@ -27,6 +29,7 @@ _LIMITS: Final = SqlLimits(seconds=3600.0, rows=2**40)
 """Of a condition in SQL: it is asked once of the whole log, and every position that it finds is kept in memory."""
 
 
+_NAMESPACE: Final = uuid.UUID(bytes=b"alluvium:erasure")
 ID_SIGNS: Final = 6
 """So many hex signs of an event's id tell it from another one that came to its position in another history of the log."""
 
@@ -176,6 +179,41 @@ class Meant(Choice):
 
     def _says_too_much(self, events: pa.Table, meant: pa.Array) -> pa.Array:
         return meant
+
+
+class Several:
+    """Erasures of one log in their order, as one rewrite: an event becomes what the last of them makes of it, if it is not that already."""
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        self._choices = choices
+
+    @property
+    def rewrite_id(self) -> str:
+        ids = [choice.rewrite_id for choice in self._choices]
+        return ids[0] if len(set(ids)) == 1 else str(uuid.uuid5(_NAMESPACE, "".join(ids)))
+
+    @property
+    def until(self) -> int:
+        return max(choice.until for choice in self._choices)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        return list(EVENTS.names)
+
+    def meets(self, extent: Extent) -> bool:
+        return any(choice.meets(extent) for choice in self._choices)
+
+    def chosen(self, events: pa.Table) -> pa.Array:
+        after = self.changed(events, None)
+        differs = pc.not_equal(events["data"], after["data"])
+        differs = pc.or_(differs, pc.not_equal(events["metadata"].is_valid(), after["metadata"].is_valid()))
+        differs = pc.or_(differs, pc.not_equal(pc.list_value_length(events["tags"]), pc.list_value_length(after["tags"])))
+        return differs.combine_chunks()
+
+    def changed(self, events: pa.Table, chosen: pa.Array | None) -> pa.Table:
+        for choice in self._choices:
+            events = choice.changed(events, choice.chosen(events))
+        return events
 
 
 def _between(names: Sequence[str], lowest: str, highest: str) -> Sequence[str]:

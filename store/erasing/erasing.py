@@ -16,7 +16,7 @@ import pyarrow as pa
 from store.aio import Submits
 from store.deeds import Deed, record
 from store.draft import check_text
-from store.erasing.choice import Choice, Meant, positions_of
+from store.erasing.choice import Choice, Meant, Several, positions_of
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_deed import ERASED, REAPPLIED, Told, begin, completed, dated, ends_of
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
@@ -25,7 +25,7 @@ from store.event_store import AsOf, EventStore
 from store.limits import MAX_NAME_BYTES
 from store.privacy.traces import traces
 from store.query import Query
-from store.rewrite import Rewrite, Rewritten
+from store.rewrite import TOUCHED, Rewrite, Rewritten
 from store.sql_guard import SqlLimits
 
 OLD_FILES_S: Final = 3600.0
@@ -95,18 +95,18 @@ def reapply(warehouse: EventStore, source: EventStore | None = None, *, by: str,
     finished = completed(store)
     if strange := [one.log_id for one in told if one.log in logs and one.log_id != logs[one.log].log_id]:
         raise InvalidEventError("source", strange[0], "is the id of another log", "take the deeds of the warehouse that this one was copied from")
-    here = [one for one in told if one.log in logs]
-    done = [_reapplied(logs[one.log], one) for one in here]
+    here = {name: [one for one in told if one.log == name] for name in logs}
+    done = {name: _reapplied(logs[name], those) for name, those in here.items() if those}
     # What was killed on its way may have erased already, but not what follows from it: so what it meant counts, too.
-    touched = [
-        rewritten.touched if one.erasure_id in finished else _meant(logs[one.log], one) for one, rewritten in zip(here, done, strict=True)
-    ]
+    touched = [rewritten.touched for rewritten in done.values()]
+    begun = [_meant(logs[name], one) for name, those in here.items() for one in those if one.erasure_id not in finished]
+    touched = [pa.concat_tables([*touched, *begun]).group_by(TOUCHED.names).aggregate([])] if begun else touched
     streams = _counted(touched)
     if streams:
         store.announce()
         record(store, Deed(REAPPLIED, by, why, {"erasures": sorted({one.erasure_id for one in told}), "events": sum(streams.values())}))
-    gone, remains = _settled(store, streams, done, now)
-    rows = [_row(one.log, rewritten) for one, rewritten in zip(here, done, strict=True)]
+    gone, remains = _settled(store, streams, list(done.values()), now)
+    rows = [_row(name, rewritten) for name, rewritten in done.items()]
     what = f"what {len({one.erasure_id for one in told}):,} erasures had erased"
     return ErasureReport(str(uuid.uuid4()), what, by, why, False, streams, _types(touched), rows, gone, remains, time.monotonic() - began_s)
 
@@ -118,8 +118,9 @@ def _erases(store: EventStore) -> Erases:
     return cast("Erases", store)
 
 
-def _reapplied(log: Log, told: Told) -> Rewritten:
-    return log.rewrite(Choice(told.erasure, told.erasure_id, log.head(), told.positions, told.ends))
+def _reapplied(log: Log, told: Sequence[Told]) -> Rewritten:
+    head = log.head()
+    return log.rewrite(Several([Choice(one.erasure, one.erasure_id, head, one.positions, one.ends) for one in told]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ class _Erasing:
                         continue
                     if logs[name].log_id != log.log_id:
                         raise InvalidEventError("backups", uri, "is no backup of this warehouse", "name copies of it alone")
-                    _reapplied(logs[name], self._told(name, log, done[name].touched))
+                    _reapplied(logs[name], [self._told(name, log, done[name].touched)])
                 gone.append(f"the backup {uri}: the same events are erased there{', old files are removed' if now else ''}")
                 if now:
                     backup.purge()
