@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+IN_THE_WAREHOUSE: Final = "table"
+NO_KEYS: Final = "none"
+MASTER_KEY_BYTES: Final = 32
 FLIGHTS: Final = "pipelines.flights.domain:domain"
 
 
@@ -29,6 +33,8 @@ class Settings:
     of those in SQL: sail, or sail:grpc://host:port (ALLUVIUM_EXECUTOR).
     `metrics_cron`: when metrics are kept (ALLUVIUM_METRICS_CRON), for `metrics_days` (ALLUVIUM_METRICS_DAYS); `scrape`: the addresses of processes
     that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
+    `keys`: where the keys of personal data are (ALLUVIUM_KEYS): a table of the warehouse, none for this process, or the import string of a function
+    that makes them; `master_keys`: by which that table is wrapped, the newest first (ALLUVIUM_MASTER_KEY: base64 of 32 bytes, with commas between).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
     """
 
@@ -48,6 +54,8 @@ class Settings:
     metrics_days: int = 30
     scrape: tuple[str, ...] = ()
     timezone: str = "UTC"
+    keys: str = IN_THE_WAREHOUSE
+    master_keys: tuple[bytes, ...] = field(default=(), repr=False)
     backup: str | None = None
     alert_url: str | None = None
 
@@ -65,7 +73,8 @@ class Settings:
             scrape=_web_addresses("ALLUVIUM_SCRAPE", given.get("scrape", "")),
             rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",
             alert_url=_web_address("ALLUVIUM_ALERT_URL", given.get("alert_url")),
-            **{name: given[name] for name in (*crons, "executor", "timezone", "backup") if name in given},
+            master_keys=_master_keys("ALLUVIUM_MASTER_KEY", given.get("master_key", "")),
+            **{name: given[name] for name in (*crons, "executor", "timezone", "backup", "keys") if name in given},
         )
 
 
@@ -90,6 +99,17 @@ def _web_address(name: str, value: str | None) -> str | None:
     except ValueError:                             # half an IPv6 address
         pass
     raise SettingsError(f"{name} is no address of the web: write https:// or http://, a host, and what is meant there")
+
+
+def _master_keys(name: str, value: str) -> tuple[bytes, ...]:
+    """Their values are never told."""
+    try:
+        keys = tuple(base64.b64decode(key.strip(), validate=True) for key in value.split(",") if key.strip())
+    except ValueError:
+        keys = (b"",)
+    if any(len(key) != MASTER_KEY_BYTES for key in keys):
+        raise SettingsError(f"{name} holds no master key: write base64 of {MASTER_KEY_BYTES} random bytes, as `openssl rand -base64 32` gives")
+    return keys
 
 
 def _web_addresses(name: str, value: str) -> tuple[str, ...]:

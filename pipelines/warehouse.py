@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dagster as dg
 
+from pipelines.domain import Domain
+from pipelines.keys import privacy_of
 from pipelines.metrics import Observers, TracingObserver, logging_observer
+from pipelines.settings import Settings
 from projections import Projection, ServingModel
 from store import EventStore, open_store
 
@@ -15,9 +20,10 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     uri: str
     executor: str = "serial"
 
-    def open(self) -> EventStore:
-        """The event store; close it after use."""
-        return open_store(self.uri, observer=self.observer())
+    def open(self, domain: Domain | None = None) -> EventStore:
+        """The event store; close it after use. For a domain with the keys of its personal data, which what reads states and payloads needs."""
+        privacy = None if domain is None else privacy_of(domain, replace(Settings.read(), warehouse=self.uri))
+        return open_store(self.uri, observer=self.observer(), privacy=privacy)
 
     def observer(self) -> Observers:
         """Who is told of what a run does: the log, and the tracing that the process was started with, if it was."""

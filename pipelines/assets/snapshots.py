@@ -50,7 +50,7 @@ def snapshots(aggregate: Aggregate[Any], domain: Domain) -> dg.AssetsDefinition:
         automation_condition=on_cron(EVERY_HOUR),
     )
     def save_due(warehouse: Warehouse) -> dg.MaterializeResult[None]:
-        with hopeless_at_once(), warehouse.open() as store:
+        with hopeless_at_once(), warehouse.open(domain) as store:
             return dg.MaterializeResult(metadata={"saved": _saved(store, aggregate), **_told(store, aggregate)})
 
     return save_due

@@ -10,6 +10,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from pydantic import Field
 
 from pipelines.checks.check import SHOWN_ROWS, Check, Look, Verdict
+from pipelines.domain import Domain
 from pipelines.markdown import markdown_table
 from pipelines.warehouse import Warehouse
 from projections import ProjectionError
@@ -37,8 +38,10 @@ def checks_of(key: dg.AssetKey, checks: Sequence[Check]) -> dg.AssetChecksDefini
         can_subset=True,
         retry_policy=dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL),
     )
-    def evaluate(context: dg.AssetCheckExecutionContext, config: Extent, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
-        with warehouse.open() as store:
+    def evaluate(
+        context: dg.AssetCheckExecutionContext, config: Extent, warehouse: Warehouse, domain: dg.ResourceParam[Domain]
+    ) -> Iterator[dg.AssetCheckResult]:
+        with warehouse.open(domain) as store:
             for spec, check in zip(specs, checks, strict=True):
                 if spec.key in context.selected_asset_check_keys:
                     look = Look(store, warehouse.uri, config.most, _last(context.instance, spec.key))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipelines.checks.check import SHOWN_ROWS, Check, Look, Verdict, counted
 from pipelines.checks.rows import failures
 from pipelines.checks.stretch import Stretch
-from store import EventTypes, UnreadableEventError
+from store import Confidant, EventTypes, UnreadableEventError
 
 MOST_FAILURES: Final = 100
 """So many are counted; then it looks no further."""
@@ -31,7 +31,7 @@ def _look(look: Look, event_types: EventTypes) -> Verdict:
     known = {name for event_type in event_types for name in event_types.stored_names(event_type.name)}
     for batch in look.store.read_all(stretch.after, until=stretch.until):
         unknown |= set(batch.column("type").unique().to_pylist()) - known
-        failing += _unreadable(event_types, pa.Table.from_batches([batch]), MOST_FAILURES - len(failing))
+        failing += _unreadable(look.store.privacy, event_types, pa.Table.from_batches([batch]), MOST_FAILURES - len(failing))
         if len(failing) >= MOST_FAILURES:
             break
     told = {**stretch.told(min((row["position"] for row in failing), default=None)), "unknown_types": ", ".join(sorted(unknown)) or "none"}
@@ -42,9 +42,12 @@ def _look(look: Look, event_types: EventTypes) -> Verdict:
     return Verdict(problem=problem, rows=failing[:SHOWN_ROWS], failing=len(failing), told=told)
 
 
-def _unreadable(event_types: EventTypes, events: pa.Table, most: int) -> list[dict[str, Any]]:
-    """Those that fail, `most` of them: decoding stops at the first one, so it goes on behind it."""
-    failing, rest, good = list[dict[str, Any]](), events, events
+def _unreadable(privacy: Confidant, event_types: EventTypes, events: pa.Table, most: int) -> list[dict[str, Any]]:
+    """Those that fail, `most` of them: decoding stops at the first one, so it goes on behind it.
+
+    A schema is for what was said: of an event with redacted values it could say nothing but that these are redacted.
+    """
+    failing, rest, good = list[dict[str, Any]](), privacy.open(events), events.filter(pc.invert(privacy.sealed(events)))
     while len(rest) and len(failing) < most:
         try:
             event_types.decode(rest)
@@ -65,7 +68,7 @@ def _broken(event_types: EventTypes, events: pa.Table) -> Iterator[dict[str, Any
     for event_type in event_types:
         if event_type.contract is None:
             continue
-        frame = pl.DataFrame(pl.from_arrow(event_types.columns(events, event_type.name)))
+        frame = pl.DataFrame(pl.from_arrow(event_types.plain_columns(events, event_type.name)))
         whole, by_row = failures(event_type.contract, frame) if len(frame) else ([], {})
         if whole:
             by_row = {0: whole, **by_row}

@@ -50,6 +50,7 @@ _COMMANDS: Final = {
         "restore": ("safety:restore", "Make a warehouse from a backup."),
         "erase": ("erasing:erase", "Erase what events say, and all that was made of it."),
         "reapply": ("erasing:reapply", "Erase again in an older copy what was erased."),
+        "keys": ("keys:app", "See, delete, rotate and wrap the keys of personal data."),
         "traces": ("tracing:traces", "Search every file of the warehouse for values that should be gone."),
     },
     "Trying it": {

@@ -13,9 +13,10 @@ from cyclopts import Group, Parameter
 
 from pipelines.cli.answer import Answer
 from pipelines.domain import Domain, load_domain
+from pipelines.keys import privacy_of
 from pipelines.settings import Settings
 from projections import Projection, WarehouseSql
-from store import Contract, EventStore, open_store
+from store import Contract, EventStore, Privacy, open_store
 
 _EVERYWHERE: Final = Group("Everywhere", sort_key=9)
 
@@ -47,8 +48,11 @@ class Session:
         return Answer(self.json)
 
     def open(self, create: bool = False, contract: Contract | None = None) -> EventStore:
-        """The event store of the warehouse; close it after use."""
-        return open_store(self.uri, create, contract=contract)
+        """The event store of the warehouse, with the keys that the settings know of; close it after use."""
+        return open_store(self.uri, create, contract=contract, privacy=self.privacy())
+
+    def privacy(self) -> Privacy | None:
+        return privacy_of(self.the_domain(), self.settings)
 
     @contextmanager
     def asked(self) -> Iterator[WarehouseSql]:

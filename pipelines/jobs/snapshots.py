@@ -26,7 +26,7 @@ def save_all(context: dg.OpExecutionContext, config: Aggregates, warehouse: Ware
         there = ", ".join(known) or "none"
         raise dg.Failure(f"no aggregate {', '.join(unknown)} has a policy for snapshots: take some of {there}", allow_retries=False)
     chosen = [known[name] for name in config.aggregates] or list(known.values())
-    with hopeless_at_once(), warehouse.open() as store:
+    with hopeless_at_once(), warehouse.open(domain) as store:
         saved = {aggregate.name: rebuild_snapshots(store, aggregate) for aggregate in chosen}
     context.add_output_metadata({"snapshots": sum(saved.values()), "of": saved})
 

@@ -191,6 +191,11 @@ class EventTypes:
         """
         return TypesContract(tuple(self), self._newest(), self._ladder, self._decoder, unknown, self._personal)
 
+    @property
+    def has_personal(self) -> bool:
+        """Do they say of any field that it is personal?"""
+        return bool(self._personal)
+
     def personal_names(self, type_name: str) -> frozenset[str]:
         """The fields of a type, by their names in JSON, that are personal or hold a field that is."""
         personal = self[type_name].personal

@@ -57,10 +57,14 @@ class Confidant:
             return data
         return opened_json(data, self._opener(ids))
 
+    def sealed(self, events: pa.Table | pa.RecordBatch) -> Any:
+        """Which of the events hold something encrypted: a column of bools."""
+        return pc.fill_null(pc.match_substring(events.column(DATA), MARK), False)
+
     def values(self, events: pa.Table | pa.RecordBatch) -> Mapping[int, Set[str]]:
         """By position: what of the events is encrypted and can be read here, as JSON; texts of less than SHORT characters are left out."""
         column = events.column(DATA)
-        held = pc.fill_null(pc.match_substring(column, MARK), False)
+        held = self.sealed(events)
         if self.keyring is None or not pc.any(held).as_py():
             return {}
         rows = zip(events.column("position").filter(held).to_pylist(), column.filter(held).to_pylist(), strict=True)

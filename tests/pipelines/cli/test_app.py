@@ -15,11 +15,12 @@ from pipelines.cli.outcome import CONFLICT, DONE, FAILED, MISUSED
 from tests.pipelines.cli.conftest import Alluvium
 
 COMMANDS = [
-    *(name for name in make_app() if not name.startswith("-") and name not in ("projections", "dead-letters", "snapshots")),
+    *(name for name in make_app() if not name.startswith("-") and name not in ("projections", "dead-letters", "snapshots", "keys")),
     *(f"projections {name}" for name in ["list", "run", "follow", "rebuild", "fill", "diff", "promote", "roll-back", "drop"]),
     *(f"projections {name}" for name in ["reset", "pause", "resume", "step"]),
     *(f"dead-letters {name}" for name in ["list", "retry", "discard"]),
     *(f"snapshots {name}" for name in ["list", "take", "check", "forget"]),
+    *(f"keys {name}" for name in ["status", "delete", "rotate", "rewrap"]),
 ]
 
 
