@@ -25,7 +25,7 @@ from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.display import Cell, Display, Mark, printable
-from store.erasing.erasing import PastErasure, past_erasures, reapply
+from store.erasing.erasing import BACKUPS, READ_MODELS, PastErasure, past_erasures, reapply
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.errors import (
@@ -115,8 +115,10 @@ from store.verifying import repair, verify
 
 __all__ = [
     "ANY",
+    "BACKUPS",
     "EVENTS",
     "NO_STREAM",
+    "READ_MODELS",
     "SNAPSHOTS",
     "STREAM_EXISTS",
     "Aggregate",

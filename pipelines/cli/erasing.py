@@ -17,7 +17,7 @@ from pipelines.cli.session import HERE, Session
 from pipelines.executors import executor_of
 from pipelines.published import publish_again
 from projections import erase_everywhere, follow_up
-from store import Erasure, ErasureReport, open_store
+from store import BACKUPS, Erasure, ErasureReport, open_store
 from store import reapply as reapply_erasures
 
 Reason = Annotated[str, Parameter(help="Why; with a reference to the request, say. It stays in the audit for good.")]
@@ -50,7 +50,7 @@ def erase(
     """Erase what events say, for which all holds that is given here, and all that was made of it; the events keep their places.
 
     Snapshots are forgotten, read models are made anew, and the report lists what remains, and until when. Exit code 3 if something
-    remains that somebody should see to.
+    remains in the warehouse that somebody should see to.
     """
     erasure = Erasure(
         streams=list(stream) or None,
@@ -108,7 +108,8 @@ def _told(session: Session, report: ErasureReport) -> int:
         session.answer.facts("", report.to_json())
     else:
         session.answer.say(repr(report))
-    return FOUND if any(remnant.until is None for remnant in report.remains) and not report.dry_run else DONE
+    to_see_to = [remnant for remnant in report.remains if remnant.until is None and remnant.what != BACKUPS]
+    return FOUND if to_see_to and not report.dry_run else DONE
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

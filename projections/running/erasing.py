@@ -23,9 +23,8 @@ from projections.running.executors import Executor
 from projections.running.failing import Failing, Halt
 from projections.running.rebuilding import rebuild
 from projections.sail.sail import Sail
-from store import Erasure, ErasureReport, EventStore, Remnant, StoreError, past_erasures, traces
+from store import READ_MODELS, Erasure, ErasureReport, EventStore, Remnant, StoreError, past_erasures, traces
 
-READ_MODELS: Final = "read models and dead letters"
 _HALT: Final = Halt()
 _PAYLOAD: Final = re.compile(r"\b(data|metadata|tags)\b|(?<!\()\*", re.IGNORECASE)
 """What a select says that reads more of an event than an erasure leaves; or everything."""

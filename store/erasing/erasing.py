@@ -32,7 +32,9 @@ OLD_FILES_S: Final = 3600.0
 """So long upkeep leaves files of the log that were replaced, for readers of an older state."""
 OLD_SNAPSHOTS_S: Final = 600.0
 READ_MODELS: Final = "read models and dead letters"
+"""What a remnant of them is called that the store alone knows nothing of."""
 BACKUPS: Final = "backups and copies"
+"""What that of other places is called."""
 _FORGOTTEN: Final = 10_000
 """Streams whose snapshots are forgotten at once."""
 
@@ -222,6 +224,8 @@ class _Erasing:
                 gone.append(f"the backup {uri}: the same events are erased there{', old files are removed' if now else ''}")
                 if now:
                     backup.purge()
+        if not any(len(rewritten.touched) for rewritten in done.values()):
+            return gone, []
         others = "those that are not named" if backups else "all that were made before"
         return gone, [Remnant(BACKUPS, others, None, "erase(backups=[…]), or `backup` again and vacuum there; after a restore: reapply")]
 
