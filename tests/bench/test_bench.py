@@ -26,6 +26,7 @@ LINES = {
     "appends": ("1 client, 1 event", "one Arrow table of 10,000", "1 event an append", "1,000 streams there already"),
     "growth": ("one-event commit", "raw append + fdatasync then"),
     "amplification": ("1 client, 1 event", "8 asyncio tasks, 100 events"),
+    "erasure": ("one stream", "a tenth of the streams", "one customer, by a field of the data"),
     "writers": ("own streams, 1 client each", "5 shared streams, 1 client each", "1 client each"),
     "buckets": ("5 ms a request", "5 ms, every 20th answer 503"),
     "machines": ("own streams, one commit after the other", "one event, after a pause", "one table of 2,000 rows"),
