@@ -69,7 +69,7 @@ def find(log: Log, files: SegmentFiles, what: Rewrite) -> pa.Table:
         try:
             for s in segments:
                 if s.first <= what.until and what.meets(extent_of(s)):
-                    found += [events.filter(chosen).select(TOUCHED.names).cast(TOUCHED) for events, chosen in files.read_marked(s, what)]
+                    found += [events.cast(TOUCHED) for events in files.read_chosen(s, what, TOUCHED.names)]
             return pa.concat_tables(found)
         except (StorageError, TableRefusedError) as error:
             segments = others(segments, live, error)

@@ -138,6 +138,15 @@ class SegmentFiles:
                     rows = _group(file, group, EVENTS.names)
                     yield rows, pa.repeat(False, len(rows)) if mark is None else mark
 
+    def read_chosen(self, segment: Segment, rewrite: Rewrite, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """These columns of the chosen rows alone."""
+        seen = list(dict.fromkeys([*rewrite.columns, *columns]))
+        with self._opened(segment) as (footer, file):
+            for group in range(footer.groups):
+                if rewrite.meets(_extent(segment, footer, group)):
+                    rows = _group(file, group, seen)
+                    yield rows.filter(rewrite.chosen(rows)).select(columns)
+
     def is_landing(self, segment: Segment) -> bool:
         """Was it written to be quick? Such a file has no statistics within, and is in no order but the log's."""
         with self._opened(segment) as (footer, _):
