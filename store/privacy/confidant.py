@@ -14,7 +14,7 @@ from store.event import Event
 from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
 from store.privacy.key import KeyId
 from store.privacy.keyring import Keyring
-from store.privacy.opening import DATA, ids_in, ids_of, open_column, open_data, open_table
+from store.privacy.opening import DATA, ids_in, ids_of, may_hold, open_column, open_data, open_table
 from store.privacy.sealing import Seals
 from store.privacy.token import MARK, Opened, opened_json, safe_stand_in, tokens
 
@@ -64,9 +64,9 @@ class Confidant:
     def values(self, events: pa.Table | pa.RecordBatch) -> Mapping[int, Set[str]]:
         """By position: what of the events is encrypted and can be read here, as JSON; texts of less than SHORT characters are left out."""
         column = events.column(DATA)
-        held = self.sealed(events)
-        if self.keyring is None or not pc.any(held).as_py():
+        if self.keyring is None or not may_hold(column):
             return {}
+        held = self.sealed(events)
         rows = zip(events.column("position").filter(held).to_pylist(), column.filter(held).to_pylist(), strict=True)
         opened, _ = self.keyring.opener(ids_of(column))
         return {position: {value for token in tokens(text) if len(value := opened(token).decode()) >= SHORT} for position, text in rows}

@@ -10,12 +10,15 @@ import pyarrow.compute as pc
 
 from store.privacy.key import KeyId
 from store.privacy.keyring import Keyring
-from store.privacy.token import MARK, Opened, opened_json, opened_text, redact_textless, tokens
+from store.privacy.token import MARK, Opened, opened_json, opened_text, redact_textless
+from store.privacy.token import ids_in as token_ids
 
 Events = TypeVar("Events", pa.Table, pa.RecordBatch)
 Replace = Callable[[str], str]
 
 DATA: Final = "data"
+WINDOW_BYTES: Final = 1 << 20
+_MARK: Final = MARK.encode()
 
 
 def open_data(events: Events, opened: Opened) -> Events:
@@ -35,9 +38,26 @@ def ids_in(events: pa.Table | pa.RecordBatch) -> frozenset[KeyId]:
 
 def ids_of(column: Any) -> frozenset[KeyId]:
     """Those in a column of strings."""
+    if not may_hold(column):
+        return frozenset()
     texts = column.cast(pa.string()) if column.type != pa.string() else column
     held = texts.filter(pc.match_substring(texts, MARK))
-    return frozenset(token.id for text in held.to_pylist() for token in tokens(text)) if len(held) else frozenset()
+    return frozenset().union(*map(token_ids, held.to_pylist()))
+
+
+def may_hold(column: Any) -> bool:
+    """Does MARK stand anywhere in the bytes of a column of strings? Arrow's own search takes ten times as long, text by text."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return any(map(_bytes_hold, chunks))
+
+
+def _bytes_hold(chunk: pa.Array) -> bool:
+    if chunk.type != pa.string() or not len(chunk):
+        return bool(len(chunk))
+    _, offsets, texts = chunk.buffers()
+    first, end = (pa.Array.from_buffers(pa.int32(), 1, [None, offsets], offset=chunk.offset + place)[0].as_py() for place in (0, len(chunk)))
+    view = memoryview(texts)[first:end] if texts is not None else b""
+    return any(_MARK in bytes(view[start : start + WINDOW_BYTES + len(_MARK)]) for start in range(0, len(view), WINDOW_BYTES))
 
 
 def open_table(table: pa.Table, keyring: Keyring) -> pa.Table:
@@ -71,6 +91,8 @@ def _replaced(column: Any, replace: Replace) -> Any:
         if all(after is before for after, before in zip(chunks, column.chunks, strict=True)):
             return column
         return pa.chunked_array(chunks, column.type)
+    if not may_hold(column):
+        return column
     texts = column if column.type in (pa.string(), pa.large_string()) else column.cast(pa.string())
     mask = pc.fill_null(pc.match_substring(texts, MARK), False)
     held = texts.filter(mask)

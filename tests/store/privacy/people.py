@@ -67,4 +67,4 @@ def evolve(customer: Customer, event: object) -> Customer:
 
 
 customers = Aggregate(category="customer", initial=Customer(), evolve=evolve, types=people)
-saved_customers = replace(customers, snapshots=SnapshotPolicy(every_events=2), name="saved")
+saved_customers = replace(customers, snapshots=SnapshotPolicy(every_events=2, slow_load_ms=None), name="saved")

@@ -180,6 +180,7 @@ def test_a_snapshot_is_unreadable_without_any_one_of_its_subjects(private: Event
     forget(private, subject)
     state = load(private, saved_customers, "7").state
     assert state == load(private, customers, "7").state
+    assert before not in saved(private)
     assert state.names == (("[forgotten]", "Ada King") if subject == "7" else ("Ada Lovelace", "[redacted]"))
     private.append("customer-7", [people.event(Upgraded("gold"))])
     load(private, saved_customers, "7")
