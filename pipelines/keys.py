@@ -16,7 +16,7 @@ def keys_of(settings: Settings) -> Keys | None:
         case keys if keys == NO_KEYS:
             return None
         case keys if keys == IN_THE_WAREHOUSE:
-            return KeyTable(settings.warehouse, settings.master_keys)
+            return KeyTable(settings.warehouse, settings.master_key)
         case place:
             return _function(place)(settings.warehouse)
 

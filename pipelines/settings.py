@@ -34,7 +34,7 @@ class Settings:
     `metrics_cron`: when metrics are kept (ALLUVIUM_METRICS_CRON), for `metrics_days` (ALLUVIUM_METRICS_DAYS); `scrape`: the addresses of processes
     that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
     `keys`: where the keys of personal data are (ALLUVIUM_KEYS): a table of the warehouse, none for this process, or the import string of a function
-    that makes them; `master_keys`: by which that table is wrapped, the newest first (ALLUVIUM_MASTER_KEY: base64 of 32 bytes, with commas between).
+    that makes them; `master_key`: by which that table is wrapped, the newest first (ALLUVIUM_MASTER_KEY: base64 of 32 bytes, with commas between).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
     """
 
@@ -55,7 +55,7 @@ class Settings:
     scrape: tuple[str, ...] = ()
     timezone: str = "UTC"
     keys: str = IN_THE_WAREHOUSE
-    master_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    master_key: tuple[bytes, ...] = field(default=(), repr=False)
     backup: str | None = None
     alert_url: str | None = None
 
@@ -73,7 +73,7 @@ class Settings:
             scrape=_web_addresses("ALLUVIUM_SCRAPE", given.get("scrape", "")),
             rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",
             alert_url=_web_address("ALLUVIUM_ALERT_URL", given.get("alert_url")),
-            master_keys=_master_keys("ALLUVIUM_MASTER_KEY", given.get("master_key", "")),
+            master_key=_master_keys("ALLUVIUM_MASTER_KEY", given.get("master_key", "")),
             **{name: given[name] for name in (*crons, "executor", "timezone", "backup", "keys") if name in given},
         )
 
