@@ -47,6 +47,7 @@ from store.errors import (
     StorageUnavailableError,
     StoreClosedError,
     StoreError,
+    StreamEndedError,
     TableMovedError,
     TableRefusedError,
     UnknownEventTypeError,
@@ -102,6 +103,9 @@ from store.privacy.personal import Personal
 from store.privacy.privacy import Privacy
 from store.privacy.traces import Trace, traces
 from store.query import Query
+from store.retention.retention import Retention
+from store.retention.rule import Rule
+from store.retention.terms import Held
 from store.schema import EVENTS
 from store.shard import shard_of
 from store.snapshots.snapshot import SNAPSHOTS, Snapshot
@@ -160,6 +164,7 @@ __all__ = [
     "File",
     "Finding",
     "Guarded",
+    "Held",
     "History",
     "Incompatibility",
     "IncompatibleTypesError",
@@ -204,8 +209,10 @@ __all__ = [
     "Rename",
     "Repaired",
     "Requests",
+    "Retention",
     "Retried",
     "RewrittenLog",
+    "Rule",
     "Snapshot",
     "SnapshotIgnored",
     "SnapshotPolicy",
@@ -217,6 +224,7 @@ __all__ = [
     "StorageUnavailableError",
     "StoreClosedError",
     "StoreError",
+    "StreamEndedError",
     "Subscription",
     "TableAppended",
     "TableMovedError",

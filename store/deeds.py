@@ -30,9 +30,14 @@ class Deed:
 
 def record(store: Submits, deed: Deed) -> Appended:
     """Durably. InvalidEventError: nobody, or nothing, is named."""
+    return append_own(store, [recording(deed)])[0]
+
+
+def recording(deed: Deed) -> Append:
+    """The part that records a deed in an append of what it does. InvalidEventError: nobody, or nothing, is named."""
     for name in ("by", "why"):
         check_text(name, getattr(deed, name), MAX_NAME_BYTES)
-    return append_own(store, [Append(AUDIT, [Event(deed.type, {"by": deed.by, "why": deed.why, "what": dict(deed.what)})])])[0]
+    return Append(AUDIT, [Event(deed.type, {"by": deed.by, "why": deed.why, "what": dict(deed.what)})])
 
 
 def deeds(store: EventStore, after: int = 0) -> Iterator[tuple[RecordedEvent, Deed]]:

@@ -102,6 +102,20 @@ class ConditionFailedError(StoreError):
         )
 
 
+class StreamEndedError(StoreError):
+    """The stream takes no more events: it was closed, or, with `tombstoned`, its id may never be used again. Nothing was written.
+
+    Append to another stream.
+    """
+
+    remedy = "append to another stream"
+
+    def __init__(self, stream_id: str, tombstoned: bool) -> None:
+        self.stream_id, self.tombstoned = stream_id, tombstoned
+        how = "was tombstoned, so it takes no events for ever" if tombstoned else "was closed, so it can be read and takes no more events"
+        super().__init__(f"stream {stream_id!r} {how}: {self.remedy}")
+
+
 class LogSealedError(StoreError):
     """The log has ended, and `logs` go on in its place: the warehouse was split. Nothing was written; open the warehouse anew, and append again."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from store.erasing.erasure import Erasure
     from store.erasing.erasure_report import ErasureReport
     from store.privacy.confidant import Confidant
+    from store.retention.retention import Retention
     from store.sql import Tables
     from store.sql_guard import SqlLimits
 
@@ -48,7 +49,7 @@ class EventStore(Protocol):
 
         InvalidEventError: mend the input. WrongExpectedVersionError: load and decide again.
         ConditionFailedError: read on from `after` and decide again. DuplicateEventError: some ids are in the stream already.
-        OutcomeUnknownError: append the same again.
+        OutcomeUnknownError: append the same again. StreamEndedError: it was closed or tombstoned.
         """
 
     def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
@@ -68,7 +69,7 @@ class EventStore(Protocol):
     def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
         """The stream's events past version `after`, by version; columns of `schema.EVENTS`.
 
-        `backward`: newest first, down to `after` (exclusive). An unknown stream has no events.
+        `backward`: newest first, down to `after` (exclusive). An unknown stream has no events. What `retention` hides is left out.
         """
 
     def read_all(
@@ -106,13 +107,13 @@ class EventStore(Protocol):
         """The last position recorded by then; 0 before the first."""
 
     def version_at(self, stream_id: str, position: int) -> int:
-        """The version that the stream had when the log ended at that position; 0 if it did not exist."""
+        """The version that the stream had when the log ended at that position; 0 if it did not exist, or was deleted since."""
 
     def size(self) -> LogSize:
         """How large the log is: one state of it, with every append that any process was answered."""
 
     def stream_version(self, stream_id: str) -> int:
-        """The stream's version; 0 if it does not exist."""
+        """The stream's version; 0 if it does not exist, or was deleted."""
 
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
@@ -161,6 +162,10 @@ class EventStore(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """The snapshots of the warehouse."""
+
+    @property
+    def retention(self) -> Retention:
+        """What of its streams is to be kept, and how they end."""
 
     @property
     def aio(self) -> AsyncEventStore:

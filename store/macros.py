@@ -1,7 +1,8 @@
 """Table macros over the log: what one asks of events, ready for replay in SQL.
 
 Each is made only for a query that names it. They read `located_events`, which has the columns of `events`, and, for each row, the first and the last
-position that its file can hold: as a file's name tells both, files that cannot hold what is asked for are not even opened.
+position that its file can hold: as a file's name tells both, files that cannot hold what is asked for are not even opened. What is asked of streams
+reads `visible_events`: the same without what retention hides.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _SHARDS: Final = ", ".join(f"'h' || md5(id)[1:{depth}]" if depth else "'h'" for 
 _WHERE: Final = f"select {COLUMNS} from located_events where"
 _SAID: Final = "case when starts_with(data, '{\"$erased\":\"') then '{}' else data end"
 """What an event says; one that was erased says nothing."""
+_VISIBLE: Final = f"select {COLUMNS} from visible_events where"
 _MERGED: Final = "lambda whole, part: json_merge_patch(whole, part)"
 _PLACE: Final = """
     coalesce(
@@ -30,7 +32,7 @@ _PLACE: Final = """
 """
 
 MACROS: Final[Mapping[str, str]] = {
-    "stream(id)": f"{_WHERE} stream_id = id and shard in ({_SHARDS}) order by version",
+    "stream(id)": f"{_VISIBLE} stream_id = id and shard in ({_SHARDS}) order by version",
     f"replay(after := 0, until := {_END})": f"""
         {_WHERE} position > after and position <= until and last_position > after and first_position <= until order by position
     """,
@@ -41,12 +43,12 @@ MACROS: Final[Mapping[str, str]] = {
     "conversation(id)": f"{_WHERE} correlation_id = id order by position",
     "history(id)": f"""
         select version, position, occurred_at, recorded_at, type, data, list_reduce(list({_SAID}) over (order by version), {_MERGED})::json as state
-        from located_events where stream_id = id and shard in ({_SHARDS}) order by version
+        from visible_events where stream_id = id and shard in ({_SHARDS}) order by version
     """,
     "state(name)": f"""
         select stream_id, max(version) as version, max(position) as position, arg_max(type, version) as last_type,
                max(recorded_at) as recorded_at, list_reduce(list({_SAID} order by version), {_MERGED})::json as state
-        from located_events where split_part(stream_id, '-', 1) = name and stream_id >= name and stream_id < name || '.'
+        from visible_events where split_part(stream_id, '-', 1) = name and stream_id >= name and stream_id < name || '.'
         group by stream_id
     """,
 }

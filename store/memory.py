@@ -36,6 +36,7 @@ from store.privacy.confidant import Confidant
 from store.privacy.privacy import Privacy
 from store.query import Query
 from store.reading import check_range
+from store.retention.retention import Retention, Ruled, Standing
 from store.rewrite import Rewrite, Rewritten
 from store.schema import GIVEN
 from store.selection import Selection
@@ -59,6 +60,7 @@ class MemoryEventStore:
         self._privacy = confidant(self, self._intake)
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts)
         self._snapshots = MemorySnapshots()
+        self._retention = Retention(self, Ruled(self._check_open, self._check_open, lambda: self._log.policy, self._standing, clock))
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, self._intake)
         self._closed = False
@@ -78,7 +80,7 @@ class MemoryEventStore:
         given = self._intake.bulk(events)
         with self._lock:
             self._check_open()
-            if (repeat := judge_bulk(self._log.find_events, given)) is not None:
+            if (repeat := judge_bulk(self._log.find_events, given, self._log.terms)) is not None:
                 return repeat
             first = self._log.head + 1
             self._log.add(_rows(given), self._clock())
@@ -95,7 +97,7 @@ class MemoryEventStore:
         check_range(after, limit)
         with self._lock:
             self._check_open()
-            positions = self._log.positions(stream_id)[after:]
+            positions = self._log.positions(stream_id)[max(after, self._standing(stream_id).hidden) :]
             return self._log.events((positions[::-1] if backward else positions)[:limit])
 
     def read_all(
@@ -138,7 +140,8 @@ class MemoryEventStore:
     def version_at(self, stream_id: str, position: int) -> int:
         with self._lock:
             self._check_open()
-            return bisect_right(self._log.positions(stream_id), position)
+            version = bisect_right(self._log.positions(stream_id), position)
+            return 0 if self._is_gone(stream_id) else version
 
     def size(self) -> LogSize:
         events = self._events()
@@ -146,7 +149,7 @@ class MemoryEventStore:
 
     def stream_version(self, stream_id: str) -> int:
         self._check_open()
-        return self._log.version(stream_id)
+        return 0 if self._is_gone(stream_id) else self._log.version(stream_id)
 
     def erase(
         self,
@@ -207,7 +210,14 @@ class MemoryEventStore:
 
     def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         events = self._events()
-        return session.query_table(events, query, params, until(as_of, len(events)), self._snapshots.table, tables)
+        return session.query_table(
+            events, query, params, until(as_of, len(events)), self._snapshots.table, tables, self._retention.hidden
+        )
+
+    @property
+    def retention(self) -> Retention:
+        self._check_open()
+        return self._retention
 
     @property
     def snapshots(self) -> MemorySnapshots:
@@ -254,6 +264,18 @@ class MemoryEventStore:
             answers = self._log.add_all(parts, self._clock())
             self._bell.ring()
             return answers
+
+    def _standing(self, stream_id: str) -> Standing:
+        with self._lock:
+            self._check_open()
+            terms, version = self._log.policy.of(stream_id), self._log.version(stream_id)
+            if terms is None:
+                return Standing(None, version, 0)
+            return Standing(terms, version, terms.hidden(version, lambda moment: self._log.version_by(stream_id, moment), self._clock()))
+
+    def _is_gone(self, stream_id: str) -> bool:
+        standing = self._standing(stream_id)
+        return standing.terms is not None and standing.terms.gone(standing.version)
 
     def _events(self) -> pa.Table:
         with self._lock:

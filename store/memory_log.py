@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,8 @@ import pyarrow as pa
 from store.append import Appended
 from store.condition import Condition, Match
 from store.draft import Draft, Row
+from store.retention.policy import RETENTION, Policy
+from store.retention.terms import Terms
 from store.rewrite import TOUCHED, Rewrite
 from store.schema import EVENTS, events_table
 from store.verdict import Place
@@ -23,12 +25,17 @@ class MemoryLog:
         self._rows: list[tuple[Any, ...]] = []
         self._recorded: list[int] = []
         self._streams: dict[str, list[tuple[str, Place]]] = {}
+        self.policy = Policy()
 
     @property
     def head(self) -> int:
         return len(self._rows)
 
     # What a judge asks ----------------------------------------------------------------------------------------
+
+    @property
+    def terms(self) -> Mapping[str, Terms]:
+        return self.policy.streams
 
     def version(self, stream_id: str) -> int:
         return len(self._streams.get(stream_id, ()))
@@ -54,6 +61,10 @@ class MemoryLog:
     def recorded_by(self, moment: int) -> int:
         """The last position recorded by that microsecond; 0: none."""
         return bisect_right(self._recorded, moment)
+
+    def version_by(self, stream_id: str, moment: int) -> int:
+        """The version that the stream had at that microsecond."""
+        return bisect_right(self.positions(stream_id), self.recorded_by(moment))
 
     def positions(self, stream_id: str) -> list[int]:
         return [place.position for _, place in self._streams.get(stream_id, ())]
@@ -94,3 +105,5 @@ class MemoryLog:
             occurred = recorded if occurred is None else occurred
             self._rows.append((place.position, stream_id, place.version, event_id, type, schema_version, occurred, recorded, *rest))
             self._recorded.append(recorded)
+            if stream_id == RETENTION:
+                self.policy = self.policy.after([(place.position, type, str(rest[-2]))])

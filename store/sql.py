@@ -20,6 +20,8 @@ from store.sql_guard import Guard
 
 Snapshots: TypeAlias = "Callable[[], Sequence[str] | pa.Table]"
 """Gives their Parquet files, or their rows. It is called only for a query that asks for them."""
+Hidden: TypeAlias = "Callable[[], pa.Table | None]"
+"""Gives the versions up to which streams hide events, by columns stream_id and hidden; None: none does. It is called only for a query of streams."""
 Tables: TypeAlias = "Mapping[str, pa.Table | str]"
 """Further tables of a query, by name: rows, or a select that gives them."""
 
@@ -29,10 +31,18 @@ SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
 LOCATED = f"{_LOG}, {SHARD} as shard, {_POSITIONS.format(1)} as first_position, {_POSITIONS.format(2)} as last_position"
 """The columns of `located_events` out of a file, whose name tells its shard, and between which positions it holds events."""
 
+_VISIBLE = f"""
+    select {COLUMNS} from located_events event
+    where not exists (from hidden_versions cut where cut.stream_id = event.stream_id and event.version <= cut.hidden)
+"""
 _ONCE = "qualify row_number() over (partition by stream_id, aggregate, version, schema_version order by taken_at desc) = 1"
 _OWNER = "partition by stream_id, aggregate order by version desc, taken_at desc"
 _KEPT = f"qualify row_number() over ({_OWNER}) <= first_value(keep) over ({_OWNER})"
 """Which snapshots are kept, as `arranged` says it: files hold others until they are merged."""
+
+
+def nothing_hidden() -> None:
+    """Every event of every stream can be seen."""
 
 
 class Asked(NamedTuple):
@@ -60,30 +70,61 @@ class SqlSession:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         return self._database.cursor()
 
-    def query_files(self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
+    def query_files(
+        self,
+        files: Sequence[str],
+        query: str,
+        params: Any,
+        until: str,
+        snapshots: Snapshots,
+        tables: Tables | None = None,
+        hidden: Hidden = nothing_hidden,
+    ) -> Asked:
         """`files`: every live Parquet file of the log. `until`: a condition on `events`. `snapshots`: all that there are."""
-        return self.query_located(f"select {LOCATED} from {read_parquet(files)} where {until}", query, params, until, snapshots, tables)
+        return self.query_located(f"select {LOCATED} from {read_parquet(files)} where {until}", query, params, until, snapshots, tables, hidden)
 
-    def query_located(self, located: str, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
+    def query_located(
+        self,
+        located: str,
+        query: str,
+        params: Any,
+        until: str,
+        snapshots: Snapshots,
+        tables: Tables | None = None,
+        hidden: Hidden = nothing_hidden,
+    ) -> Asked:
         """`located`: a select of the columns of `located_events`. `until`: a condition on `snapshots`, or on the events, that is theirs too."""
         connection = self._database.cursor()
-        self._add_events(connection, located, query)
+        self._add_events(connection, located, query, hidden)
         return self._query(connection, query, params, until, snapshots, tables)
 
-    def query_table(self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None) -> Asked:
+    def query_table(
+        self,
+        events: pa.Table,
+        query: str,
+        params: Any,
+        until: str,
+        snapshots: Snapshots,
+        tables: Tables | None = None,
+        hidden: Hidden = nothing_hidden,
+    ) -> Asked:
         connection = self._database.cursor()
         connection.register("recorded_events", events)
         places = "'h' as shard, position as first_position, position as last_position"
-        self._add_events(connection, f"select {_LOG}, {places} from recorded_events where {until}", query)
+        self._add_events(connection, f"select {_LOG}, {places} from recorded_events where {until}", query, hidden)
         return self._query(connection, query, params, until, snapshots, tables)
 
     def close(self) -> None:
         self._database.close()
 
-    def _add_events(self, connection: duckdb.DuckDBPyConnection, located: str, query: str) -> None:
+    def _add_events(self, connection: duckdb.DuckDBPyConnection, located: str, query: str, hidden: Hidden) -> None:
         """Only what it may name: each view costs the planning of it, which is most of what a small query takes."""
-        if macros := called_in(query):
+        macros = called_in(query)
+        of_streams = "visible_events" in query.lower() or any("visible_events" in selected for selected in macros.values())
+        if macros or of_streams:
             connection.execute(f"create temp view located_events as {located}")
+        if of_streams:
+            _add_visible(connection, hidden())
         for called, selected in macros.items():
             connection.execute(f"create temp macro {called} as table {selected}")
         if "events" in query.lower() or "snapshots" in query.lower():          # which are those of events that can be seen
@@ -121,6 +162,14 @@ class SqlSession:
         else:
             source, shard = read_parquet(there), SHARD
         connection.execute(f"create temp view snapshots as select * from ({kept_snapshots(source, shard)}) where {seen}")
+
+
+def _add_visible(connection: duckdb.DuckDBPyConnection, hidden: pa.Table | None) -> None:
+    if hidden is None:
+        connection.execute(f"create temp view visible_events as select {COLUMNS} from located_events")
+        return
+    connection.register("hidden_versions", hidden)
+    connection.execute(f"create temp view visible_events as {_VISIBLE}")
 
 
 def kept_snapshots(source: str, shard: str) -> str:

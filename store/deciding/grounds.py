@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from store.deciding.aggregate import Aggregate
@@ -159,8 +159,8 @@ def _evolved(privacy: Confidant, folding: Folding[S], state: S, rows: Sequence[R
 def _after(known: Known, state: Any, written: Written) -> Known:
     part, appended = written
     data_bytes, keys = sum(len(row[8]) for row in part.rows), known.keys | _keys(part.rows)
-    tail_bytes = known.tail_bytes + data_bytes
-    return Known(state, appended.version, appended.position, known.checked_s, known.saved_at, tail_bytes, part.event_ids[-1], keys)
+    after = replace(known, state=state, version=appended.version, position=appended.position, event_id=part.event_ids[-1])
+    return replace(after, tail_bytes=known.tail_bytes + data_bytes, keys=keys)
 
 
 def _keys(rows: Sequence[Row]) -> frozenset[KeyId]:

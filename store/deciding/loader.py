@@ -15,7 +15,7 @@ from store.deciding.boundary import Boundary, Matched
 from store.deciding.fold import fold
 from store.deciding.recovery import Recovery, bytes_of
 from store.deciding.snapshotter import Snapshotter
-from store.deciding.states import Known, States
+from store.deciding.states import NEVER, Known, States
 from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
 from store.observer import Failed, Observer, Reconstructed
@@ -56,13 +56,17 @@ class Loader:
         began_s, found = time.monotonic(), self._remembered((aggregate, stream_id))
         if found is not None and began_s - found.checked_s <= stale_s:
             return found
-        if found is not None and self._store.stream_version(stream_id) == found.version:
-            known = replace(found, checked_s=began_s)
-            self._states.put((aggregate, stream_id), known)
-            return known
+        if found is not None:
+            window = self._store.retention.window(stream_id)
+            if window == (found.version, found.hidden, found.changed):
+                known = replace(found, checked_s=began_s)
+                self._states.put((aggregate, stream_id), known)
+                return known
+            if window[1:] != (found.hidden, found.changed):
+                found = None                       # it saw what is hidden now
         known = self.recovery.go_on(aggregate, stream_id, replace(found, checked_s=began_s)) if found else self.recovery.begin(aggregate, stream_id)
         seconds = time.monotonic() - began_s
-        folded = known.version - (found.version if found else max(known.saved_at, 0))
+        folded = known.version - (found.version if found else max(known.hidden, 0 if known.saved_at == NEVER else known.saved_at))
         measured = Reconstructed(aggregate.name, stream_id, known.version, folded, found is not None, seconds, cause().correlation_id)
         self._loads.append(measured)
         self._observer.record(measured)

@@ -17,6 +17,7 @@ from store.deciding.states import Known
 from store.event_store import AsOf, EventStore
 from store.privacy.opening import ids_in
 from store.reading import check_many
+from store.retention.terms import NOTHING, Terms
 from store.snapshots.snapshot import snapshots_of
 
 S = TypeVar("S")
@@ -26,10 +27,10 @@ BATCH_ROWS: Final = 65_536
 _COLUMNS: Final = "stream_id, version, position, type, schema_version, data, event_id"
 _OF_STREAMS: Final = f"""
     with wanted as (select unnest($streams) as stream_id, unnest($versions) as after)
-    select {_COLUMNS} from events join wanted using (stream_id) where version > after order by stream_id, version
+    select {_COLUMNS} from visible_events join wanted using (stream_id) where version > after order by stream_id, version
 """
 _OF_CATEGORY: Final = f"""
-    select {_COLUMNS} from events where stream_id >= $category || '-' and stream_id < $category || '.' order by stream_id, version
+    select {_COLUMNS} from visible_events where stream_id >= $category || '-' and stream_id < $category || '.' order by stream_id, version
 """
 _IN_PLACE: Final = """
     with saved as (select unnest($streams) as stream_id, unnest($versions) as version, unnest($event_ids) as event_id)
@@ -42,6 +43,7 @@ def load_many(store: EventStore, aggregate: Aggregate[S], ids: Iterable[str], as
     streams = {aggregate.stream_id(id): id for id in check_many("ids", ids)}
     position = store.deciding.loader.position(store.head() if as_of is None else as_of)
     known, nothing = fold_many(store, aggregate, list(streams), position), Known(aggregate.initial, 0, 0, 0.0)
+    known |= {stream_id: _hidden(store, aggregate, stream_id, position) for stream_id in _ruled(store, streams) if stream_id not in known}
     return {id: _loaded(stream_id, known.get(stream_id, nothing), position) for stream_id, id in streams.items()}
 
 
@@ -56,10 +58,13 @@ def load_all(store: EventStore, aggregate: Aggregate[S], as_of: AsOf | None = No
 
 def fold_many(store: EventStore, aggregate: Aggregate[S], streams: list[str], position: int) -> dict[str, Known]:
     """Those of these streams that have events by that position, from their snapshots on."""
-    known: dict[str, Known] = _bases(store, aggregate, streams, position) if aggregate.snapshots is not None else {}
-    versions = [known[stream_id].version if stream_id in known else 0 for stream_id in streams]
-    events = store.sql(_OF_STREAMS, {"streams": streams, "versions": versions}, as_of=position)
-    return known | dict(_folded(store, aggregate, events.to_arrow_reader(BATCH_ROWS), known))
+    while True:                                    # all of one policy: a base from before another one does not reach its events
+        terms = _ruled(store, streams)
+        known: dict[str, Known] = _bases(store, aggregate, streams, position, terms) if aggregate.snapshots is not None else {}
+        versions = [known[stream_id].version if stream_id in known else 0 for stream_id in streams]
+        events = store.sql(_OF_STREAMS, {"streams": streams, "versions": versions}, as_of=position)
+        if terms == _ruled(store, streams):
+            return known | dict(_folded(store, aggregate, events.to_arrow_reader(BATCH_ROWS), known))
 
 
 def fold_all(store: EventStore, aggregate: Aggregate[S], position: int) -> Iterator[tuple[str, Known]]:
@@ -72,12 +77,24 @@ def _loaded(stream_id: str, known: Known, position: int) -> Loaded[Any]:
     return Loaded(stream_id, known.state, known.version, known.position, position)
 
 
-def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], position: int) -> dict[str, Known]:
+def _ruled(store: EventStore, streams: Iterable[str]) -> dict[str, Terms]:
+    """Those of them of which retention says something, as far as was heard."""
+    return {stream_id: terms for stream_id in streams if (terms := store.retention.terms(stream_id)) is not None}
+
+
+def _hidden(store: EventStore, aggregate: Aggregate[S], stream_id: str, position: int) -> Known:
+    """Of a stream that shows no event, but may have a version all the same."""
+    return store.deciding.loader.recovery.begin(aggregate, stream_id, store.version_at(stream_id, position))
+
+
+def _bases(store: EventStore, aggregate: Aggregate[S], streams: list[str], position: int, terms: Mapping[str, Terms]) -> dict[str, Known]:
     """What their snapshots say. One that is of no use, or whose event is not at its place in this log, is left out."""
     store.deciding.loader.recovery.meet(aggregate)
     bases: dict[str, Known] = {}
     places: dict[str, list[Any]] = {"streams": [], "versions": [], "event_ids": []}
     for snapshot in snapshots_of(store.snapshots.newest_many(aggregate.name, streams, position)):
+        if terms.get(snapshot.stream_id, NOTHING).outdates(snapshot.position):
+            continue
         with suppress(UnusableSnapshotError):
             state, keys = decode_state(aggregate, snapshot, store.privacy)
             bases[snapshot.stream_id] = Known(state, snapshot.version, snapshot.position, 0.0, keys=keys)

@@ -13,9 +13,10 @@ from store.deciding.aggregate import Aggregate
 from store.deciding.fold import about, fold
 from store.deciding.namesakes import Namesakes
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
-from store.deciding.states import FOREIGN, Known
+from store.deciding.states import FOREIGN, NEVER, Known
 from store.event_store import EventStore
 from store.observer import Observer, SnapshotIgnored
+from store.retention.terms import NOTHING, Terms
 from store.snapshots.snapshot import Snapshot
 
 S = TypeVar("S")
@@ -34,8 +35,26 @@ class Recovery:
     def begin(self, aggregate: Aggregate[S], stream_id: str, until: int | None = None) -> Known:
         """The state at that version, or the newest, with nothing known."""
         self.meet(aggregate)
-        began_s, saved_at = time.monotonic(), 0
-        for snapshot in self._store.snapshots.newest(aggregate.name, stream_id, until) if aggregate.snapshots else ():
+        while True:                                # of one window: what is read may be newer than what was known of it before
+            terms = self._terms(stream_id)
+            known = self._begun(aggregate, stream_id, until, terms)
+            if self._terms(stream_id) == terms:
+                return known
+
+    def go_on(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> Known:
+        """The newest state, from one that is known."""
+        events = self._events(stream_id, known.version)
+        if self._terms(stream_id).position != known.changed or (len(events) and events["version"][0].as_py() != known.version + 1):
+            return self.begin(aggregate, stream_id)
+        return _folded(aggregate, stream_id, known, events)
+
+    def _begun(self, aggregate: Aggregate[S], stream_id: str, until: int | None, terms: Terms) -> Known:
+        began_s, saved_at = time.monotonic(), NEVER if terms.rule else 0
+        seen = {"hidden": terms.floor, "changed": terms.position}
+        for snapshot in self._store.snapshots.newest(aggregate.name, stream_id, until) if aggregate.snapshots and not terms.rule else ():
+            if terms.outdates(snapshot.position):
+                saved_at = saved_at or snapshot.version
+                continue
             try:
                 (state, keys), events = decode_state(aggregate, snapshot, self._store.privacy), self._since(snapshot, until)
             except UnusableSnapshotError as unusable:
@@ -43,14 +62,22 @@ class Recovery:
                 saved_at = min(saved_at, unusable.saved_at)
                 continue
             position = events["position"][0].as_py()
-            known = Known(state, snapshot.version, position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id, keys=keys)
+            known = Known(state, snapshot.version, position, began_s, saved_at or snapshot.version, event_id=snapshot.event_id, keys=keys, **seen)
             return self._folded(aggregate, stream_id, known, events.slice(1))
-        known = Known(aggregate.initial, 0, 0, began_s, saved_at)
-        return self._folded(aggregate, stream_id, known, self._events(stream_id, 0, until))
+        events = self._events(stream_id, 0, until)
+        known = Known(aggregate.initial, 0, 0, began_s, saved_at, changed=terms.position)
+        if len(events):
+            return self._folded(aggregate, stream_id, replace(known, hidden=events["version"][0].as_py() - 1), events)
+        return known if terms == NOTHING else self._behind(stream_id, known, until)
 
-    def go_on(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> Known:
-        """The newest state, from one that is known."""
-        return self._folded(aggregate, stream_id, known, self._events(stream_id, known.version))
+    def _behind(self, stream_id: str, known: Known, until: int | None) -> Known:
+        """The place of an initial state behind events that are all hidden: it still has a version, unless the stream was deleted."""
+        window = self._store.retention.window(stream_id)
+        version = min(window.version, window.hidden)
+        return replace(known, version=version if until is None else min(version, until), hidden=window.hidden)
+
+    def _terms(self, stream_id: str) -> Terms:
+        return self._store.retention.terms(stream_id) or NOTHING
 
     def _since(self, snapshot: Snapshot, until: int | None) -> pa.Table:
         """The snapshot's own event, and those since. If that event is not at its place, the snapshot is of another log."""
@@ -61,7 +88,10 @@ class Recovery:
         return events
 
     def _events(self, stream_id: str, after: int, until: int | None = None) -> pa.Table:
-        return self._store.read_stream(stream_id, after, None if until is None else until - after)
+        events = self._store.read_stream(stream_id, after, None if until is None else until - after)
+        if until is None or not len(events):
+            return events
+        return events.slice(0, max(0, until - events["version"][0].as_py() + 1))        # it may begin later, where what comes before is hidden
 
     def _folded(self, aggregate: Aggregate[S], stream_id: str, known: Known, events: pa.Table) -> Known:
         if not len(events):

@@ -16,6 +16,7 @@ from store.deciding.states import Known
 from store.errors import InvalidEventError
 from store.event_store import AsOf, EventStore
 from store.reading import check_many
+from store.retention.terms import NOTHING
 from store.snapshots.snapshot import Snapshot
 from store.times import now
 
@@ -26,7 +27,7 @@ TOGETHER: Final = 50_000
 
 _DUE: Final = """
     with saved as (select stream_id, max(version) as saved_at from snapshots where aggregate = $aggregate group by all)
-    select stream_id from events left join saved using (stream_id)
+    select stream_id from visible_events left join saved using (stream_id)
     where stream_id >= $category || '-' and stream_id < $category || '.' and version > coalesce(saved_at, 0)
     group by all having count(*) >= $events or sum(strlen(data)) >= $bytes
 """
@@ -113,11 +114,14 @@ class Disagreement(NamedTuple):
 
 
 def verify_snapshots(store: EventStore, aggregate: Aggregate[S], ids: Sequence[str]) -> Iterator[Disagreement]:
-    """The newest snapshots of these aggregates that differ from the full fold. Ones of other shapes, which no load would use, are passed over."""
+    """The newest snapshots of these aggregates that differ from the full fold. Ones of other shapes, and of streams that hide
+    events since, which no load would use, are passed over."""
     aggregate.saved_as()
     plain = replace(aggregate, snapshots=None)
     for id in check_many("ids", ids):
         for saved in store.snapshots.newest(aggregate.name, aggregate.stream_id(id)):
+            if (store.retention.terms(saved.stream_id) or NOTHING).outdates(saved.position):
+                continue
             try:
                 state, _ = decode_state(aggregate, saved, store.privacy)
             except UnusableSnapshotError:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from store.deciding.states import Known
+from store.deciding.states import NEVER, Known
 from store.errors import InvalidEventError
 
 MOST_KEPT: Final = 2**31 - 1
@@ -46,7 +46,7 @@ class SnapshotPolicy:
     def asks(self, known: Known, load_s: float) -> bool:
         """Is it time to save this state? `load_s`: what loading it took."""
         events = known.version - known.saved_at
-        if not known.version or not events:
+        if not known.version or not events or known.saved_at == NEVER:
             return False
         return (
             known.saved_at < 0

@@ -29,6 +29,8 @@ REPLACE: Final = -1
 """As `Known.saved_at`: the newest snapshot is of no use."""
 FOREIGN: Final = -2
 """Worse: one is of another log, as after a restore of this one to an earlier point. It would pass for newer than all that are to come."""
+NEVER: Final = 2**63 - 1
+"""None is to be taken: what the stream hides changes by itself, so that no snapshot of it stays true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Known:
     """A state as of `version` (a boundary's: how many events it was folded from) and `position`.
 
     `checked_s`: by the monotonic clock, when the log was seen to hold nothing newer. `saved_at`: version of the newest snapshot; 0: there
-    is none; REPLACE, FOREIGN: there is one that must go. `tail_bytes`: data of the events since it; of a boundary's, all of them.
-    `event_id`: of the stream's last event, by which a load knows that a snapshot is of its log. `keys`: of the personal data in it; without them
-    it must not be shown, nor saved. They change nothing of what it is a state of.
+    is none; REPLACE, FOREIGN: there is one that must go; NEVER: there shall be none. `tail_bytes`: data of the events since it; of a
+    boundary's, all of them. `event_id`: of the stream's last event, by which a load knows that a snapshot is of its log. `keys`: of the personal
+    data in it; without them it must not be shown, nor saved. `hidden`, `changed`: the window through which the stream was seen (see `Window`);
+    through another one the state would be another.
     """
 
     state: Any
@@ -49,6 +52,13 @@ class Known:
     tail_bytes: int = 0
     event_id: str = ""
     keys: frozenset[KeyId] = frozenset()
+    hidden: int = 0
+    changed: int = 0
+
+    @property
+    def place(self) -> tuple[int, int, float]:
+        """Of two states of one stream the greater one is the newer one."""
+        return self.changed, self.position, self.checked_s
 
 
 class CacheUse(NamedTuple):
@@ -113,7 +123,7 @@ class States:
             if known.checked_s <= self._forgot_s:
                 return
             if (before := self._entries.get(key)) is not None:
-                if (before.known.position, before.known.checked_s) > (known.position, known.checked_s):
+                if before.known.place > known.place:
                     return
                 self._drop(key)
             if entry.size_bytes > self._most_bytes:

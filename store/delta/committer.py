@@ -23,6 +23,7 @@ from store.delta.log import Log, Outcome, log_path
 from store.delta.passage import Passage
 from store.delta.pending import Pending
 from store.delta.placing import place_rows, place_table
+from store.delta.policies import Policies
 from store.delta.reader import read_all
 from store.delta.rota import Rota
 from store.delta.segment import write_segments
@@ -110,9 +111,11 @@ class Committer:
         clock: Clock,
         committed: Callable[[int], bool],
         trail: RecentTrail,
+        policies: Policies,
         rota: Rota,
     ) -> None:
         self._objects, self._log, self._files, self._heads, self._find, self._trail = objects, log, files, heads, find, trail
+        self._policies = policies
         self._observer, self._clock, self._committed, self._rota = observer, clock, committed, rota
         self._passage = Passage(log, rota, clock)
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
@@ -241,7 +244,7 @@ class Committer:
     def _plan(self, group: list[Request]) -> Plan:
         with self._log.lock:
             log = self._log
-            pending = Pending(self._heads, log.head, self._trail)
+            pending = Pending(self._heads, log.head, self._trail, self._policies.newest(log.head))
             plan = Plan(log.version + 1, log.head, self._time(log.recorded_at), [], True, pending)
             if isinstance(table := group[0].parts, Bulk):
                 self._plan_table(plan, table)
@@ -274,7 +277,7 @@ class Committer:
 
     def _plan_table(self, plan: Plan, table: Bulk) -> None:
         try:
-            answer: Answer | None = judge_bulk(self._find, table)
+            answer: Answer | None = judge_bulk(self._find, table, plan.pending.terms)
         except StoreError as error:
             answer = error
         if answer is None:
@@ -343,6 +346,8 @@ class Committer:
                 self._rota.applied(commit)
                 self._heads.committed(commit, pending.recent.stretches)
                 self._trail.committed(commit.head - len(pending.rows), pending.rows)
+                if pending.said:
+                    self._policies.committed(pending.policy, pending.said, commit.head)
 
     def _measure(self, group: list[Request], plan: Plan, attempts: int) -> None:
         assert plan.events is not None

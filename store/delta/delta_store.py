@@ -26,6 +26,7 @@ from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
 from store.delta.log import Followers, Log
+from store.delta.policies import Policies
 from store.delta.recollection import Recollection
 from store.delta.rota import Rota
 from store.delta.segment_files import SegmentFiles
@@ -47,6 +48,8 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
+from store.retention.policy import RETENTION, Policy
+from store.retention.retention import Retention, Ruled, Standing
 from store.rewrite import Rewrite, Rewritten
 from store.schema import EVENTS
 from store.selection import Selection
@@ -86,19 +89,22 @@ class DeltaEventStore:
             ),
             self._before,
         )
+        self._policies = Policies(self._read_policy)
         rota, self.recollection = Rota(objects.machine), Recollection()
-        self._log = Log(objects, Followers(self._heads, rota, self.recollection), floor=floor)
+        self._log = Log(objects, Followers(self._heads, self._policies, rota, self.recollection), floor=floor)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
         self._streams = StreamCache()
         self._bell = Bell()
         self._trail = RecentTrail(self._read_steps)
         self._committer = Committer(
-            objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail, rota
+            objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail, self._policies, rota
         )
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, observer, clock, self._intake)
         self._privacy = confidant(self, self._intake)
+        self._clock = clock
+        self._retention = Retention(self, Ruled(self._check_ruled, self._refresh, self._policy, self._standing, clock))
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())
         for forget in (self._streams.forget, self._trail.forget, self._files.forget, self._deciding.forget):
             self.recollection.add(forget)
@@ -132,6 +138,7 @@ class DeltaEventStore:
     def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
         check_range(after, limit)
         self._refresh()
+        after = max(after, self._hidden(stream_id))
         if not backward:
             return self._read_known(stream_id, after, limit)
         events = self._read_known(stream_id, after, None)
@@ -185,8 +192,9 @@ class DeltaEventStore:
     def version_at(self, stream_id: str, position: int) -> int:
         self._reaching(position)
         with self._log.lock:
-            spans = [span for span in self._heads.spans(stream_id, self._log.head) if span[0] <= position]
-        return reader.version_at(self._files, self._log.segments(), stream_id, position, spans, self._live)
+            if self._gone(stream_id):
+                return 0
+        return self._version_at(stream_id, position)
 
     def size(self) -> LogSize:
         with self._log.lock:
@@ -196,7 +204,7 @@ class DeltaEventStore:
     def stream_version(self, stream_id: str) -> int:
         self._refresh()
         with self._log.lock:
-            return self._heads.version(stream_id)
+            return 0 if self._gone(stream_id) else self._heads.version(stream_id)
 
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
@@ -223,7 +231,7 @@ class DeltaEventStore:
         if not segments:
             return session.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations, tables)
         files = [self._objects.location(segment.path) for segment in segments]
-        return session.query_files(files, query, params, condition, self._snapshots.locations, tables)
+        return session.query_files(files, query, params, condition, self._snapshots.locations, tables, self._retention.hidden)
 
     def erase(
         self,
@@ -300,6 +308,11 @@ class DeltaEventStore:
         """Compact, checkpoint, clean the log, vacuum: what a writer does by itself, now and in full."""
         self._check_open()
         return self._upkeep.maintain(dry_run)
+
+    @property
+    def retention(self) -> Retention:
+        self._check_open()
+        return self._retention
 
     @property
     def snapshots(self) -> DeltaSnapshots:
@@ -393,6 +406,38 @@ class DeltaEventStore:
         self._check_open()
         known = self._log.head
         return known if isinstance(position, int) and 0 <= position <= known else self._refresh()
+
+    def _check_ruled(self) -> None:
+        """One log can be given rules for its streams."""
+
+    def _policy(self) -> Policy:
+        with self._log.lock:
+            return self._policies.newest(self._log.head)
+
+    def _read_policy(self, version: int, position: int) -> pa.Table:
+        """By the statistics of the files alone it is told that there is nothing to read, as in most logs."""
+        columns, spans = ["position", "type", "data"], [(position, self._log.head)]
+        return reader.read_stream(self._files, self._log.segments(), RETENTION, version, None, columns, spans, self._live)
+
+    def _hidden(self, stream_id: str) -> int:
+        """Of most streams nothing is said, and nothing more is asked."""
+        return 0 if self._policy().of(stream_id) is None else self._standing(stream_id).hidden
+
+    def _standing(self, stream_id: str) -> Standing:
+        with self._log.lock:
+            terms, version = self._policy().of(stream_id), self._heads.version(stream_id)
+        if terms is None:
+            return Standing(None, version, 0)
+        return Standing(terms, version, terms.hidden(version, lambda moment: self._version_at(stream_id, self._recorded_by(moment)), self._clock()))
+
+    def _gone(self, stream_id: str) -> bool:
+        terms = self._policy().streams.get(stream_id)
+        return terms is not None and terms.gone(self._heads.version(stream_id))
+
+    def _version_at(self, stream_id: str, position: int) -> int:
+        with self._log.lock:
+            spans = [span for span in self._heads.spans(stream_id, self._log.head) if span[0] <= position]
+        return reader.version_at(self._files, self._log.segments(), stream_id, position, spans, self._live)
 
     def _live(self) -> Sequence[Segment]:
         with self._log.lock:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from store.append import Appended
 from store.condition import Condition, Match
 from store.delta.heads import Heads, Stretch
 from store.delta.trail import RecentTrail, Trail, steps_of
 from store.draft import Draft, Row
+from store.retention.policy import RETENTION, Policy
+from store.retention.terms import Terms
 from store.verdict import Place
 
 
@@ -32,14 +34,19 @@ class Recent:
 class Pending:
     """The heads as they will be once the group in hand is durable: appends of one group build on one another."""
 
-    def __init__(self, heads: Heads, head: int, recent_trail: RecentTrail) -> None:
+    def __init__(self, heads: Heads, head: int, recent_trail: RecentTrail, policy: Policy) -> None:
         self._heads, self._recent_trail = heads, recent_trail
+        self.policy, self.said = policy, 0
         self._trail = Trail(head)
         self.head = head
         self.rows: list[Row] = []
         self.row_versions: list[int] = []
         self.versions: dict[str, int] = {}
         self.recent = Recent()
+
+    @property
+    def terms(self) -> Mapping[str, Terms]:
+        return self.policy.streams
 
     def version(self, stream_id: str) -> int:
         version = self.versions.get(stream_id)
@@ -65,6 +72,8 @@ class Pending:
             self.recent.stretches.append(Stretch(stream_id, version + 1, head + 1, part.event_ids))
             self.versions[stream_id] = version + count
             self.head = head + count
+            if stream_id == RETENTION:
+                self.policy, self.said = self.policy.after((head + n, row[2], row[8]) for n, row in enumerate(part.rows, 1)), self.said + count
         return Appended(version + 1, version + count, head + 1, head + count)
 
     def find(self, condition: Condition) -> Match | None:

@@ -40,6 +40,7 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
+from store.retention.retention import Retention, Ruled, Standing
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
@@ -90,6 +91,7 @@ class Logs:
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
+        self._retention = Retention(self, Ruled(self._check_ruled, self._check_open, self._tree.root.policy, self._standing, clock))
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()
         self._closed = False
@@ -335,6 +337,12 @@ class Logs:
         return self._objects.uri.rpartition("/")[0]
 
     @property
+    def retention(self) -> Retention:
+        """Of a warehouse of one log, which may not be split any more; of several: CrossLogError."""
+        self._check_open()
+        return self._retention
+
+    @property
     def snapshots(self) -> DeltaSnapshots:
         self._check_open()
         return self._snapshots
@@ -395,13 +403,20 @@ class Logs:
             if not log.sealed:
                 return answer
 
+    def _standing(self, stream_id: str) -> Standing:
+        return self._in_its_log(stream_id, lambda log: log.newest_standing(stream_id))
+
+    def _check_ruled(self) -> None:
+        if len(logs := self.logs()) > 1:
+            raise CrossLogError("retention", logs, "keep to a warehouse of one log")
+
     def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         head = self.head()
         until(as_of, head)                         # refuses what is no place
         located = merged_sql(*self._together.upto(head if as_of is None else self.deciding.loader.position(as_of)))
         if not located:
             return session.query_table(EVENTS.empty_table(), query, params, "position <= 0", self._snapshots.locations, tables)
-        return session.query_located(located, query, params, SEEN, self._snapshots.locations, tables)
+        return session.query_located(located, query, params, SEEN, self._snapshots.locations, tables, self._retention.hidden)
 
     def _check_open(self) -> None:
         if self._closed:

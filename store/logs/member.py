@@ -13,11 +13,13 @@ from store.delta import reader
 from store.delta.actions import Commit, erasing, sealing, ticking
 from store.delta.amendment import amend
 from store.delta.delta_store import DeltaEventStore
-from store.errors import LogSealedError
+from store.errors import CrossLogError, InvalidEventError, LogSealedError
 from store.intake import Intake
 from store.logs.log_name import LogName
 from store.logs.order import Bounds
 from store.observer import Observer
+from store.retention.policy import Policy
+from store.retention.retention import Standing
 from store.schema import EVENTS
 from store.selection import Selection
 from store.storage.objects import Objects
@@ -117,12 +119,27 @@ class Member(DeltaEventStore):
 
         amend(self._objects, self._log, decide)
 
+    def newest_standing(self, stream_id: str) -> Standing:
+        """How retention holds the stream."""
+        self._refresh()
+        return self._standing(stream_id)
+
+    def policy(self) -> Policy:
+        """What is said of its streams, as far as was heard."""
+        return self._policy()
+
     def seal(self, logs: Sequence[str]) -> None:
-        """End the log: the next event of its streams goes to one of these. LogSealedError: it has ended in other ones."""
+        """End the log: the next event of its streams goes to one of these. LogSealedError: it has ended in other ones.
+
+        InvalidEventError: it has rules of retention.
+        """
 
         def decide(commit_id: str, version: int) -> tuple[Commit, bytes] | None:
             if self._log.sealed:
                 return None
+            if (policy := self._policy()).streams or policy.categories:
+                problem = "has rules of retention, which one log decides and several could not"
+                raise InvalidEventError("log", str(self.name), problem, "copy what is to be kept into a new warehouse, and split that")
             assert self._log.table is not None
             table = self._log.table._replace(logs=tuple(logs))
             body = sealing(commit_id, self._log.recorded_at, self._log.head, _now_ms(), table)
@@ -149,6 +166,11 @@ class Member(DeltaEventStore):
         amend(self._objects, self._log, decide)
 
     # Below ----------------------------------------------------------------------------------------------------
+
+    def _check_ruled(self) -> None:
+        """Rules stand in a stream of the log that they are for, and which log the stream `$retention` belongs to its hash says."""
+        if self.earlier is not None or self.sealed:
+            raise CrossLogError("retention", [str(self.name)], "keep to a warehouse of one log")
 
     def _check_goes_on(self) -> None:
         """Whoever has all logs goes on in the next one."""

@@ -34,6 +34,11 @@ class Tree:
             self.close()
             raise
 
+    @property
+    def root(self) -> Member:
+        """The first log."""
+        return self._root
+
     def of(self, stream_id: str) -> Member:
         """The log that takes the stream's next event, as far as is known."""
         member, digits = self._root, stream_hash(stream_id)

@@ -89,6 +89,7 @@ def test_an_error_learns_its_stream_once() -> None:
 VALUES: dict[Any, Any] = {
     str: "text",
     int: 7,
+    bool: True,
     float: 1.5,
     object: Query(types=["A"]),
     datetime: datetime(2026, 1, 1, tzinfo=UTC),

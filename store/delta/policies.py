@@ -1,0 +1,43 @@
+"""The newest policy of a log: it follows the stream `$retention`, which most logs do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from store.delta.actions import Commit
+from store.retention.policy import RETENTION, Policy, said_in
+
+ReadSince = Callable[[int, int], pa.Table]
+"""(version, position) -> the events of `$retention` past that version, none of which lies before that position: position, type, data."""
+
+
+class Policies:
+    """Follows a log. Ask it under the log's lock: what it answers is of the newest commit known, whoever made that."""
+
+    def __init__(self, read: ReadSince) -> None:
+        self._read = read
+        self._policy = Policy()
+        self._version = self._searched = 0
+        self._behind = True
+
+    def newest(self, head: int) -> Policy:
+        """`head`: that of the log."""
+        if self._behind:
+            events = self._read(self._version, self._searched + 1)
+            if len(events):
+                self._policy = self._policy.after(said_in(events))
+            self._version, self._searched, self._behind = self._version + len(events), head, False
+        return self._policy
+
+    def applied(self, commit: Commit) -> None:
+        if commit.appends and (commit.heads is None or RETENTION in commit.heads):
+            self._behind = True
+
+    def committed(self, policy: Policy, said: int, head: int) -> None:
+        """A commit of ours that said so much, up to the log's head."""
+        self._policy, self._version, self._searched = policy, self._version + said, head
+
+    def restarted(self, head: int) -> None:
+        self._behind = True

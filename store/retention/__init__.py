@@ -1,0 +1,1 @@
+"""Retention: what of streams is to be kept, what is hidden, and how streams end."""

@@ -1,0 +1,105 @@
+"""All that `$retention` says: the fold of its events. A value: each change makes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+
+from store.event import Event
+from store.retention.rule import Rule
+from store.retention.terms import NOTHING, Terms
+
+RETENTION: Final = "$retention"
+"""What is to be kept, in the log's own order."""
+
+KEPT: Final = "Kept"
+TRUNCATED: Final = "Truncated"
+DELETED: Final = "Deleted"
+TOMBSTONED: Final = "Tombstoned"
+CLOSED: Final = "Closed"
+
+Said = tuple[int, str, str]
+"""Position, type and data of an event of `$retention`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`streams`: those of which something of their own is said. `categories`: rules of all streams of one, and where each was said."""
+
+    streams: Mapping[str, Terms] = field(default_factory=dict)
+    categories: Mapping[str, tuple[Rule, int]] = field(default_factory=dict)
+    ruled: frozenset[str] = frozenset()
+    """Streams with a rule of their own, which stands in place of their category's."""
+
+    def of(self, stream_id: str) -> Terms | None:
+        """None: nothing is said of it."""
+        own = self.streams.get(stream_id)
+        if not self.categories or (general := self.categories.get(category_of(stream_id))) is None:
+            return own
+        rule, position = general
+        own = own or NOTHING
+        return replace(own, rule=own.rule if stream_id in self.ruled else rule, position=max(own.position, position))
+
+    def after(self, said: Iterable[Said]) -> Policy:
+        """What holds once these events are said, too."""
+        streams, categories, ruled = dict(self.streams), dict(self.categories), set(self.ruled)
+        for position, type, data in said:
+            fields = orjson.loads(data)
+            if type == KEPT:
+                rule = rule_of(fields)
+                if is_category(name := fields["of"]):
+                    categories[name] = rule, position
+                    continue
+                ruled.add(name)
+                streams[name] = replace(streams.get(name, NOTHING), rule=rule, position=position)
+            else:
+                name = fields["stream_id"]
+                streams[name] = _changed(streams.get(name, NOTHING), position, type, fields)
+        return Policy(streams, categories, frozenset(ruled))
+
+    def rules(self) -> dict[str, Rule]:
+        """By name, of streams and categories."""
+        own = {name: self.streams[name].rule for name in sorted(self.ruled)}
+        return {name: rule for name, (rule, _) in sorted(self.categories.items())} | own
+
+
+def said_in(events: pa.Table) -> list[Said]:
+    """Of rows of the stream with these columns."""
+    return list(zip(*(events[name].to_pylist() for name in ("position", "type", "data")), strict=True))
+
+
+def is_category(name: str) -> bool:
+    """A name without a hyphen is that of a category: of the streams that begin with it and a hyphen, and of the one of just that id."""
+    return "-" not in name
+
+
+def category_of(stream_id: str) -> str:
+    return stream_id.partition("-")[0]
+
+
+def kept(name: str, rule: Rule, by: str, why: str) -> Event:
+    age_us = rule.max_age_us
+    return Event(KEPT, {"of": name, "max_age_us": age_us, "max_count": rule.max_count, "by": by, "why": why})
+
+
+def rule_of(fields: Mapping[str, Any]) -> Rule:
+    age_us = fields["max_age_us"]
+    return Rule(None if age_us is None else timedelta(microseconds=age_us), fields["max_count"])
+
+
+def _changed(terms: Terms, position: int, type: str, fields: Mapping[str, Any]) -> Terms:
+    match type:
+        case "Truncated":
+            return replace(terms, truncated=max(terms.truncated, fields["before"] - 1), position=position)
+        case "Deleted":
+            return replace(terms, deleted=max(terms.deleted, fields["version"]), position=position)
+        case "Tombstoned":
+            return replace(terms, tombstoned=True, position=position)
+        case "Closed":                             # which hides nothing
+            return replace(terms, closed=True)
+    return terms                                   # of newer code's words this code can keep none, and must not stop at them

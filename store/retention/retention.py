@@ -1,0 +1,227 @@
+"""Saying what is to be kept, and how streams end: the verbs behind `store.retention`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from store.aio import Submits
+from store.append import Append
+from store.deeds import Deed, recording
+from store.draft import RESERVED, check_expected, check_text
+from store.errors import Conflict, InvalidEventError, StreamEndedError, WrongExpectedVersionError
+from store.event import Event
+from store.expected import ANY, ExpectedVersion
+from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
+from store.reserved import append_own
+from store.retention.policy import CLOSED, DELETED, RETENTION, TOMBSTONED, TRUNCATED, Policy, kept
+from store.retention.rule import Rule
+from store.retention.terms import NOTHING, Held, Terms, Window, check_before, held
+from store.times import Clock
+
+PATIENCE_S: Final = 10.0
+"""So long a stream is tried to be ended beside those who append to it all the time."""
+HIDDEN: Final = pa.schema([pa.field("stream_id", pa.string(), nullable=False), pa.field("hidden", pa.int64(), nullable=False)])
+
+_OF_CATEGORIES: Final = """
+    with cut as (select unnest($categories) as category, unnest($counts) as most, unnest($moments) as moment)
+    select stream_id, greatest(coalesce(max(version) - max(most), 0), coalesce(max(version) filter (epoch_us(recorded_at) <= moment), 0)) as hidden
+    from events join cut on category = split_part(stream_id, '-', 1) group by stream_id having hidden > 0
+"""
+
+
+class Standing(NamedTuple):
+    """How a stream stands, all of one moment: what is said of it, its last version, hidden or not, and up to where it is hidden."""
+
+    terms: Terms | None
+    version: int
+    hidden: int
+
+
+class Ruled(NamedTuple):
+    """A log as retention sees it. `check`: CrossLogError where it can be given no rules. `refresh`: hear of what others committed. `policy`,
+    `standing`: as far as was heard. `now`: in microseconds.
+    """
+
+    check: Callable[[], object]
+    refresh: Callable[[], object]
+    policy: Callable[[], Policy]
+    standing: Callable[[str], Standing]
+    now: Clock
+
+
+class Retention:
+    """What of a store's streams is to be kept, and how they end. Events of the stream `$retention` say so, in the log's own order.
+
+    What is hidden is hidden at once, in every read of a stream and every state folded from it, and it is removed by upkeep later: until then the
+    log as a whole (`read_all`, `subscribe`, the view `events`) still shows it. `by`: who wants it, a person or a service. `why`: for those who
+    ask later.
+
+    InvalidEventError: the stream is one of the store's own, or nobody, or nothing, is named. CrossLogError: the warehouse was split.
+    """
+
+    def __init__(self, store: Submits, log: Ruled) -> None:
+        self._store, self._log = store, log
+
+    # Saying -----------------------------------------------------------------------------------------------------
+
+    def keep(self, name: str, max_age: timedelta | None = None, max_count: int | None = None, *, by: str, why: str) -> None:
+        """Keep of a stream, or of each stream of a category (a name without a hyphen), the events within these bounds; hide the others.
+
+        Age goes by `recorded_at`, judged at each read. A stream's own rule stands in place of its category's; with neither bound everything is
+        kept, and a category's rule ends. InvalidEventError: a bound is none.
+        """
+        rule = Rule(max_age, max_count)
+        _check(name, "name", by, why)
+        self._log.check()
+        append_own(self._store, [Append(RETENTION, [kept(name, rule, by, why)])])
+
+    def truncate(self, stream_id: str, before: int, *, by: str, why: str) -> Held:
+        """Hide the events below version `before`, for good; with the version after the last one, all. Where more is hidden already nothing changes.
+
+        InvalidEventError: the stream has not come so far. StreamEndedError: it was tombstoned.
+        """
+
+        def say(standing: Standing) -> list[Append]:
+            check_before(before, standing.version)
+            terms = _living(stream_id, standing)
+            return [] if before - 1 <= terms.floor else self._said(stream_id, TRUNCATED, {"before": before}, by, why, deed=True)
+
+        return self._say(stream_id, ANY, by, why, say)
+
+    def delete(self, stream_id: str, expected_version: ExpectedVersion = ANY, *, by: str, why: str) -> Held:
+        """Let the stream read as if it did not exist. It can be begun anew: its next event gets the next version, and only what comes is shown.
+
+        A stream that does not exist stays so. WrongExpectedVersionError: it is not where it was expected, or others appended to it all the time;
+        nothing was done. StreamEndedError: it was tombstoned.
+        """
+
+        def say(standing: Standing) -> list[Append]:
+            terms = _living(stream_id, standing)
+            gone = not standing.version or terms.gone(standing.version)
+            return [] if gone else self._said(stream_id, DELETED, {"version": standing.version}, by, why, deed=True)
+
+        return self._say(stream_id, expected_version, by, why, say)
+
+    def tombstone(self, stream_id: str, expected_version: ExpectedVersion = ANY, *, by: str, why: str) -> Held:
+        """The same for ever: every append to it is refused from now on (StreamEndedError), whatever it expects. So too of one that never was."""
+
+        def say(standing: Standing) -> list[Append]:
+            terms = standing.terms or NOTHING
+            return [] if terms.tombstoned else self._said(stream_id, TOMBSTONED, {"version": standing.version}, by, why, deed=True)
+
+        return self._say(stream_id, expected_version, by, why, say)
+
+    def close(self, stream_id: str, expected_version: ExpectedVersion = ANY, *, by: str, why: str) -> Held:
+        """Let the stream take no more events (StreamEndedError). It is read as before; its files may go to colder storage.
+
+        InvalidEventError: it has no events.
+        """
+
+        def say(standing: Standing) -> list[Append]:
+            terms = _living(stream_id, standing)
+            if not standing.version:
+                raise InvalidEventError("stream_id", stream_id, "has no events to be closed behind", "tombstone it, so that it gets none")
+            return [] if terms.closed else self._said(stream_id, CLOSED, {"version": standing.version}, by, why, deed=False)
+
+        return self._say(stream_id, expected_version, by, why, say)
+
+    # Asking -----------------------------------------------------------------------------------------------------
+
+    def of(self, stream_id: str) -> Held:
+        """What holds of the stream now."""
+        terms, version, hidden = self._newest(stream_id)
+        return held(stream_id, terms or NOTHING, version, hidden)
+
+    def rules(self) -> dict[str, Rule]:
+        """Those of streams and categories, by name. What is said of single streams besides is told by `of`, and by the events of `$retention`."""
+        self._log.refresh()
+        return self._log.policy().rules()
+
+    def window(self, stream_id: str) -> Window:
+        """What one sees of the stream now."""
+        terms, version, hidden = self._newest(stream_id)
+        if terms is None:
+            return Window(version)
+        return Window(0 if terms.gone(version) else version, hidden, terms.position)
+
+    def terms(self, stream_id: str) -> Terms | None:
+        """What is said of it, as far as this process has heard; nothing is asked of the storage."""
+        return self._log.policy().of(stream_id)
+
+    def hidden(self) -> pa.Table | None:
+        """Of each stream that hides something, up to which version; columns of HIDDEN. None: nothing is said of any stream."""
+        policy, now = self._log.policy(), self._log.now()
+        if not policy.streams and not policy.categories:
+            return None
+        own = {stream_id: self._log.standing(stream_id).hidden for stream_id in policy.streams}
+        rules = {category: rule for category, (rule, _) in policy.categories.items() if rule}
+        if rules:
+            ages = [None if rule.max_age_us is None else now - rule.max_age_us for rule in rules.values()]
+            asked = {"categories": list(rules), "counts": [rule.max_count for rule in rules.values()], "moments": ages}
+            own = dict(self._store.sql(_OF_CATEGORIES, asked).fetchall()) | own
+        there = {stream_id: hidden for stream_id, hidden in own.items() if hidden}
+        return pa.table([list(there), list(there.values())], schema=HIDDEN)
+
+    # Below ------------------------------------------------------------------------------------------------------
+
+    def _newest(self, stream_id: str) -> Standing:
+        self._log.refresh()
+        return self._log.standing(stream_id)
+
+    def _said(self, stream_id: str, type: str, what: dict[str, int], by: str, why: str, deed: bool) -> list[Append]:
+        said = Append(RETENTION, [Event(type, {"stream_id": stream_id, **what, "by": by, "why": why})])
+        return [said, recording(Deed(f"Stream{type}", by, why, {"stream_id": stream_id, **what}))] if deed else [said]
+
+    def _say(
+        self, stream_id: str, expected: ExpectedVersion, by: str, why: str, say: Callable[[Standing], list[Append]]
+    ) -> Held:
+        """At the very version at which it is decided: who appends meanwhile has it decided again."""
+        _check(stream_id, "stream_id", by, why)
+        check_expected(expected)
+        self._log.check()
+        wait = wait_random_exponential(multiplier=0.001, max=0.1)
+        retry = retry_if_exception_type(_OvertakenError)
+        for attempt in Retrying(retry=retry, wait=wait, stop=stop_after_delay(PATIENCE_S), reraise=True):
+            with attempt:
+                standing = self._newest(stream_id)
+                _check_expected(stream_id, standing, expected)
+                self._append(stream_id, standing.version, say(standing))
+        return self.of(stream_id)
+
+    def _append(self, stream_id: str, version: int, said: list[Append]) -> None:
+        if said:
+            try:
+                append_own(self._store, [Append(stream_id, [], version), *said])
+            except WrongExpectedVersionError as error:
+                raise _OvertakenError(error.conflicts) from error
+
+
+class _OvertakenError(WrongExpectedVersionError):
+    """Somebody appended in between."""
+
+
+def _check(name: str, field: str, by: str, why: str) -> None:
+    check_text(field, name, MAX_STREAM_ID_BYTES)
+    if name.startswith(RESERVED):
+        raise InvalidEventError(field, name, "is one of the store's own, whose streams are kept for ever", "name one of the application's")
+    for told, value in (("by", by), ("why", why)):
+        check_text(told, value, MAX_NAME_BYTES)
+
+
+def _check_expected(stream_id: str, standing: Standing, expected: ExpectedVersion) -> None:
+    terms = standing.terms or NOTHING
+    if not terms.holds(expected, standing.version):
+        actual = 0 if terms.gone(standing.version) else standing.version
+        raise WrongExpectedVersionError([Conflict(stream_id, expected, actual)])
+
+
+def _living(stream_id: str, standing: Standing) -> Terms:
+    terms = standing.terms or NOTHING
+    if terms.tombstoned:
+        raise StreamEndedError(stream_id, tombstoned=True)
+    return terms
