@@ -5,6 +5,7 @@ And what `transact` adds to law 3: decisions are as if made one after the other.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import reduce
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -86,15 +87,39 @@ class Loads(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log: list[tuple[str, Any]] = []
+        self.log: list[tuple[str, Any, int]] = []
+        """Stream, event, and when it was recorded; the store's own events stand for nothing but a position."""
+        self.now = 1_700_000_000_000_000
+        self.floors: dict[str, int] = {}
+        self.deleted: dict[str, int] = {}
+        self.rules: dict[str, tuple[int | None, int | None]] = {}
         self.store = self.opened()
         self.run = {name: code() for name, code in CODES.items()}
 
     def opened(self) -> EventStore:
-        return MemoryEventStore()
+        return MemoryEventStore(clock=self.clock)
+
+    def clock(self) -> int:
+        return self.now
+
+    def record(self, stream: str, event: Any = None) -> None:
+        self.log.append((stream, event, self.now))
+
+    def version(self, id: str) -> int:
+        return sum(stream == id for stream, *_ in self.log)
+
+    def shown_version(self, id: str) -> int:
+        return 0 if 0 < self.deleted.get(id, 0) == self.version(id) else self.version(id)
+
+    def hidden(self, id: str) -> int:
+        """So many of its first events no reader of the stream sees."""
+        times = [time for stream, _, time in self.log if stream == id]
+        max_age, max_count = self.rules.get(id, self.rules.get("account", (None, None)))
+        old = sum(time <= self.now - max_age for time in times) if max_age else 0
+        return max(self.floors.get(id, 0), self.deleted.get(id, 0), old, len(times) - max_count if max_count else 0)
 
     def folded(self, code: str, id: str, position: int | None = None, version: int | None = None) -> Any:
-        events = [event for stream, event in self.log[:position] if stream == id][:version]
+        events = [event for stream, event, _ in self.log[:position] if stream == id][:version][self.hidden(id) :]
         return reduce(self.run[code].evolve, events, self.run[code].initial)
 
     @rule(id=ids, events=st.lists(happened, min_size=1, max_size=4))
@@ -102,19 +127,49 @@ class Loads(RuleBasedStateMachine):
         self.store.append(f"account-{id}", events)
         for event in events:
             [decoded] = types.decode(MemoryLog.of(event))
-            self.log.append((id, decoded))
+            self.record(id, decoded)
 
     @rule(id=ids, code=codes, cents=st.integers(0, 100))
     def decide(self, id: str, code: str, cents: int) -> None:
         before = self.folded(code, id)
         seen = []
         done = transact(self.store, self.run[code], id, lambda state: (seen.append(state), [Deposited(cents)])[1])
-        self.log.append((id, Deposited(cents)))
+        assert done.version == self.version(id) + 1
+        self.record(id, Deposited(cents))
         assert (seen, done.state) == ([before], self.folded(code, id))
 
     @rule(id=ids, code=codes)
     def load(self, id: str, code: str) -> None:
-        assert load(self.store, self.run[code], id).state == self.folded(code, id)
+        loaded = load(self.store, self.run[code], id)
+        assert (loaded.state, loaded.version) == (self.folded(code, id), self.shown_version(id))
+
+    @rule(id=ids, share=st.floats(0, 1))
+    def truncate(self, id: str, share: float) -> None:
+        kept = 1 + round(share * self.version(id))
+        self.store.retention.truncate(f"account-{id}", kept, by="ada", why="a law")
+        if kept - 1 > max(self.floors.get(id, 0), self.deleted.get(id, 0)):
+            self.floors[id] = kept - 1
+            self.record("$retention")
+            self.record("$audit")
+
+    @rule(id=ids)
+    def delete(self, id: str) -> None:
+        self.store.retention.delete(f"account-{id}", by="ada", why="a law")
+        if self.shown_version(id):
+            self.deleted[id] = self.version(id)
+            self.record("$retention")
+            self.record("$audit")
+
+    @rule(name=st.sampled_from(["1", "2", "account"]), seconds=st.none() | st.integers(1, 20), count=st.none() | st.integers(1, 4))
+    def keep(self, name: str, seconds: int | None, count: int | None) -> None:
+        max_age = None if seconds is None else timedelta(seconds=seconds)
+        self.store.retention.keep(name if name == "account" else f"account-{name}", max_age, count, by="ada", why="a law")
+        self.rules[name] = None if seconds is None else seconds * 1_000_000, count
+        self.record("$retention")
+
+    @rule(seconds=st.integers(1, 10))
+    def wait(self, seconds: int) -> None:
+        self.now += seconds * 1_000_000
 
     @rule(id=ids, code=codes)
     def load_with_an_empty_memory(self, id: str, code: str) -> None:
@@ -135,7 +190,7 @@ class Loads(RuleBasedStateMachine):
 
     @rule(id=ids, code=codes, share=st.floats(0, 1))
     def look_back(self, id: str, code: str, share: float) -> None:
-        position, version = round(share * len(self.log)), round(share * sum(stream == id for stream, _ in self.log))
+        position, version = round(share * len(self.log)), round(share * self.shown_version(id))
         assert load_as_of(self.store, self.run[code], id, position).state == self.folded(code, id, position=position)
         assert load_at(self.store, self.run[code], id, version).state == self.folded(code, id, version=version)
 
@@ -145,7 +200,8 @@ class Loads(RuleBasedStateMachine):
         many = load_many(self.store, self.run[code], IDS, as_of=position)
         assert {id: one.state for id, one in many.items()} == {id: self.folded(code, id, position=position) for id in IDS}
         every = {one.stream_id: one.state for one in load_all(self.store, self.run[code], as_of=position)}
-        assert every == {one.stream_id: one.state for one in many.values() if one.version}
+        shown = [id for id in IDS if sum(stream == id for stream, *_ in self.log[:position]) > self.hidden(id)]
+        assert every == {f"account-{id}": many[id].state for id in shown}
 
     def teardown(self) -> None:
         self.store.close()
@@ -157,8 +213,8 @@ class DeltaLoads(Loads):
     def opened(self) -> EventStore:
         if not hasattr(self, "folder"):
             self.folder = TemporaryDirectory()
-            return open_store(self.folder.name, create=True)
-        return open_store(self.folder.name)
+            return open_store(self.folder.name, create=True, clock=self.clock)
+        return open_store(self.folder.name, clock=self.clock)
 
     @rule()
     def reopen(self) -> None:
