@@ -74,7 +74,8 @@ class Recovery:
         """The place of an initial state behind events that are all hidden: it still has a version, unless the stream was deleted."""
         window = self._store.retention.window(stream_id)
         version = min(window.version, window.hidden)
-        return replace(known, version=version if until is None else min(version, until), hidden=window.hidden)
+        version = version if until is None else min(version, until)
+        return replace(known, version=version, hidden=window.hidden, saved_at=max(known.saved_at, version))        # there is nothing to save
 
     def _terms(self, stream_id: str) -> Terms:
         return self._store.retention.terms(stream_id) or NOTHING

@@ -34,11 +34,11 @@ _DUE: Final = """
 
 
 def snapshot(store: EventStore, aggregate: Aggregate[S], id: str) -> Snapshot | None:
-    """Save the aggregate's state now; None if it has no events. InvalidEventError: JSON cannot hold the state, or it has no policy."""
+    """Save the aggregate's state now; None if no event can be seen. InvalidEventError: JSON cannot hold the state, or it has no policy."""
     aggregate.saved_as()
     began_s, stream_id = time.monotonic(), aggregate.stream_id(id)
     known = store.deciding.loader.load(aggregate, stream_id, 0.0)
-    if not known.version:
+    if not known.event_id:
         return None
     saved = encode_state(aggregate, stream_id, known, now(), store.privacy)
     _save(store, [saved], began_s)
