@@ -103,6 +103,7 @@ from store.privacy.personal import Personal
 from store.privacy.privacy import Privacy
 from store.privacy.traces import Trace, traces
 from store.query import Query
+from store.retention.removal import Removed
 from store.retention.retention import Retention
 from store.retention.rule import Rule
 from store.retention.terms import Held
@@ -206,6 +207,7 @@ __all__ = [
     "Recorder",
     "Refused",
     "Remnant",
+    "Removed",
     "Rename",
     "Repaired",
     "Requests",

@@ -60,7 +60,7 @@ class MemoryEventStore:
         self._privacy = confidant(self, self._intake)
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts)
         self._snapshots = MemorySnapshots()
-        self._retention = Retention(self, Ruled(self._check_open, self._check_open, lambda: self._log.policy, self._standing, clock))
+        self._retention = Retention(self, Ruled(self._check_open, self._check_open, lambda: self._log.policy, self._standing, clock, self))
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, self._intake)
         self._closed = False
@@ -180,6 +180,9 @@ class MemoryEventStore:
         with self._lock:
             self._check_open()
             return self._log.find_changed(what)
+
+    def worn(self, what: Rewrite, share: float) -> None:
+        """There are no files, and it costs little to rewrite some of all events."""
 
     def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
         """Let some events say less from now on. `about`: told of them before."""

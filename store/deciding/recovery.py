@@ -46,7 +46,7 @@ class Recovery:
         events = self._events(stream_id, known.version)
         if self._terms(stream_id).position != known.changed or (len(events) and events["version"][0].as_py() != known.version + 1):
             return self.begin(aggregate, stream_id)
-        return _folded(aggregate, stream_id, known, events)
+        return self._folded(aggregate, stream_id, known, events)
 
     def _begun(self, aggregate: Aggregate[S], stream_id: str, until: int | None, terms: Terms) -> Known:
         began_s, saved_at = time.monotonic(), NEVER if terms.rule else 0

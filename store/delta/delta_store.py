@@ -50,7 +50,7 @@ from store.reading import check_range
 from store.reply import Reply
 from store.retention.policy import RETENTION, Policy
 from store.retention.retention import Retention, Ruled, Standing
-from store.rewrite import Rewrite, Rewritten
+from store.rewrite import Extent, Rewrite, Rewritten
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
@@ -64,6 +64,8 @@ from store.times import Clock
 
 WHOLE_EVENTS: Final = 10_000
 """So many of a stream's events at most are remembered once they are read: from where a reader began to the end, whatever its limit."""
+WORN: Final = 0.05
+"""Upkeep removes what is hidden from files of which it is this part of the rows, and `retention.remove` from all."""
 NEAR: Final = 4_096
 """A condition on no more of the log's last events than this is left to the committer, which remembers them."""
 
@@ -92,7 +94,7 @@ class DeltaEventStore:
         self._policies = Policies(self._read_policy)
         rota, self.recollection = Rota(objects.machine), Recollection()
         self._log = Log(objects, Followers(self._heads, self._policies, rota, self.recollection), floor=floor)
-        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer)
+        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer, self._remove_hidden)
         self._streams = StreamCache()
         self._bell = Bell()
         self._trail = RecentTrail(self._read_steps)
@@ -104,7 +106,7 @@ class DeltaEventStore:
         self._deciding = Deciding(self, observer, clock, self._intake)
         self._privacy = confidant(self, self._intake)
         self._clock = clock
-        self._retention = Retention(self, Ruled(self._check_ruled, self._refresh, self._policy, self._standing, clock))
+        self._retention = Retention(self, Ruled(self._check_ruled, self._refresh, self._policy, self._standing, clock, self))
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())
         for forget in (self._streams.forget, self._trail.forget, self._files.forget, self._deciding.forget):
             self.recollection.add(forget)
@@ -274,6 +276,11 @@ class DeltaEventStore:
         self._check_open()
         return rewriting.find(self._log, self._files, what)
 
+    def worn(self, what: Rewrite, share: float) -> Sequence[Extent]:
+        """The extents of the files of whose rows such a part would change at least."""
+        self._check_open()
+        return rewriting.worn(self._log, self._files, what, share)
+
     @property
     def log_id(self) -> str:
         """The same for a log, its copies and its backups."""
@@ -406,6 +413,11 @@ class DeltaEventStore:
         self._check_open()
         known = self._log.head
         return known if isinstance(position, int) and 0 <= position <= known else self._refresh()
+
+    def _remove_hidden(self) -> None:
+        """Nothing is looked for where no stream can hide anything."""
+        if (policy := self._policy()).streams or policy.categories:
+            self._retention.remove(by="upkeep", why="what is hidden is not kept", share=WORN)
 
     def _check_ruled(self) -> None:
         """One log can be given rules for its streams."""

@@ -20,7 +20,7 @@ from store.delta.part import Part, landed, renamed
 from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles, extent_of
 from store.errors import OutcomeUnknownError, StorageError, StoreError, TableRefusedError
-from store.rewrite import TOUCHED, Rewrite, Rewritten
+from store.rewrite import TOUCHED, Extent, Rewrite, Rewritten
 from store.storage.objects import Objects
 
 
@@ -71,6 +71,22 @@ def find(log: Log, files: SegmentFiles, what: Rewrite) -> pa.Table:
                 if s.first <= what.until and what.meets(extent_of(s)):
                     found += [events.cast(TOUCHED) for events in files.read_chosen(s, what, TOUCHED.names)]
             return pa.concat_tables(found)
+        except (StorageError, TableRefusedError) as error:
+            segments = others(segments, live, error)
+
+
+def worn(log: Log, files: SegmentFiles, what: Rewrite, share: float) -> list[Extent]:
+    """The extents of the files of whose rows such a part would be changed at least."""
+
+    def live() -> list[Segment]:
+        log.refresh()
+        return log.segments()
+
+    segments: Sequence[Segment] = live()
+    while True:
+        try:
+            concerned = [s for s in segments if s.first <= what.until and what.meets(extent_of(s))]
+            return [extent_of(s) for s in concerned if files.count_marked(s, what) >= share * s.rows]
         except (StorageError, TableRefusedError) as error:
             segments = others(segments, live, error)
 

@@ -147,6 +147,12 @@ class SegmentFiles:
                     rows = _group(file, group, seen)
                     yield rows.filter(rewrite.chosen(rows)).select(columns)
 
+    def count_marked(self, segment: Segment, rewrite: Rewrite) -> int:
+        """How many rows are chosen."""
+        with self._opened(segment) as (footer, file):
+            seen = [group for group in range(footer.groups) if rewrite.meets(_extent(segment, footer, group))]
+            return sum(pc.sum(rewrite.chosen(_group(file, group, rewrite.columns))).as_py() or 0 for group in seen)
+
     def is_landing(self, segment: Segment) -> bool:
         """Was it written to be quick? Such a file has no statistics within, and is in no order but the log's."""
         with self._opened(segment) as (footer, _):

@@ -31,6 +31,8 @@ CHECKPOINT_EVERY: Final = 500
 CHECKPOINT_ROWS: Final = 1 << 17
 """New events after which there is a checkpoint all the same, with a heads file: so many are not in one, at most."""
 CLEAN_EVERY_S: Final = 60.0
+REMOVE_EVERY_S: Final = 86_400.0
+"""Once a day what streams hide is looked for, which reads of their files a few columns."""
 BEHIND: Final = 400
 """Commits since the last finished look, from which on upkeep counts as behind."""
 RETENTION_S: Final = 3600.0
@@ -60,10 +62,14 @@ def summed(done: Sequence[Measured]) -> Measured:
 class Upkeep:
     """Compaction, checkpoints, clean-up and vacuum of one log, on demand and by itself. Several at once are harmless."""
 
-    def __init__(self, objects: Objects, log: Log, files: SegmentFiles, heads: Heads, observer: Observer) -> None:
+    def __init__(
+        self, objects: Objects, log: Log, files: SegmentFiles, heads: Heads, observer: Observer, remove_hidden: Callable[[], None] = lambda: None
+    ) -> None:
+        """`remove_hidden`: take out of the log what its streams hide, where that is worth it."""
+        self._remove_hidden = remove_hidden
         self._objects, self._log, self._files, self._heads, self._observer = objects, log, files, heads, observer
         self._commits = self._looked_at = 0
-        self._cleaned_s = time.monotonic()
+        self._cleaned_s = self._removed_s = time.monotonic()
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -155,6 +161,9 @@ class Upkeep:
         if not self._stopped and time.monotonic() - self._cleaned_s > CLEAN_EVERY_S:
             self._cleaned_s = time.monotonic()
             self.clean_log()
+            if time.monotonic() - self._removed_s > REMOVE_EVERY_S:
+                self._removed_s = time.monotonic()
+                self._remove_hidden()
             if (until_ms := vacuuming.expired(self._log, RETENTION_S, KEPT_FILES, _now_ms())) is not None:
                 self._observer.record(vacuuming.expire(self._objects, self._log, until_ms))
 

@@ -91,7 +91,7 @@ class Logs:
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
-        self._retention = Retention(self, Ruled(self._check_ruled, self._check_open, self._tree.root.policy, self._standing, clock))
+        self._retention = Retention(self, Ruled(self._check_ruled, self._check_open, self._tree.root.policy, self._standing, clock, self._tree.root))
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()
         self._closed = False

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from store.aio import Submits
 from store.append import Append
-from store.deeds import Deed, recording
+from store.deeds import Deed, record, recording
 from store.draft import RESERVED, check_expected, check_text
 from store.errors import Conflict, InvalidEventError, StreamEndedError, WrongExpectedVersionError
 from store.event import Event
@@ -19,12 +21,17 @@ from store.expected import ANY, ExpectedVersion
 from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
 from store.reserved import append_own
 from store.retention.policy import CLOSED, DELETED, RETENTION, TOMBSTONED, TRUNCATED, Policy, kept
+from store.retention.removal import Removal, Removed
 from store.retention.rule import Rule
 from store.retention.terms import NOTHING, Held, Terms, Window, check_before, held
+from store.rewrite import Extent, Rewrite, Rewritten
 from store.times import Clock
 
 PATIENCE_S: Final = 10.0
 """So long a stream is tried to be ended beside those who append to it all the time."""
+REMOVED: Final = "HiddenEventsRemoved"
+FORGOTTEN: Final = 10_000
+"""Streams whose snapshots are forgotten at once."""
 HIDDEN: Final = pa.schema([pa.field("stream_id", pa.string(), nullable=False), pa.field("hidden", pa.int64(), nullable=False)])
 
 _OF_CATEGORIES: Final = """
@@ -42,6 +49,15 @@ class Standing(NamedTuple):
     hidden: int
 
 
+class Rewritable(Protocol):
+    """Events that can be rewritten."""
+
+    def find(self, what: Rewrite) -> pa.Table: ...
+    def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = ...) -> Rewritten: ...
+    def worn(self, what: Rewrite, share: float) -> Sequence[Extent] | None:
+        """The files of which at least such a share of the rows would be rewritten; None: there are no files."""
+
+
 class Ruled(NamedTuple):
     """A log as retention sees it. `check`: CrossLogError where it can be given no rules. `refresh`: hear of what others committed. `policy`,
     `standing`: as far as was heard. `now`: in microseconds.
@@ -52,6 +68,7 @@ class Ruled(NamedTuple):
     policy: Callable[[], Policy]
     standing: Callable[[str], Standing]
     now: Clock
+    events: Rewritable
 
 
 class Retention:
@@ -167,6 +184,36 @@ class Retention:
         there = {stream_id: hidden for stream_id, hidden in own.items() if hidden}
         return pa.table([list(there), list(there.values())], schema=HIDDEN)
 
+    # Removing ---------------------------------------------------------------------------------------------------
+
+    def remove(self, *, by: str, why: str, share: float = 0.0, dry_run: bool = False) -> Removed:
+        """Take what is hidden out of the log now: of these events only husks are left, at their places. Upkeep does it by itself, once a day.
+
+        In one commit, beside writers and upkeep; snapshots of these streams go, too. `share`: leave files alone of whose rows less than this part
+        would change, as to rewrite them is dear. `dry_run`: say what would be removed. What no stream hides is never touched: `erase` does that.
+        """
+        for told, value in (("by", by), ("why", why)):
+            check_text(told, value, MAX_NAME_BYTES)
+        self._log.refresh()
+        hidden = self.hidden()
+        if hidden is None or not len(hidden):
+            return Removed({})
+        removal = Removal(hidden, self._store.head(), str(uuid.uuid4()))
+        if share:
+            removal = removal.within(self._log.events.worn(removal, share))
+        if dry_run:
+            return Removed(_counted(self._log.events.find(removal)))
+
+        def about(touched: pa.Table) -> None:
+            what = {"rewrite_id": removal.rewrite_id, "events": len(touched), "streams": pc.count_distinct(touched["stream_id"]).as_py()}
+            record(self._store, Deed(REMOVED, by, why, what))
+
+        done = self._log.events.rewrite(removal, about)
+        streams = _counted(done.touched)
+        for first in range(0, len(streams), FORGOTTEN):
+            self._store.snapshots.forget(None, list(streams)[first : first + FORGOTTEN])
+        return Removed(streams, done.delta_version, done.bytes_before, done.bytes_after)
+
     # Below ------------------------------------------------------------------------------------------------------
 
     def _newest(self, stream_id: str) -> Standing:
@@ -199,6 +246,10 @@ class Retention:
                 append_own(self._store, [Append(stream_id, [], version), *said])
             except WrongExpectedVersionError as error:
                 raise _OvertakenError(error.conflicts) from error
+
+
+def _counted(touched: pa.Table) -> dict[str, int]:
+    return {row["values"]: row["counts"] for row in touched["stream_id"].value_counts().to_pylist()}
 
 
 class _OvertakenError(WrongExpectedVersionError):

@@ -45,6 +45,8 @@ class Model:
         self.closed: set[str] = set()
         self.rules: dict[str, tuple[int | None, int | None]] = {}
         """By stream or category: the age in microseconds, and the count, up to which events are kept."""
+        self.removed: set[int] = set()
+        """Positions of which only husks are left."""
 
     def stream(self, stream_id: str) -> list[Row]:
         return [row for row in self.rows if row.stream_id == stream_id]
@@ -109,6 +111,16 @@ class Model:
             self.closed.add(stream_id)
             self._say(1)
         return None
+
+    def remove(self) -> dict[str, int]:
+        """How many events of each stream are removed that were not before."""
+        streams = {row.stream_id for row in self.rows}
+        hidden = {row.position: row.stream_id for s in streams for row in self.stream(s) if row not in self.visible(s)}
+        fresh = [stream_id for position, stream_id in hidden.items() if position not in self.removed]
+        self.removed |= set(hidden)
+        if fresh:
+            self._record("$audit", [""])
+        return {stream_id: fresh.count(stream_id) for stream_id in fresh}
 
     def _say(self, events: int) -> None:
         """What is decided stands in the log, in streams of the store's own; a deed in another one, too. Their ids the store chooses."""

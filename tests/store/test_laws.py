@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, Query, StoreError, open_store
+from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, Query, Removed, StoreError, open_store
 from store.delta import actions, committer, compaction, delta_store, heads, log, log_cleanup, part, reader, segment, segment_files, trail, upkeep
 from store.delta.delta_store import DeltaEventStore
 from tests.store.facts import fact, table
@@ -204,6 +204,15 @@ class Laws(RuleBasedStateMachine):
         say = self.store(handle).retention.close
         self._said(handle, lambda: say(stream_id, expected, by="ada", why="a law"), self.model.close(stream_id, expected))
 
+    @rule(handle=handles, dry_run=st.booleans())
+    def remove(self, handle: int, dry_run: bool) -> None:
+        foretold = self.store(handle).retention.remove(by="ada", why="a law", dry_run=True)
+        if not dry_run:
+            removed: list[Removed] = []
+            expected = self.model.remove()
+            self._said(handle, lambda: removed.append(self.store(handle).retention.remove(by="ada", why="a law")), None)
+            assert dict(removed[0].streams) == dict(foretold.streams) == expected
+
     @rule(handle=handles)
     def order(self, handle: int) -> None:
         """Laws 1 and 2 as they are written, and the model."""
@@ -214,6 +223,7 @@ class Laws(RuleBasedStateMachine):
             assert versions == list(range(1, self.model.version(stream_id) + 1))
             assert self.store(handle).stream_version(stream_id) == self.model.shown_version(stream_id)
         assert _rows(read) == self.model.rows
+        assert {row["position"] for row in read.to_pylist() if row["data"].startswith('{"$erased"')} == self.model.removed
         times = read["recorded_at"].to_pylist()
         assert times == sorted(times)
 

@@ -92,6 +92,8 @@ class Loads(RuleBasedStateMachine):
         self.now = 1_700_000_000_000_000
         self.floors: dict[str, int] = {}
         self.deleted: dict[str, int] = {}
+        self.removed: set[int] = set()
+        """Places in the log of which only husks are left."""
         self.rules: dict[str, tuple[int | None, int | None]] = {}
         self.store = self.opened()
         self.run = {name: code() for name, code in CODES.items()}
@@ -119,7 +121,8 @@ class Loads(RuleBasedStateMachine):
         return max(self.floors.get(id, 0), self.deleted.get(id, 0), old, len(times) - max_count if max_count else 0)
 
     def folded(self, code: str, id: str, position: int | None = None, version: int | None = None) -> Any:
-        events = [event for stream, event, _ in self.log[:position] if stream == id][:version][self.hidden(id) :]
+        places = [place for place, (stream, *_) in enumerate(self.log[:position]) if stream == id][:version][self.hidden(id) :]
+        events = [self.log[place][1] for place in places if place not in self.removed]
         return reduce(self.run[code].evolve, events, self.run[code].initial)
 
     @rule(id=ids, events=st.lists(happened, min_size=1, max_size=4))
@@ -166,6 +169,15 @@ class Loads(RuleBasedStateMachine):
         self.store.retention.keep(name if name == "account" else f"account-{name}", max_age, count, by="ada", why="a law")
         self.rules[name] = None if seconds is None else seconds * 1_000_000, count
         self.record("$retention")
+
+    @rule()
+    def remove(self) -> None:
+        hidden = {place for id in IDS for place in [p for p, (stream, *_) in enumerate(self.log) if stream == id][: self.hidden(id)]}
+        removed = self.store.retention.remove(by="ada", why="a law")
+        assert removed.events == len(hidden - self.removed)
+        self.removed |= hidden
+        if removed.events:
+            self.record("$audit")
 
     @rule(seconds=st.integers(1, 10))
     def wait(self, seconds: int) -> None:
