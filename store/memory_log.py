@@ -11,7 +11,7 @@ import pyarrow as pa
 from store.append import Appended
 from store.condition import Condition, Match
 from store.draft import Draft, Row
-from store.retention.policy import RETENTION, Policy
+from store.retention.policy import RETENTION, Policy, settled
 from store.retention.terms import Terms
 from store.rewrite import TOUCHED, Rewrite
 from store.schema import EVENTS, events_table
@@ -98,12 +98,14 @@ class MemoryLog:
     def add(self, rows: Iterable[Row], moment: int) -> None:
         """At the end of the log. The clock of the log never goes back."""
         recorded = max(moment, self._recorded[-1] if self._recorded else 0)
-        for stream_id, event_id, type, schema_version, occurred, *rest in rows:
+        for stream_id, event_id, type, schema_version, occurred, correlation_id, causation_id, tags, data, metadata in rows:
             stream = self._streams.setdefault(stream_id, [])
             place = Place(len(stream) + 1, self.head + 1)
             stream.append((event_id, place))
             occurred = recorded if occurred is None else occurred
-            self._rows.append((place.position, stream_id, place.version, event_id, type, schema_version, occurred, recorded, *rest))
-            self._recorded.append(recorded)
             if stream_id == RETENTION:
-                self.policy = self.policy.after([(place.position, type, str(rest[-2]))])
+                data = settled(data, self.version)
+                self.policy = self.policy.after([(place.position, type, data)])
+            said = schema_version, occurred, recorded, correlation_id, causation_id, tags, data, metadata
+            self._rows.append((place.position, stream_id, place.version, event_id, type, *said))
+            self._recorded.append(recorded)

@@ -9,7 +9,7 @@ from store.condition import Condition, Match
 from store.delta.heads import Heads, Stretch
 from store.delta.trail import RecentTrail, Trail, steps_of
 from store.draft import Draft, Row
-from store.retention.policy import RETENTION, Policy
+from store.retention.policy import RETENTION, Policy, settled
 from store.retention.terms import Terms
 from store.verdict import Place
 
@@ -67,14 +67,19 @@ class Pending:
         stream_id, count, head = part.stream_id, len(part.rows), self.head
         version = self.version(stream_id)
         if count:
-            self.rows += part.rows
+            self.rows += self._said(part.rows) if stream_id == RETENTION else part.rows
             self.row_versions += range(version + 1, version + count + 1)
             self.recent.stretches.append(Stretch(stream_id, version + 1, head + 1, part.event_ids))
             self.versions[stream_id] = version + count
             self.head = head + count
-            if stream_id == RETENTION:
-                self.policy, self.said = self.policy.after((head + n, row[2], row[8]) for n, row in enumerate(part.rows, 1)), self.said + count
         return Appended(version + 1, version + count, head + 1, head + count)
+
+    def _said(self, rows: Sequence[Row]) -> list[Row]:
+        """What these say holds for the appends behind them."""
+        rows = [(*row[:8], settled(row[8], self.version), row[9]) for row in rows]
+        self.policy = self.policy.after((self.head + n, row[2], row[8]) for n, row in enumerate(rows, 1))
+        self.said += len(rows)
+        return rows
 
     def find(self, condition: Condition) -> Match | None:
         if condition.found is not None:

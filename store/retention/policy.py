@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -66,6 +66,14 @@ class Policy:
         """By name, of streams and categories."""
         own = {name: self.streams[name].rule for name in sorted(self.ruled)}
         return {name: rule for name, (rule, _) in sorted(self.categories.items())} | own
+
+
+def settled(data: str, version_of: Callable[[str], int]) -> str:
+    """What is said at the end of a stream, with the version at which it comes to the log: who says it could not know that yet."""
+    fields = orjson.loads(data)
+    if fields.get("version", 0) is not None:
+        return data
+    return orjson.dumps(fields | {"version": version_of(fields["stream_id"])}).decode()
 
 
 def said_in(events: pa.Table) -> list[Said]:

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from store.aio import Submits
 from store.append import Append
@@ -27,8 +26,6 @@ from store.retention.terms import NOTHING, Held, Terms, Window, check_before, he
 from store.rewrite import Extent, Rewrite, Rewritten
 from store.times import Clock
 
-PATIENCE_S: Final = 10.0
-"""So long a stream is tried to be ended beside those who append to it all the time."""
 REMOVED: Final = "HiddenEventsRemoved"
 FORGOTTEN: Final = 10_000
 """Streams whose snapshots are forgotten at once."""
@@ -113,14 +110,14 @@ class Retention:
     def delete(self, stream_id: str, expected_version: ExpectedVersion = ANY, *, by: str, why: str) -> Held:
         """Let the stream read as if it did not exist. It can be begun anew: its next event gets the next version, and only what comes is shown.
 
-        A stream that does not exist stays so. WrongExpectedVersionError: it is not where it was expected, or others appended to it all the time;
-        nothing was done. StreamEndedError: it was tombstoned.
+        A stream that does not exist stays so. WrongExpectedVersionError: it is not where it was expected; nothing was done. StreamEndedError: it was
+        tombstoned.
         """
 
         def say(standing: Standing) -> list[Append]:
             terms = _living(stream_id, standing)
             gone = not standing.version or terms.gone(standing.version)
-            return [] if gone else self._said(stream_id, DELETED, {"version": standing.version}, by, why, deed=True)
+            return [] if gone else self._said(stream_id, DELETED, {"version": None}, by, why, deed=True)
 
         return self._say(stream_id, expected_version, by, why, say)
 
@@ -129,7 +126,7 @@ class Retention:
 
         def say(standing: Standing) -> list[Append]:
             terms = standing.terms or NOTHING
-            return [] if terms.tombstoned else self._said(stream_id, TOMBSTONED, {"version": standing.version}, by, why, deed=True)
+            return [] if terms.tombstoned else self._said(stream_id, TOMBSTONED, {"version": None}, by, why, deed=True)
 
         return self._say(stream_id, expected_version, by, why, say)
 
@@ -143,7 +140,7 @@ class Retention:
             terms = _living(stream_id, standing)
             if not standing.version:
                 raise InvalidEventError("stream_id", stream_id, "has no events to be closed behind", "tombstone it, so that it gets none")
-            return [] if terms.closed else self._said(stream_id, CLOSED, {"version": standing.version}, by, why, deed=False)
+            return [] if terms.closed else self._said(stream_id, CLOSED, {"version": None}, by, why, deed=False)
 
         return self._say(stream_id, expected_version, by, why, say)
 
@@ -220,40 +217,27 @@ class Retention:
         self._log.refresh()
         return self._log.standing(stream_id)
 
-    def _said(self, stream_id: str, type: str, what: dict[str, int], by: str, why: str, deed: bool) -> list[Append]:
+    def _said(self, stream_id: str, type: str, what: dict[str, int | None], by: str, why: str, deed: bool) -> list[Append]:
         said = Append(RETENTION, [Event(type, {"stream_id": stream_id, **what, "by": by, "why": why})])
-        return [said, recording(Deed(f"Stream{type}", by, why, {"stream_id": stream_id, **what}))] if deed else [said]
+        known = {name: value for name, value in what.items() if value is not None}
+        return [said, recording(Deed(f"Stream{type}", by, why, {"stream_id": stream_id, **known}))] if deed else [said]
 
     def _say(
         self, stream_id: str, expected: ExpectedVersion, by: str, why: str, say: Callable[[Standing], list[Append]]
     ) -> Held:
-        """At the very version at which it is decided: who appends meanwhile has it decided again."""
+        """In one append with a check of the stream: beside those who append to it all the time, it holds from its own place in the log on."""
         _check(stream_id, "stream_id", by, why)
         check_expected(expected)
         self._log.check()
-        wait = wait_random_exponential(multiplier=0.001, max=0.1)
-        retry = retry_if_exception_type(_OvertakenError)
-        for attempt in Retrying(retry=retry, wait=wait, stop=stop_after_delay(PATIENCE_S), reraise=True):
-            with attempt:
-                standing = self._newest(stream_id)
-                _check_expected(stream_id, standing, expected)
-                self._append(stream_id, standing.version, say(standing))
+        standing = self._newest(stream_id)
+        _check_expected(stream_id, standing, expected)
+        if said := say(standing):
+            append_own(self._store, [Append(stream_id, [], expected), *said])
         return self.of(stream_id)
-
-    def _append(self, stream_id: str, version: int, said: list[Append]) -> None:
-        if said:
-            try:
-                append_own(self._store, [Append(stream_id, [], version), *said])
-            except WrongExpectedVersionError as error:
-                raise _OvertakenError(error.conflicts) from error
 
 
 def _counted(touched: pa.Table) -> dict[str, int]:
     return {row["values"]: row["counts"] for row in touched["stream_id"].value_counts().to_pylist()}
-
-
-class _OvertakenError(WrongExpectedVersionError):
-    """Somebody appended in between."""
 
 
 def _check(name: str, field: str, by: str, why: str) -> None:
