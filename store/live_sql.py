@@ -72,7 +72,7 @@ def following(folder: str, files: str, columns: str) -> str:
 def log_views() -> list[str]:
     """`events`, and the macros over it, as `store.sql` has them, but that they show what is hidden until it is removed; KurrentDB's `kdb.records`."""
     return [
-        f"create view located_events as {following('events', 'shard=*/*.parquet', LOCATED)}",
+        f"create view located_events as {following('events', '**/shard=*/*.parquet', LOCATED)}",
         f"create view events as select {COLUMNS} from located_events",
         "create view visible_events as from events",
         *(f"create macro {called} as table {selected}" for called, selected in MACROS.items()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -36,6 +36,7 @@ from store.privacy.confidant import Confidant
 from store.privacy.privacy import Privacy
 from store.query import Query
 from store.reading import check_range
+from store.retention.archived import Archived
 from store.retention.retention import Retention, Ruled, Standing
 from store.rewrite import Rewrite, Rewritten
 from store.schema import GIVEN
@@ -183,6 +184,10 @@ class MemoryEventStore:
 
     def worn(self, what: Rewrite, share: float) -> None:
         """There are no files, and it costs little to rewrite some of all events."""
+
+    def archive(self, streams: Collection[str], share: float, dry_run: bool) -> Sequence[Archived]:
+        """There are no files to be moved."""
+        return ()
 
     def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
         """Let some events say less from now on. `about`: told of them before."""

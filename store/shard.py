@@ -16,6 +16,7 @@ import pyarrow as pa
 ROOT: Final = "h"
 MAX_DEPTH: Final = 4
 FANOUT: Final = 16
+MARK_SIGNS: Final = 4
 NAME: Final = re.compile(r"h[0-9a-f]{0,32}")
 
 
@@ -27,6 +28,11 @@ def stream_hash(stream_id: str) -> str:
 def shard_of(stream_id: str, depth: int) -> str:
     """The shard of this many hex digits, 0 to 32, that the stream belongs to; with all of them it holds this stream alone."""
     return ROOT + stream_hash(stream_id)[:depth]
+
+
+def mark(stream_id: str) -> str:
+    """Some of the last digits of its hash, which say nothing of its shard: two streams seldom share them."""
+    return stream_hash(stream_id)[-MARK_SIGNS:]
 
 
 def meets(shard: str, wanted: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from store.delta.table import FEATURE, NotOursError, Table, check_protocol, table_of
+from store.shard import MARK_SIGNS
 from store.tables.files import Retired as Retired
 from store.tables.publishing import commit_id_of as commit_id_of
 from store.tables.shape import text, understood, whole
@@ -28,7 +29,10 @@ _ERASE: Final = "ERASE"
 _COPY: Final = "CLONE"
 _REWRITTEN: Final = "alluvium.rewritten"
 _CLAIM: Final = "CLAIM"
-_PATH: Final = re.compile(r"shard=h[0-9a-f]{0,4}/[0-9]{1,19}-[0-9]{1,19}-[0-9a-f]{32}\.parquet").fullmatch
+ARCHIVE: Final = "archive/"
+"""Under this prefix lie the files of streams that take no more events: a rule of the object store can make it cheaper and slower."""
+_MARKS: Final = "alluvium.streams"
+_PATH: Final = re.compile(r"(archive/)?shard=h[0-9a-f]{0,4}/[0-9]{1,19}-[0-9]{1,19}-[0-9a-f]{32}\.parquet").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Segment:
     modified_ms: int
     rewritten: str = ""
     """Which rewrites its events have been through, as a mark: files of the same events that differ in it differ in what they say of them."""
+    marks: frozenset[str] | None = None
+    """Of an archived file, a mark of each of its streams (`shard.mark`), where there are not too many: by them it stays closed to all others."""
     streams: frozenset[str] | None = None
     """Its streams, where the commit lists them: then a look-up need not open the file to know that it is not there."""
 
@@ -58,9 +64,13 @@ class Segment:
         return shard_in(self.path)
 
     @property
+    def archived(self) -> bool:
+        return self.path.startswith(ARCHIVE)
+
+    @property
     def run(self) -> tuple[int, int]:
         """The positions of the run that it was written with; its own rows may span fewer."""
-        first, last, _ = self.path[self.path.index("/") + 1 :].split("-", 2)
+        first, last, _ = self.path[self.path.rindex("/") + 1 :].split("-", 2)
         return int(first), int(last)
 
 
@@ -286,7 +296,8 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
             recorded_until=_microseconds(high["recorded_at"]),
             stats=add["stats"],
             modified_ms=whole(add["modificationTime"]),
-            rewritten=text((add.get("tags") or {}).get(_REWRITTEN, "")),
+            rewritten=text((add.get("tags") or {}).get(_REWRITTEN) or ""),
+            marks=_marks_in(text((add.get("tags") or {}).get(_MARKS) or "")),
             streams=streams,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -315,8 +326,17 @@ def add_of(segment: Segment, data_change: bool) -> dict[str, Any]:
         "modificationTime": segment.modified_ms,
         "dataChange": data_change,
         "stats": segment.stats,
-        **({"tags": {_REWRITTEN: segment.rewritten}} if segment.rewritten else {}),
+        **({"tags": tags} if (tags := _tags_of(segment)) else {}),
     }
+
+
+def _tags_of(segment: Segment) -> dict[str, str]:
+    told = {_REWRITTEN: segment.rewritten, _MARKS: "".join(sorted(segment.marks or ()))}
+    return {name: value for name, value in told.items() if value}
+
+
+def _marks_in(joined: str) -> frozenset[str] | None:
+    return frozenset(joined[at : at + MARK_SIGNS] for at in range(0, len(joined), MARK_SIGNS)) or None
 
 
 def remove_of(retired: Retired, data_change: bool = False) -> dict[str, Any]:
@@ -333,7 +353,8 @@ def remove_of(retired: Retired, data_change: bool = False) -> dict[str, Any]:
 
 def shard_in(path: str) -> str:
     """The partition of a file's path."""
-    return path[6 : path.index("/")]
+    end = path.rindex("/")
+    return path[path.rindex("=", 0, end) + 1 : end]
 
 
 def rfc3339(instant_us: int) -> str:

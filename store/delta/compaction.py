@@ -31,6 +31,8 @@ DUE_RUNS: Final = 64
 GROWTH: Final = 4
 """A merge must make a run this many times its largest part, so that an event is rewritten a bounded number of times."""
 JOINED_RUNS: Final = 16
+MARKED_STREAMS: Final = 1_000
+"""A file of more archived streams is not told by their marks."""
 JOINED_BYTES: Final = 128 << 20
 """Files are joined to one of this size at most: it is written in memory."""
 
@@ -57,8 +59,9 @@ def merge(objects: Objects, log: Log, files: SegmentFiles, chosen: Run) -> Compa
     """
     began, vacuumed = time.monotonic(), log.vacuumed
     written, mark = _join(objects, files, chosen) if _is_sealed(chosen) else _sort(objects, files, chosen), mark_of(s.rewritten for s in chosen)
-    replacement = [replace(s, rewritten=mark) for s in written]
-    version = _replace(objects, log, chosen, replacement, vacuumed)
+    marks = _marks(chosen)
+    replacement = [replace(s, rewritten=mark, marks=marks) for s in written]
+    version = put_in_place(objects, log, chosen, replacement, vacuumed)
     if version is None:
         return None
     files.drop(chosen)
@@ -98,14 +101,14 @@ def _sort(objects: Objects, files: SegmentFiles, chosen: Run) -> list[Segment]:
 
 def _join(objects: Objects, files: SegmentFiles, chosen: Run) -> list[Segment]:
     """One file of one shard's files, which are sorted by section and so need only be put one behind the other."""
-    part = Part(chosen[0].shard, *_joined_range(chosen[0]))
-    for s in sorted(chosen, key=lambda s: s.first):
+    part = Part(chosen[0].shard, *_joined_range(chosen[0]), chosen[0].archived)
+    for s in sorted(chosen, key=lambda s: (s.run, s.first)):
         for events in files.read_groups(s):
             part.add(events)
     return [part.put(objects)]
 
 
-def _replace(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segment], vacuumed: int) -> int | None:
+def put_in_place(objects: Objects, log: Log, chosen: Run, replacement: Sequence[Segment], vacuumed: int) -> int | None:
     """The Delta version of the commit; None if one of the chosen files is no longer live, or a vacuum may have taken ours."""
     now_ms = time.time_ns() // 1_000_000
 
@@ -168,13 +171,13 @@ def _unsealed(closed: Iterable[list[Run]]) -> Run:
 
 
 def _joinable(segments: Iterable[Segment]) -> Run:
-    """Files of one shard, side by side in a range of JOINED_RUNS sealed runs that is full."""
-    sealed = sorted((s for s in segments if not _is_joined(s) and s.run == _sealed_range(s)), key=lambda s: s.first)
+    """Files of one shard, side by side in a range of JOINED_RUNS sealed runs that is full. Archived ones stay among themselves."""
+    sealed = sorted((s for s in segments if not _is_joined(s) and s.run == _sealed_range(s)), key=lambda s: (s.run, s.first))
     head = max((s.last for s in segments), default=0)
-    batches: dict[tuple[tuple[int, int], str], Run] = {}
+    batches: dict[tuple[tuple[int, int], str, bool], Run] = {}
     for s in sealed:
         if _joined_range(s)[1] <= head:
-            batch = batches.setdefault((_joined_range(s), s.shard), [])
+            batch = batches.setdefault((_joined_range(s), s.shard, s.archived), [])
             if sum(b.size_bytes for b in batch) + s.size_bytes > JOINED_BYTES:
                 if len(batch) > 1:
                     return batch
@@ -185,6 +188,18 @@ def _joinable(segments: Iterable[Segment]) -> Run:
 
 def _is_sealed(run: Iterable[Segment]) -> bool:
     return all(s.run == _sealed_range(s) for s in run)
+
+
+def is_settled(s: Segment) -> bool:
+    """Is it a file of sealed runs, which compaction puts together with others as they are, at most?"""
+    return _is_joined(s) or s.run == _sealed_range(s)
+
+
+def _marks(run: Run) -> frozenset[str] | None:
+    """Of the streams of archived files; None: of too many, or of others."""
+    marks = [s.marks for s in run if s.marks is not None]
+    together = frozenset[str]().union(*marks)
+    return together if len(marks) == len(run) and len(together) <= MARKED_STREAMS else None
 
 
 def _is_joined(s: Segment) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -21,7 +21,7 @@ from store.condition import Condition, Match, check_condition
 from store.confiding import confidant
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
-from store.delta import reader, rewriting
+from store.delta import archiving, reader, rewriting
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
@@ -48,6 +48,7 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
+from store.retention.archived import Archived
 from store.retention.policy import RETENTION, Policy
 from store.retention.retention import Retention, Ruled, Standing
 from store.rewrite import Extent, Rewrite, Rewritten
@@ -281,6 +282,11 @@ class DeltaEventStore:
         self._check_open()
         return rewriting.worn(self._log, self._files, what, share)
 
+    def archive(self, streams: Collection[str], share: float, dry_run: bool) -> Iterator[Archived]:
+        """Move the events of these streams to the archive; `retention.archive` knows which may."""
+        self._check_open()
+        return archiving.archive(self._objects, self._log, self._files, streams, share, dry_run)
+
     @property
     def log_id(self) -> str:
         """The same for a log, its copies and its backups."""
@@ -418,6 +424,7 @@ class DeltaEventStore:
         """Nothing is looked for where no stream can hide anything."""
         if (policy := self._policy()).streams or policy.categories:
             self._retention.remove(by="upkeep", why="what is hidden is not kept", share=WORN)
+            self._retention.archive(share=WORN)
 
     def _check_ruled(self) -> None:
         """One log can be given rules for its streams."""

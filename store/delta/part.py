@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from store.delta.actions import Segment, rfc3339, rfc3339_above
+from store.delta.actions import ARCHIVE, Segment, rfc3339, rfc3339_above
 from store.schema import EVENTS
 from store.shard import ROOT
 from store.storage.objects import Objects
@@ -75,9 +75,9 @@ class Statistics:
 class Part:
     """A sorted file that grows by row groups, in memory until it is put: one shard of a run, or a piece of one."""
 
-    def __init__(self, shard: str, first: int, last: int) -> None:
+    def __init__(self, shard: str, first: int, last: int, archived: bool = False) -> None:
         """`first`, `last`: the positions of the whole run."""
-        self._path = _path(shard, first, last)
+        self._path = _path(shard, first, last, archived)
         self._statistics = Statistics()
         self._sink = pa.BufferOutputStream()
         self._writer = pq.ParquetWriter(
@@ -119,7 +119,7 @@ def encoded(events: pa.Table, shard: str, run: tuple[int, int]) -> tuple[Segment
 
 def renamed(segment: Segment) -> Segment:
     """The same contents under a name that nobody else writes."""
-    return replace(segment, path=_path(segment.shard, *segment.run), modified_ms=time.time_ns() // 1_000_000)
+    return replace(segment, path=_path(segment.shard, *segment.run, segment.archived), modified_ms=time.time_ns() // 1_000_000)
 
 
 def put_landing(objects: Objects, events: pa.Table) -> Segment:
@@ -139,9 +139,9 @@ def landed(events: pa.Table, shard: str, run: tuple[int, int]) -> tuple[Segment,
     return statistics.segment(_path(shard, *run), body.size), body
 
 
-def _path(shard: str, first: int, last: int) -> str:
+def _path(shard: str, first: int, last: int, archived: bool = False) -> str:
     """Named by the positions of the whole run, also for a person who lists the folder."""
-    return f"shard={shard}/{first}-{last}-{uuid.uuid4().hex}.parquet"
+    return f"{ARCHIVE if archived else ''}shard={shard}/{first}-{last}-{uuid.uuid4().hex}.parquet"
 
 
 def _min_max(column: pa.ChunkedArray) -> tuple[Any, Any]:

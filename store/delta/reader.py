@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.delta import segment
-from store.delta.actions import Segment
+from store.delta.actions import ARCHIVE, Segment
 from store.delta.segment import Map, taken
 from store.delta.segment_files import SegmentFiles, Span, meets, overlap
 from store.errors import StorageError, StoreError, TableRefusedError
 from store.schema import EVENTS
 from store.selection import Selection
-from store.shard import shards_of
+from store.shard import mark, shards_of
 
 BATCH_ROWS: Final = 65_536
 THREADS: Final = 2
@@ -98,13 +98,15 @@ def _newest_first(
 
 
 def _holding(segments: Iterable[Segment], stream_id: str, spans: Sequence[Span] | None) -> list[Segment]:
-    folders = tuple(f"shard={shard}/" for shard in shards_of(stream_id))
+    own = mark(stream_id)
+    folders = tuple(f"{prefix}shard={shard}/" for prefix in ("", ARCHIVE) for shard in shards_of(stream_id))
     return [
         s
         for s in segments
         if s.path.startswith(folders)              # first: of a large log it tells most, and quickly
         and s.lowest_stream <= stream_id <= s.highest_stream
         and (s.streams is None or stream_id in s.streams)
+        and (s.marks is None or own in s.marks)
         and (spans is None or overlap(spans, s.first, s.last))
     ]
 

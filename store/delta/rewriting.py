@@ -176,7 +176,7 @@ class _Rewriting:
                 yield self._what.changed(events, chosen)
 
         made, body = self._encoded(s, groups())
-        made = replace(made, rewritten=mark_of([s.rewritten, self._what.rewrite_id]), streams=s.streams)
+        made = replace(made, rewritten=mark_of([s.rewritten, self._what.rewrite_id]), streams=s.streams, marks=s.marks)
         self._objects.put(made.path, body)
         return _Made(made, self._what_of(touched), vacuumed)
 
@@ -184,7 +184,7 @@ class _Rewriting:
         """In the order, the row groups and the kind of file that it was: a compaction that comes by finds what it relies on."""
         if self._files.is_landing(s):
             return landed(pa.concat_tables(groups), s.shard, s.run)
-        part = Part(s.shard, *s.run)
+        part = Part(s.shard, *s.run, s.archived)
         for events in groups:
             part.add(events)
         return part.done()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from store.event import Event
 from store.expected import ANY, ExpectedVersion
 from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
 from store.reserved import append_own
+from store.retention.archived import Archived, summed
 from store.retention.policy import CLOSED, DELETED, RETENTION, TOMBSTONED, TRUNCATED, Policy, kept
 from store.retention.removal import Removal, Removed
 from store.retention.rule import Rule
@@ -53,6 +54,8 @@ class Rewritable(Protocol):
     def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = ...) -> Rewritten: ...
     def worn(self, what: Rewrite, share: float) -> Sequence[Extent] | None:
         """The files of which at least such a share of the rows would be rewritten; None: there are no files."""
+
+    def archive(self, streams: Collection[str], share: float, dry_run: bool) -> Iterable[Archived]: ...
 
 
 class Ruled(NamedTuple):
@@ -210,6 +213,18 @@ class Retention:
         for first in range(0, len(streams), FORGOTTEN):
             self._store.snapshots.forget(None, list(streams)[first : first + FORGOTTEN])
         return Removed(streams, done.delta_version, done.bytes_before, done.bytes_after)
+
+    def archive(self, tombstoned: bool = False, share: float = 0.0, dry_run: bool = False) -> Archived:
+        """Move the events of closed streams to files of their own under `events/archive/`, which a rule of the object store can make colder.
+
+        They are read and replayed as before. File by file, beside writers, and only of sealed runs: events among the last million or so stay
+        where they are until compaction has sealed theirs. `tombstoned`: those of tombstoned streams as well. `share`: leave files alone of whose
+        rows less than this part would move. Upkeep does it by itself, once a day.
+        """
+        self._log.refresh()
+        said = self._log.policy().streams
+        streams = {name for name, terms in said.items() if (terms.closed and not terms.tombstoned) or (tombstoned and terms.tombstoned)}
+        return summed(self._log.events.archive(streams, share, dry_run)) if streams else Archived()
 
     # Below ------------------------------------------------------------------------------------------------------
 
