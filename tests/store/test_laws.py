@@ -281,6 +281,10 @@ class DeltaLaws(Laws):
     def compact(self, handle: int) -> None:
         self.delta(handle).compact()
 
+    @rule(handle=handles, tombstoned=st.booleans())
+    def archive(self, handle: int, tombstoned: bool) -> None:
+        self.delta(handle).retention.archive(tombstoned)
+
     @rule(handle=handles)
     def checkpoint(self, handle: int) -> None:
         self.delta(handle).checkpoint()
