@@ -20,6 +20,7 @@ from pipelines.jobs.builds import drop_builds, roll_back
 from pipelines.jobs.erasing import erase, reapply
 from pipelines.jobs.maintenance import maintenance
 from pipelines.jobs.rebuild import promote, rebuild
+from pipelines.jobs.retention import retention
 from pipelines.jobs.safety import backup_job, verify
 from pipelines.jobs.shards import shard_assets
 from pipelines.jobs.snapshots import rebuild_all_snapshots
@@ -54,7 +55,8 @@ def upkeep(domain: Domain, settings: Settings) -> dg.Definitions:
     """Rebuilding, and looking after what is there."""
     return dg.Definitions(
         assets=list(shard_assets((*domain.projections, *BUILT_IN))),
-        jobs=[rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, backup_job(settings.backup), erase, reapply],
+        jobs=[rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, backup_job(settings.backup), erase, reapply,
+              retention],
     )
 
 

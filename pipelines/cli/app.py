@@ -48,6 +48,7 @@ _COMMANDS: Final = {
         "repair": ("safety:repair", "Move aside what a crash left."),
         "backup": ("safety:backup", "Bring a backup up to date."),
         "restore": ("safety:restore", "Make a warehouse from a backup."),
+        "retention": ("retention:app", "Say what is to be kept of streams, and end them."),
         "erase": ("erasing:erase", "Erase what events say, and all that was made of it."),
         "reapply": ("erasing:reapply", "Erase again in an older copy what was erased."),
         "keys": ("keys:app", "See, delete, rotate and wrap the keys of personal data."),
