@@ -32,6 +32,7 @@ from tests.bench import (
     push,
     questions,
     reads,
+    retention,
     scale,
     snapshots,
     sustained,
@@ -58,6 +59,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "loading": loading.section,
     "projections": projections.section,            # before what appends more to it
     "snapshots": snapshots.section,                # after the loads: it appends to the long stream
+    "retention": retention.section,
     "scale": scale.section,
     "dagster": orchestration.section,
     "sustained": sustained.section,

@@ -41,6 +41,7 @@ LINES = {
     "projections": ("SQL", "frame", "handlers", "DuckDB", "Sail", "typed table", "of 10,000"),
     "snapshots": ("1,000 in one commit", "handle just opened", "state cached", "100", "target 50 ms", "rebuild_snapshots"),
     "privacy": ("1 client, 1 event", "one Arrow table of 1,000", "compacted", "load", "load without keys", "deleted, with the files that held it"),
+    "retention": ("events/s", "delete a stream", "remove what is hidden"),
     "scale": ("checkpoint written, 20,000 replaced", "log opened", "read", "one stream, by `stream`"),
     "dagster": ("the runner alone", "a run in the same process, kept in SQLite", "`pipelines.follow`", "the sensor"),
     "sustained": ("0.4", "0.8", "1.2"),
