@@ -139,7 +139,7 @@ class Loads(RuleBasedStateMachine):
         done = transact(self.store, self.run[code], id, lambda state: (seen.append(state), [Deposited(cents)])[1])
         assert done.version == self.version(id) + 1
         self.record(id, Deposited(cents))
-        assert (seen, done.state) == ([before], self.folded(code, id))
+        assert (seen, done.state) == ([before], self.run[code].evolve(before, Deposited(cents)))
 
     @rule(id=ids, code=codes)
     def load(self, id: str, code: str) -> None:
