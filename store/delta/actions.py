@@ -29,6 +29,7 @@ _ERASE: Final = "ERASE"
 _COPY: Final = "CLONE"
 _REWRITTEN: Final = "alluvium.rewritten"
 _CLAIM: Final = "CLAIM"
+_SHA256: Final = "alluvium.sha256"
 ARCHIVE: Final = "archive/"
 """Under this prefix lie the files of streams that take no more events: a rule of the object store can make it cheaper and slower."""
 _MARKS: Final = "alluvium.streams"
@@ -58,6 +59,8 @@ class Segment:
     """Of an archived file, a mark of each of its streams (`shard.mark`), where there are not too many: by them it stays closed to all others."""
     streams: frozenset[str] | None = None
     """Its streams, where the commit lists them: then a look-up need not open the file to know that it is not there."""
+    sha256: str = ""
+    """Of the file's bytes, in hex; empty where the log does not say it."""
 
     @property
     def shard(self) -> str:
@@ -299,6 +302,7 @@ def segment_of(add: Mapping[str, Any], streams: frozenset[str] | None = None) ->
             rewritten=text((add.get("tags") or {}).get(_REWRITTEN) or ""),
             marks=_marks_in(text((add.get("tags") or {}).get(_MARKS) or "")),
             streams=streams,
+            sha256=text((add.get("tags") or {}).get(_SHA256) or ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise NotOursError(f"file {add.get('path')!r} has no statistics of ours ({error!r})") from error
@@ -331,7 +335,7 @@ def add_of(segment: Segment, data_change: bool) -> dict[str, Any]:
 
 
 def _tags_of(segment: Segment) -> dict[str, str]:
-    told = {_REWRITTEN: segment.rewritten, _MARKS: "".join(sorted(segment.marks or ()))}
+    told = {_REWRITTEN: segment.rewritten, _MARKS: "".join(sorted(segment.marks or ())), _SHA256: segment.sha256}
     return {name: value for name, value in told.items() if value}
 
 

@@ -99,6 +99,8 @@ class Log:
         """Which log this is; None while there is none."""
         self._segments: dict[str, Segment] = {}
         self._retired: dict[str, Retired] = {}
+        self._body = (-1, b"")
+        """A commit of late, its version and its bytes: the newest, unless that was read from a checkpoint."""
         self._proved_s = -math.inf
         """When a look at the log, or a commit of ours, last proved `version` the newest."""
         self._start()
@@ -152,7 +154,7 @@ class Log:
         with self.lock:
             looked_s, begin = _now_s(), self.version
             for body in self._objects.get_run([log_path(begin + number) for number in range(1, ahead + 1)]):
-                self.apply(self._decoded(self.version + 1, body))
+                self._learn(self.version + 1, body)
             if self.version == begin + ahead:
                 return True
             if looked_s - self._proved_s > ASLEEP_S and self._was_cleaned_past(self.version + 1):
@@ -206,8 +208,13 @@ class Log:
                 self._follower.applied(commit)
             return True
 
+    def newest(self) -> tuple[int, str | None]:
+        """The version of the newest commit known, and the SHA-256 of its bytes; None where it is no longer there."""
+        with self.lock:
+            return self.version, self._digest(self.version)
+
     def publish(self, version: int, body: bytes, commit_id: str) -> Outcome:
-        """Put commit `version`, durably.
+        """Put commit `version`, durably, linked to the one before it.
 
         A put of unknown outcome is repeated with the same bytes until somebody's commit is there: only then is
         the outcome known, and a version higher than this one may be tried. OutcomeUnknownError: storage stayed mute.
@@ -215,15 +222,16 @@ class Log:
         """
         with self.lock:                            # other threads look at the log meanwhile, and what they prove is of later versions
             proved_s = self._proved_s if self.version == version - 1 else -math.inf
+            body = publishing.linked(body, self._digest(version - 1))
         began_s = _now_s()
         outcome, there = publishing.publish(self._objects, version, body, commit_id, SETTLE_S, _REMEDY)
         if outcome is not Outcome.OURS:
             with self.lock:
                 if version == self.version + 1:
-                    self.apply(self._decoded(version, there))
+                    self._learn(version, there)
             return outcome
         try:
-            return self._succeeded(version, began_s, proved_s)
+            return self._succeeded(version, body, began_s, proved_s)
         except (StorageError, StoreClosedError) as error:
             raise OutcomeUnknownError(f"commit {version} may or may not be part of the log ({error}): {_REMEDY}") from error
 
@@ -232,13 +240,28 @@ class Log:
         if commit_id_of(self._objects.get(log_path(version)) or b"") == commit_id:
             self._objects.delete([log_path(version)])
 
-    def _succeeded(self, version: int, began_s: float, proved_s: float) -> Outcome:
+    def _succeeded(self, version: int, body: bytes, began_s: float, proved_s: float) -> Outcome:
         """The put is there. But who slept since they saw version - 1 as the newest, at `proved_s`, may have put it where nobody looks any more."""
         with self.lock:
             if _now_s() - proved_s > ASLEEP_S and self._was_cleaned_past(version):
                 return Outcome.SLEPT
             self._proved_s = max(self._proved_s, began_s)
+            self._remember(version, body)
             return Outcome.OURS
+
+    def _learn(self, version: int, body: bytes) -> None:
+        self.apply(self._decoded(version, body))
+        self._remember(version, body)
+
+    def _remember(self, version: int, body: bytes) -> None:
+        if version > self._body[0]:                # another thread may have come further meanwhile
+            self._body = version, body
+
+    def _digest(self, version: int) -> str | None:
+        """Of a commit. Of a checkpoint's own storage must be asked, once: clean-up leaves that of the newest."""
+        if version != self._body[0] and (body := self._objects.get(log_path(version)) if version >= 0 else None) is not None:
+            self._remember(version, body)
+        return publishing.digest_of(self._body[1]) if version == self._body[0] >= 0 else None
 
     def _was_cleaned_past(self, version: int) -> bool:
         return checkpoint_file.cleaned_past(self._objects, version, lambda newer: checkpoint.read_version(self._objects, newer))

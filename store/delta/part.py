@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from dataclasses import replace
@@ -47,7 +48,7 @@ class Statistics:
             self._nulls[name] += events[name].null_count
         self.rows += len(events)
 
-    def segment(self, path: str, size_bytes: int) -> Segment:
+    def segment(self, path: str, body: pa.Buffer) -> Segment:
         low, high = self.low, self.high
         stats = {
             "numRecords": self.rows,
@@ -57,7 +58,7 @@ class Statistics:
         }
         return Segment(
             path=path,
-            size_bytes=size_bytes,
+            size_bytes=body.size,
             rows=self.rows,
             first=low["position"],
             last=high["position"],
@@ -69,6 +70,7 @@ class Statistics:
             recorded_until=high["recorded_at"],
             stats=orjson.dumps(stats).decode(),
             modified_ms=time.time_ns() // 1_000_000,
+            sha256=sha256(body),
         )
 
 
@@ -101,7 +103,7 @@ class Part:
         """What the file is, and its bytes, which nobody has written yet."""
         self._writer.close()
         body = self._sink.getvalue()
-        return self._statistics.segment(self._path, body.size), body
+        return self._statistics.segment(self._path, body), body
 
     def put(self, objects: Objects) -> Segment:
         """Make the file durable; it is not yet part of the log."""
@@ -136,7 +138,12 @@ def landed(events: pa.Table, shard: str, run: tuple[int, int]) -> tuple[Segment,
     body = sink.getvalue()
     statistics = Statistics()
     statistics.add(events)
-    return statistics.segment(_path(shard, *run), body.size), body
+    return statistics.segment(_path(shard, *run), body), body
+
+
+def sha256(body: bytes | pa.Buffer) -> str:
+    """In hex. It leaves the interpreter to other threads meanwhile, unless the body is small."""
+    return hashlib.sha256(body).hexdigest()
 
 
 def _path(shard: str, first: int, last: int, archived: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
 import time
@@ -18,6 +19,7 @@ FEATURE: Final = "alluvium"
 
 In `commitInfo` it is the name of what we say of a commit, in any table of ours.
 """
+_INFO: Final = b'{"commitInfo":{'
 
 
 class Outcome(Enum):
@@ -39,6 +41,23 @@ def commit_id_of(body: bytes) -> str:
         return str(orjson.loads(body.split(b"\n", 1)[0])["commitInfo"][FEATURE]["commit"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return ""
+
+
+def linked(body: bytes, previous: str | None) -> bytes:
+    """The commit, saying first which one it follows: by the SHA-256 of the bytes of the one before it, in hex; None where that is not known."""
+    assert body.startswith(_INFO), "a commit of ours begins with its commitInfo"
+    return _INFO + orjson.dumps({"previous": previous})[1:-1] + b"," + body[len(_INFO) :]
+
+
+def digest_of(body: bytes) -> str:
+    """Of a commit as it lies there: what the next one calls its `previous`."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def previous_of(body: bytes) -> str | None:
+    """What a commit of ours says of the one before it; None where it says nothing, or nothing was known."""
+    said = orjson.loads(body.split(b"\n", 1)[0])["commitInfo"].get("previous")
+    return said if isinstance(said, str) else None
 
 
 def publish(objects: Objects, version: int, body: bytes, commit_id: str, settle_s: float, remedy: str) -> tuple[Outcome, bytes]:

@@ -14,6 +14,7 @@ from store.delta.actions import Segment
 from store.delta.audit.findings import RESTORE, Finding
 from store.delta.audit.row_check import Places, places, streams_elsewhere, texts_that_are_not_json
 from store.delta.audit.stats_check import Summary, astray, bounds_of
+from store.delta.part import sha256
 from store.delta.segment_files import conform
 from store.errors import StorageError
 from store.schema import EVENTS
@@ -45,11 +46,13 @@ def check_file(objects: Objects, duck: duckdb.DuckDBPyConnection, segment: Segme
     checked = FileChecked(segment)
     try:
         with objects.open(segment.path) as source:
-            size_bytes = source.size()
-            if size_bytes != segment.size_bytes:
-                checked.found(f"it has {size_bytes:,} bytes, the log says {segment.size_bytes:,}")
-            with pq.ParquetFile(source, page_checksum_verification=True) as file:
-                _read(checked, file, duck, after)
+            body = source.read_buffer()            # once: where its bytes are hashed, and then decoded, storage is asked for them once
+        if body.size != segment.size_bytes:
+            checked.found(f"it has {body.size:,} bytes, the log says {segment.size_bytes:,}")
+        elif segment.sha256 not in ("", sha256(body)):
+            checked.found("its bytes are others than the log says, by their SHA-256")
+        with pa.BufferReader(body) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
+            _read(checked, file, duck, after)
     except StorageError as error:
         checked.readable = False
         checked.missing = not any(entry.path == segment.path for entry in objects.list(segment.path.rpartition("/")[0]))

@@ -172,14 +172,14 @@ def _difference(there: LogState, told: LogState) -> str | None:
             return f"{path} is live in it, but not by the commits"
         if path not in there.live:
             return f"{path} is not live in it, but is by the commits"
-        if _said(there.live[path]) != _said(told.live[path]):
+        if _said(there.live[path], told.live[path]) != _said(told.live[path], there.live[path]):
             return f"it describes {path} otherwise than the commits do"
     return None
 
 
-def _said(segment: Segment) -> Segment:
-    """What a checkpoint must repeat of a file. It may write the statistics' JSON in its own way: their values are fields."""
-    return replace(segment, streams=None, stats="", modified_ms=0)
+def _said(segment: Segment, elsewhere: Segment) -> Segment:
+    """What a checkpoint must repeat of a file. It may write the statistics' JSON in its own way (their values are fields), and no digest."""
+    return replace(segment, streams=None, stats="", modified_ms=0, sha256=segment.sha256 if elsewhere.sha256 else "")
 
 
 # Commits after the checkpoint -----------------------------------------------------------------------------------

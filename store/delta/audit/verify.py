@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from store.delta.actions import checked_path
+from store.delta.audit.chain_check import check_chain
 from store.delta.audit.contents_check import Contents, Progress, VanishedError
 from store.delta.audit.findings import REPAIR, Finding, Verified
 from store.delta.audit.log_check import check_log
@@ -39,7 +40,7 @@ def verify(objects: Objects, progress: Progress = lambda done, total: None, orde
     contents = Contents(objects, progress, order or Order())
     if not state.broken:
         state = _check_contents(objects, contents, state)
-    findings = [*state.findings, *contents.findings]
+    findings = [*state.findings, *check_chain(objects), *contents.findings]
     if state.broken:
         findings.append(Finding("it is broken, so not all files and contents were checked", "the log", "mend it first", damage=False))
     else:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from store.delta.actions import Segment
+from store.delta.part import sha256
 from store.delta.segment_files import conform
 from store.errors import TableRefusedError
 from store.storage.objects import Objects
@@ -34,6 +35,8 @@ def contents(objects: Objects, segment: Segment, body: bytes) -> Iterator[pa.Tab
     """Its events, a row group at a time. TableRefusedError: not every value can be read, or they are not what the log says."""
     if len(body) != segment.size_bytes:
         raise _damaged(objects, segment, f"holds {len(body):,} bytes, the log says {segment.size_bytes:,}")
+    if segment.sha256 not in ("", sha256(body)):
+        raise _damaged(objects, segment, "holds other bytes than the log says, by their SHA-256")
     rows, first, last = 0, segment.last, 0
     for events in _decoded(objects, segment, body):
         bounds = pc.min_max(events["position"])

@@ -15,8 +15,10 @@ from store import Event, open_store
 from store.delta.actions import Segment
 from store.delta.audit.log_check import check_log
 from store.delta.log import log_path
+from store.delta.part import sha256
 from store.delta.segment_files import conform
 from store.storage.local_objects import LocalObjects
+from store.tables.publishing import digest_of
 
 HOUR_S = 3_600
 
@@ -60,6 +62,24 @@ def edit_commit(warehouse: Path, version: int, edit: Callable[[dict[str, Any]], 
     for action in actions:
         edit(action)
     commit(warehouse, version).write_bytes(b"".join(orjson.dumps(action) + b"\n" for action in actions if action))
+    relink(warehouse)
+
+
+def relink(warehouse: Path) -> None:
+    """Have every commit name the bytes of the one before it, as somebody would who changes one and knows how."""
+    before: bytes | None = None
+    for version in range(newest(warehouse) + 1):
+        if not commit(warehouse, version).exists():
+            before = None
+            continue
+        first, *rest = commit(warehouse, version).read_bytes().splitlines()
+        if b'"commitInfo"' not in first:
+            return
+        info = orjson.loads(first)
+        if "previous" in info["commitInfo"]:
+            info["commitInfo"]["previous"] = None if before is None else digest_of(before)
+        before = b"".join(line + b"\n" for line in [orjson.dumps(info), *rest])
+        commit(warehouse, version).write_bytes(before)
 
 
 def edit_add(warehouse: Path, path: str, edit: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
@@ -80,7 +100,8 @@ def rewrite(warehouse: Path, segment: Segment, change: Callable[[pa.Table], pa.T
     path = data_file(warehouse, segment)
     events = change(conform(pq.read_table(pa.BufferReader(path.read_bytes()))))
     pq.write_table(events, path, **({"compression": "zstd", "row_group_size": 8, "store_schema": False} | options))
-    edit_add(warehouse, segment.path, lambda add, stats: add.update(size=path.stat().st_size))
+    told = {"size": path.stat().st_size, "tags": {"alluvium.sha256": sha256(path.read_bytes())}}
+    edit_add(warehouse, segment.path, lambda add, stats: add.update(told))
 
 
 def with_values(events: pa.Table, column: str, values: dict[int, Any]) -> pa.Table:

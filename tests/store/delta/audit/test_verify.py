@@ -21,6 +21,7 @@ from store.delta.audit.verify import verify
 from store.delta.log import log_path
 from store.storage.local_objects import LocalObjects
 from store.storage.objects import Objects
+from store.tables.publishing import digest_of, linked
 from tests.store.delta.audit.damage import (
     aged,
     commit,
@@ -245,7 +246,7 @@ def test_commit_that_contradicts_the_one_before_is_found(landed: Path, values: d
 def test_merge_that_drops_a_file_is_found(tmp_path: Path) -> None:
     fill(tmp_path, 6)
     chosen = live(tmp_path)
-    commit(tmp_path, 7).write_bytes(replacing("id", 10**16, 6, chosen[:1], [], 0))
+    commit(tmp_path, 7).write_bytes(linked(replacing("id", 10**16, 6, chosen[:1], [], 0), digest_of(commit(tmp_path, 6).read_bytes())))
     assert_found(
         tmp_path, "damage: commit 7: it puts 0 rows in the place of 1", "damage: position 1: is in no file", "of stream 's-0' does not follow"
     )
@@ -254,7 +255,7 @@ def test_merge_that_drops_a_file_is_found(tmp_path: Path) -> None:
 def test_merge_of_a_file_that_is_not_live_is_found(merged: Path) -> None:
     version, segment = newest(merged) + 1, only(merged)
     gone = replace(segment, path=segment.path.replace("1-20", "1-21"), rows=0)
-    commit(merged, version).write_bytes(replacing("id", 10**16, 20, [gone], [], 0))
+    commit(merged, version).write_bytes(linked(replacing("id", 10**16, 20, [gone], [], 0), digest_of(commit(merged, version - 1).read_bytes())))
     assert_found(merged, f"damage: commit {version}: it takes away {gone.path}, which is not live")
 
 
@@ -334,7 +335,7 @@ def test_flipped_byte_in_a_page_is_found_by_its_checksum(merged: Path) -> None:
     body = bytearray(path.read_bytes())
     body[body.index(b'{"number":0}') + 10] ^= 1     # still JSON
     path.write_bytes(body)
-    assert_found(merged, "it cannot be read")
+    assert_found(merged, "by their SHA-256", "it cannot be read")
 
 
 def test_old_file_that_nobody_names_is_a_note(landed: Path) -> None:
@@ -456,7 +457,7 @@ def test_bytes_that_are_no_text_are_found(merged: Path) -> None:
     rewrite(merged, segment, lambda events: events, compression="none", use_dictionary=False)
     path = data_file(merged, segment)
     path.write_bytes(path.read_bytes().replace(b'{"number":0}', b'{"n\xff\xffber":0}'))
-    assert_found(merged, "it cannot be read")
+    assert_found(merged, "by their SHA-256", "it cannot be read")
 
 
 def test_other_columns_are_found(merged: Path) -> None:
@@ -500,4 +501,5 @@ def test_row_group_statistics_that_hide_rows_are_found(merged: Path) -> None:
     footer = int.from_bytes(body[-8:-4], "little")
     start = len(body) - 8 - footer
     path.write_bytes(body[:start] + body[start:].replace(b"s-3", b"s-2"))
-    assert_found(merged, "the statistics of its row groups say 's-2' to 's-2' of stream_id, the rows hold 's-3' to 's-3'")
+    told = "the statistics of its row groups say 's-2' to 's-2' of stream_id, the rows hold 's-3' to 's-3'"
+    assert_found(merged, "by their SHA-256", told)
