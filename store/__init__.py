@@ -6,6 +6,9 @@
 """
 
 from store.append import Append, Appended, TableAppended
+from store.audit.audit import Audit
+from store.audit.checking import ErasedSince, Proof
+from store.audit.head import PublishedHead
 from store.backups import backup, restore
 from store.bill import Prices, Requests, Usage, requests_for
 from store.contract import Contract
@@ -20,6 +23,7 @@ from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, sna
 from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import history, load, load_as_of, load_at, load_query, transact, transact_many, transact_query
+from store.deeds import Deed
 from store.delta.audit.findings import Finding, Verified
 from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
@@ -130,6 +134,7 @@ __all__ = [
     "Append",
     "Appended",
     "AsOf",
+    "Audit",
     "Boundary",
     "Breaker",
     "Catalogue",
@@ -148,10 +153,12 @@ __all__ = [
     "Copied",
     "CrossLogError",
     "Decided",
+    "Deed",
     "Disagreement",
     "Display",
     "DuplicateEventError",
     "ErasedEvent",
+    "ErasedSince",
     "Erasure",
     "ErasureReport",
     "Event",
@@ -199,6 +206,8 @@ __all__ = [
     "Personal",
     "Prices",
     "Privacy",
+    "Proof",
+    "PublishedHead",
     "Query",
     "QueryRefusedError",
     "RawEvent",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 
+from store.deeds import UNKNOWN, Deed, check_named
 from store.delta.copying.backup import Copied, copy
 from store.delta.copying.copier import Progress
 from store.event_store import AsOf
+from store.recording import unrecorded
 from store.storage.places import join, objects_at
 
 STEP_BYTES: Final = 256 << 20
@@ -31,14 +34,28 @@ def backup(warehouse_uri: str, backup_uri: str, until: AsOf | None = None, progr
     return _copied(warehouse_uri, backup_uri, until, progress, fresh=False, step_bytes=STEP_BYTES)
 
 
-def restore(backup_uri: str, warehouse_uri: str, until: AsOf | None = None, progress: Progress = lambda done, total: None) -> Copied:
+def restore(
+    backup_uri: str,
+    warehouse_uri: str,
+    until: AsOf | None = None,
+    progress: Progress = lambda done, total: None,
+    *,
+    by: str = UNKNOWN,
+    why: str = UNKNOWN,
+) -> Copied:
     """Make the log of a warehouse from a backup, up to a position or an aware datetime; None: all of it.
 
     There must be no log yet. It appears whole, in one commit that is made last: killed or failed, there is none, only files
     that nobody names; empty the place, or leave them to vacuum, and call again. Appends go on behind the position, and
     repeats of what is there are recognised. Errors as for `backup`.
+
+    Then the first event that follows says who did it: the deed `Restored` in `$audit`. Where it cannot be appended, the log is restored all the
+    same, and `unrecorded` says why it could not.
     """
-    return _copied(backup_uri, warehouse_uri, until, progress, fresh=True, step_bytes=sys.maxsize)
+    check_named(by, why)
+    copied = _copied(backup_uri, warehouse_uri, until, progress, fresh=True, step_bytes=sys.maxsize)
+    deed = Deed("Restored", by, why, {"from": backup_uri, "position": copied.position})
+    return replace(copied, unrecorded=unrecorded(warehouse_uri, deed))
 
 
 def _copied(source_uri: str, destination_uri: str, until: AsOf | None, progress: Progress, fresh: bool, step_bytes: int) -> Copied:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from store.aio import Submits
 from store.append import Append, Appended
@@ -13,6 +13,9 @@ from store.event import Event, RecordedEvent
 from store.event_store import EventStore
 from store.limits import MAX_NAME_BYTES
 from store.reserved import AUDIT, append_own
+
+UNKNOWN: Final = "unknown"
+"""Who did it, or why, where a caller does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class Deed:
     what: Mapping[str, Any] = field(default_factory=dict)
 
 
+def check_named(by: str, why: str) -> None:
+    """InvalidEventError: nobody, or no reason, is named. To be asked before anything is done."""
+    check_text("by", by, MAX_NAME_BYTES)
+    check_text("why", why, MAX_NAME_BYTES)
+
+
 def record(store: Submits, deed: Deed) -> Appended:
     """Durably. InvalidEventError: nobody, or nothing, is named."""
     return append_own(store, [recording(deed)])[0]
@@ -35,8 +44,7 @@ def record(store: Submits, deed: Deed) -> Appended:
 
 def recording(deed: Deed) -> Append:
     """The part that records a deed in an append of what it does. InvalidEventError: nobody, or nothing, is named."""
-    for name in ("by", "why"):
-        check_text(name, getattr(deed, name), MAX_NAME_BYTES)
+    check_named(deed.by, deed.why)
     return Append(AUDIT, [Event(deed.type, {"by": deed.by, "why": deed.why, "what": dict(deed.what)})])
 
 

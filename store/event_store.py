@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from store.aio import AsyncEventStore
+    from store.audit.audit import Audit
     from store.deciding.deciding import Deciding
     from store.erasing.erasure import Erasure
     from store.erasing.erasure_report import ErasureReport
@@ -178,6 +179,10 @@ class EventStore(Protocol):
     @property
     def privacy(self) -> Confidant:
         """Personal data in the log: read where the keys are at hand, and forgotten."""
+
+    @property
+    def audit(self) -> Audit:
+        """What was done to the store, and proof that nothing else was."""
 
     def close(self) -> None:
         """Answer what waits, then free everything. Closing twice is harmless."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
+from store.audit.audit import Audit
 from store.bulk import Bulk
 from store.condition import Condition, check_condition
 from store.confiding import confidant
@@ -30,6 +31,7 @@ from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
 from store.intake import Intake
 from store.log_size import LogSize
+from store.memory_ledger import MemoryLedger
 from store.memory_log import MemoryLog
 from store.observer import Guarded, LoggingObserver
 from store.privacy.confidant import Confidant
@@ -62,6 +64,8 @@ class MemoryEventStore:
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts)
         self._snapshots = MemorySnapshots()
         self._retention = Retention(self, Ruled(self._check_open, self._check_open, lambda: self._log.policy, self._standing, clock, self))
+        ledger = MemoryLedger(self._events)
+        self._audit = Audit(self, lambda: [ledger])
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, self._intake)
         self._closed = False
@@ -240,6 +244,11 @@ class MemoryEventStore:
     def deciding(self) -> Deciding:
         self._check_open()
         return self._deciding
+
+    @property
+    def audit(self) -> Audit:
+        self._check_open()
+        return self._audit
 
     @property
     def privacy(self) -> Confidant:

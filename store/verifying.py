@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from store.deeds import UNKNOWN, Deed, check_named
 from store.delta.audit import contents_check
 from store.delta.audit import repair as mending
 from store.delta.audit import verify as audit
@@ -14,10 +15,15 @@ from store.delta.audit.findings import Finding, Verified
 from store.delta.audit.order_check import Order
 from store.delta.audit.repair import Repaired
 from store.logs.log_name import WHOLE, LogName
+from store.recording import unrecorded
 from store.storage.objects import Objects
 from store.storage.places import objects_at
 
 Looked = TypeVar("Looked", Verified, Repaired)
+
+MOVED_TOLD: Final = 1_000
+MENDED_TOLD: Final = 20
+"""Of the files that were moved, and of the findings, so many are named in a deed."""
 
 
 def verify(warehouse_uri: str, progress: contents_check.Progress = lambda done, total: None) -> Verified:
@@ -34,23 +40,43 @@ def verify(warehouse_uri: str, progress: contents_check.Progress = lambda done, 
     return replace(first, **sums, findings=findings)
 
 
-def repair(warehouse_uri: str, dry_run: bool = False, progress: contents_check.Progress = lambda done, total: None) -> Repaired:
+def repair(
+    warehouse_uri: str,
+    dry_run: bool = False,
+    progress: contents_check.Progress = lambda done, total: None,
+    *,
+    by: str = UNKNOWN,
+    why: str = UNKNOWN,
+) -> Repaired:
     """Verify the log and move aside what a crash left: a torn last commit, torn checkpoints, files that no commit names.
 
     Nothing is destroyed: files go to `_quarantine/` of their table; with `dry_run` they stay. Where the last commit is torn, stop the writers
     first. Of several logs one is mended after the other; `folder` is then that of the last one that anything was moved in.
     TableRefusedError: there is damage that a crash cannot make, or no log, or another repair is at work; nothing of that log was changed.
+
+    What was moved is said in `$audit` by the deed `Repaired`. Where that cannot be appended to, `unrecorded` says why.
     """
+    check_named(by, why)
     looked = dict(_each_log(warehouse_uri, lambda objects, order: mending.repair(objects, dry_run, progress, order)))
     first, *_ = looked.values()
-    return replace(
+    moved = [path if name == WHOLE else f"logs/{name}/events/{path}" for name, one in looked.items() for path in one.moved]
+    done = replace(
         first,
-        moved=[path if name == WHOLE else f"logs/{name}/events/{path}" for name, one in looked.items() for path in one.moved],
+        moved=moved,
         folder=next((one.folder for one in reversed(looked.values()) if one.folder), None),
         mended=[found for name, one in looked.items() for found in _named(name, one.mended)],
         left=[found for name, one in looked.items() for found in _named(name, one.left)],
         seconds=sum(one.seconds for one in looked.values()),
     )
+    return _told(warehouse_uri, by, why, done)
+
+
+def _told(warehouse_uri: str, by: str, why: str, done: Repaired) -> Repaired:
+    """After it is recorded, if anything was moved."""
+    if done.dry_run or not done.moved:
+        return done
+    what = {"files": len(done.moved), "moved": done.moved[:MOVED_TOLD], "to": done.folder, "mended": [str(one) for one in done.mended[:MENDED_TOLD]]}
+    return replace(done, unrecorded=unrecorded(warehouse_uri, Deed("Repaired", by, why, what)))
 
 
 def _each_log(

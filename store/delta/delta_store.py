@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
+from store.audit.audit import Audit
 from store.bulk import Bulk
 from store.condition import Condition, Match, check_condition
 from store.confiding import confidant
@@ -25,6 +26,7 @@ from store.delta import archiving, reader, rewriting
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
+from store.delta.ledger import DeltaLedger
 from store.delta.log import Followers, Log
 from store.delta.policies import Policies
 from store.delta.recollection import Recollection
@@ -108,6 +110,8 @@ class DeltaEventStore:
         self._privacy = confidant(self, self._intake)
         self._clock = clock
         self._retention = Retention(self, Ruled(self._check_ruled, self._refresh, self._policy, self._standing, clock, self))
+        self.ledger: Final = DeltaLedger(objects, self._log)
+        self._audit = Audit(self, lambda: [self.ledger])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())
         for forget in (self._streams.forget, self._trail.forget, self._files.forget, self._deciding.forget):
             self.recollection.add(forget)
@@ -340,6 +344,11 @@ class DeltaEventStore:
     def deciding(self) -> Deciding:
         self._check_open()
         return self._deciding
+
+    @property
+    def audit(self) -> Audit:
+        self._check_open()
+        return self._audit
 
     @property
     def privacy(self) -> Confidant:

@@ -14,10 +14,12 @@ import pyarrow.compute as pc
 
 from store.aio import Answer, AsyncEventStore
 from store.append import Append, Appended, TableAppended
+from store.audit.audit import Audit
 from store.bulk import bulk
 from store.confiding import confidant
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
+from store.deeds import UNKNOWN, Deed, check_named, record
 from store.delta import log as delta_log
 from store.delta.upkeep import Maintained, summed
 from store.draft import Draft, instant
@@ -92,6 +94,7 @@ class Logs:
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
         self._retention = Retention(self, Ruled(self._check_ruled, self._check_open, self._tree.root.policy, self._standing, clock, self._tree.root))
+        self._audit = Audit(self, lambda: [member.ledger for member in self.each()])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()
         self._closed = False
@@ -258,16 +261,18 @@ class Logs:
         self._check_open()
         return str(self._tree.of(stream_id).name)
 
-    def split(self, log: str = "h", into: int = 16) -> list[str]:
+    def split(self, log: str = "h", into: int = 16, *, by: str | None = None, why: str = UNKNOWN) -> list[str]:
         """Let so many logs take the events of that one from now on; their names. It stays as it is, to be read.
 
         By one commit, while all go on: whoever appends by `Logs` goes on in the new ones, and no version or position changes. Whoever opened the
         log alone (`open_store`) gets LogSealedError, and opens the warehouse anew. It cannot be taken back: streams that are in one
-        log now may be in two after, and can no longer be appended to at once.
+        log now may be in two after, and can no longer be appended to at once. Then, if it is told `by` whom, the deed `Split` says
+        so in `$audit`.
 
         InvalidEventError: it is no log that takes events, or cannot be parted so.
         """
         self._check_open()
+        check_named(UNKNOWN if by is None else by, why)
         name = LogName.parse(log)
         parts = name.split(into)
         member = next((member for member in self._tree.refreshed() if member.name == name and not member.sealed), None)
@@ -276,6 +281,8 @@ class Logs:
         for part in parts:                         # before anybody is sent there
             delta_log.create(objects_at(part.uri(self._warehouse)), self._clock() // 1000)
         member.seal([str(part) for part in parts])
+        if by is not None:
+            record(self, Deed("Split", by, why, {"log": log, "logs": [str(part) for part in parts]}))
         return [str(part) for part in parts]
 
     def each(self) -> list[Member]:
@@ -355,6 +362,11 @@ class Logs:
     def deciding(self) -> Deciding:
         self._check_open()
         return self._deciding
+
+    @property
+    def audit(self) -> Audit:
+        self._check_open()
+        return self._audit
 
     @property
     def privacy(self) -> Confidant:

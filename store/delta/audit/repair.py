@@ -36,6 +36,8 @@ class Repaired:
     seconds: float
     logs: Sequence[str] = ()
     """Those that go on where this one has ended."""
+    unrecorded: str | None = None
+    """Why the deed could not be appended to the log; None: it was, or nothing was moved."""
 
 
 def repair(

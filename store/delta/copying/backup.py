@@ -20,7 +20,10 @@ from store.times import moment
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a copy holds, and what was done for it. `recorded_at`: of the event at `position`; None at position 0."""
+    """What a copy holds, and what was done for it. `recorded_at`: of the event at `position`; None at position 0.
+
+    `unrecorded`: why the deed of a restore could not be appended to the log; None: it was, or there was none.
+    """
 
     position: int
     recorded_at: datetime | None
@@ -29,6 +32,7 @@ class Copied:
     files_removed: int
     copied_bytes: int
     seconds: float
+    unrecorded: str | None = None
 
     @property
     def bytes_per_s(self) -> float:

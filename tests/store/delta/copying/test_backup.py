@@ -20,6 +20,7 @@ from deltalake import DeltaTable
 
 import store as package
 from store import Event, InvalidEventError, StorageError, TableRefusedError, WrongExpectedVersionError, backup, open_store, restore
+from store.deeds import Deed
 from store.delta import segment
 from store.delta.copying.backup import copy
 from store.delta.delta_store import DeltaEventStore
@@ -97,7 +98,7 @@ def test_empty_log_has_an_empty_backup(warehouse: str, kept: str, restored: str)
     assert backup(warehouse, kept).position == 0
     assert restore(kept, restored).recorded_at is None
     with open_store(restored) as store:
-        assert store.append("a", facts(1)).position == 1
+        assert store.append("a", facts(1)).position == 2  # after the deed
 
 
 def test_backup_tells_how_far_it_is(store: DeltaEventStore, warehouse: str, kept: str) -> None:
@@ -209,7 +210,7 @@ def test_cut_in_a_run_of_several_shards(warehouse: str, kept: str, restored: str
         restore(kept, restored, 77)
         with open_store(restored) as twin:
             assert twin.compact() != []
-            assert twin.read_all().read_all().equals(store.read_all(until=77).read_all())
+            assert twin.read_all(until=77).read_all().equals(store.read_all(until=77).read_all())
             assert twin.read_stream("s-7").equals(store.sql("select * exclude shard from stream('s-7')", as_of=77).to_arrow_table().cast(EVENTS))
 
 
@@ -239,19 +240,42 @@ def test_restored_log_goes_on_where_it_was(store: DeltaEventStore, warehouse: st
     backup(warehouse, kept)
     assert restore(kept, restored, until=first.position).position == first.position
     with open_store(restored) as twin:
-        assert twin.read_all().read_all().equals(store.read_all(until=first.position).read_all())
+        assert twin.read_all(until=first.position).read_all().equals(store.read_all(until=first.position).read_all())
         assert twin.stream_version("order-1") == 4
         assert twin.append("order-1", batch, 0) == first
         with pytest.raises(WrongExpectedVersionError):
             twin.append("order-1", facts(1), 6)
         answer = twin.append("order-1", facts(1), 4)
-        assert (answer.version, answer.position) == (5, first.position + 1)
+        assert (answer.version, answer.position) == (5, first.position + 2)
 
 
-def test_restored_log_appears_in_one_commit(store: DeltaEventStore, warehouse: str, kept: str, restored: str) -> None:
+def test_restored_log_appears_in_one_commit_and_says_who_did_it(store: DeltaEventStore, warehouse: str, kept: str, restored: str) -> None:
     backup(warehouse, kept)
-    restore(kept, restored)
-    assert [file.name for file in Path(restored, "events", "_delta_log").iterdir()] == [f"{0:020d}.json"]
+    done = restore(kept, restored, 17, by="ada", why="a lost disk")
+    assert (done.position, done.unrecorded) == (17, None)
+    assert sorted(file.name for file in Path(restored, "events", "_delta_log").iterdir()) == [f"{version:020d}.json" for version in (0, 1)]
+    with open_store(restored) as twin:
+        assert [(event.position, deed) for event, deed in twin.audit.deeds()] == [
+            (18, Deed("Restored", "ada", "a lost disk", {"from": kept, "position": 17}))
+        ]
+
+
+def test_restore_by_nobody_is_refused_before_anything_is_written(store: DeltaEventStore, warehouse: str, kept: str, restored: str) -> None:
+    backup(warehouse, kept)
+    with pytest.raises(InvalidEventError):
+        restore(kept, restored, by="")
+    assert not Path(restored).exists()
+
+
+def test_restored_log_that_takes_no_deed_is_restored_all_the_same(
+    store: DeltaEventStore, warehouse: str, kept: str, restored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the newest time of the log is far ahead of this machine's clock."""
+    backup(warehouse, kept)
+    monkeypatch.setattr("store.open.open_store.__kwdefaults__", {"clock": lambda: 0, "contract": None})
+    done = restore(kept, restored)
+    assert "set the clocks right" in str(done.unrecorded)
+    assert events(restored).equals(events(warehouse))
 
 
 @pytest.mark.parametrize("until", [17, 36])
@@ -285,7 +309,7 @@ def test_backup_goes_on_from_the_log_that_was_restored_from_it(store: DeltaEvent
     with open_store(restored) as twin:
         fill(twin, 2)
     done = backup(restored, kept)
-    assert (done.position, done.files_copied, done.files_kept) == (42, 2, 12)
+    assert (done.position, done.files_copied, done.files_kept) == (43, 3, 12)
 
 
 def test_backup_and_restore_by_way_of_s3(store: DeltaEventStore, warehouse: str, s3_warehouse: str, restored: str) -> None:
@@ -295,7 +319,7 @@ def test_backup_and_restore_by_way_of_s3(store: DeltaEventStore, warehouse: str,
     assert backup(warehouse, s3_warehouse).position == 42
     assert backup(warehouse, s3_warehouse).files_copied == 0
     assert restore(s3_warehouse, restored, 40).position == 40
-    assert events(restored).equals(events(warehouse, 40))
+    assert events(restored, 40).equals(events(warehouse, 40))
 
 
 # Refused --------------------------------------------------------------------------------------------------------
@@ -595,7 +619,7 @@ def test_backup_killed_at_any_step_stays_at_the_position_it_had_reached(warehous
     steps, reached = 0, [6]
     for nth in range(7):
         place = f"{kept}-{nth}"
-        restore(kept, place)
+        backup(kept, place)
         steps += killed(warehouse, place, "backup", nth)
         there = events(place)
         assert there.equals(events(warehouse, len(there)))
@@ -616,4 +640,4 @@ def test_killed_restore_leaves_no_log_and_can_be_repeated(warehouse: str, kept: 
         with pytest.raises(TableRefusedError, match="there is no event log here"):
             open_store(restored)
     assert restore(kept, restored).position == 6
-    assert events(restored).equals(events(warehouse))
+    assert events(restored, 6).equals(events(warehouse))
