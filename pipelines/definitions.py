@@ -16,6 +16,7 @@ from pipelines.automation.schedules import schedules
 from pipelines.checks.domain_checks import domain_checks
 from pipelines.domain import Domain, load_domain
 from pipelines.executors import executor_of
+from pipelines.jobs.attesting import attest
 from pipelines.jobs.builds import drop_builds, roll_back
 from pipelines.jobs.erasing import erase, reapply
 from pipelines.jobs.maintenance import maintenance
@@ -55,8 +56,10 @@ def upkeep(domain: Domain, settings: Settings) -> dg.Definitions:
     """Rebuilding, and looking after what is there."""
     return dg.Definitions(
         assets=list(shard_assets((*domain.projections, *BUILT_IN))),
-        jobs=[rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, backup_job(settings.backup), erase, reapply,
-              retention],
+        jobs=[
+            rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, attest, backup_job(settings.backup), erase, reapply,
+            retention,
+        ],  # fmt: skip
     )
 
 

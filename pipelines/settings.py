@@ -49,6 +49,7 @@ class Settings:
     backup_cron: str = "30 2 * * *"
     checks_cron: str = "37 * * * *"
     full_checks_cron: str = "0 5 * * 0"
+    attest_cron: str = "50 1 * * *"
     executor: str = "serial"
     metrics_cron: str = "*/10 * * * *"
     metrics_days: int = 30
@@ -63,7 +64,7 @@ class Settings:
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """SettingsError: one of them makes no sense."""
         given = {name.removeprefix("ALLUVIUM_").lower(): value for name, value in environment.items() if name.startswith("ALLUVIUM_") and value}
-        crons = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "checks_cron", "full_checks_cron", "metrics_cron")
+        crons = ("rebuild_cron", "maintenance_cron", "verify_cron", "backup_cron", "checks_cron", "full_checks_cron", "metrics_cron", "attest_cron")
         return cls(
             warehouse=given.get("warehouse", str(Path("warehouse").absolute())),
             domain=given.get("domain", FLIGHTS),

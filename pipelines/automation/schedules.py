@@ -19,6 +19,7 @@ def schedules(settings: Settings) -> Iterator[dg.ScheduleDefinition]:
     yield _schedule("nightly_rebuild", "rebuild", settings.rebuild_cron, settings, f"Makes {chosen} anew, checks them, and switches.", every)
     yield _schedule("hourly_maintenance", "maintenance", settings.maintenance_cron, settings, "Looks after files, snapshots and old builds.")
     yield _schedule("weekly_verify", "verify", settings.verify_cron, settings, "Reads the whole event log and checks it.")
+    yield _schedule("daily_attestation", "attest", settings.attest_cron, settings, "Attests what the log holds, and tells the head to publish.")
     yield _schedule("hourly_checks", "checks", settings.checks_cron, settings, "Checks what came since the last time, and samples of the rest.")
     yield _schedule("weekly_checks_in_full", "checks_in_full", settings.full_checks_cron, settings, "Checks every event, row and snapshot.")
     yield _schedule("hourly_observation", "observe_events", settings.maintenance_cron, settings, "Reports how far the event log is, and how large.")

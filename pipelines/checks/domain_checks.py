@@ -8,6 +8,7 @@ import dagster as dg
 
 from pipelines.assets.event_log import EVENT_LOG
 from pipelines.assets.snapshots import snapshots_key
+from pipelines.checks.attested import as_attested
 from pipelines.checks.check import Check
 from pipelines.checks.evaluating import checks_of, step_name
 from pipelines.checks.lateness import not_late
@@ -40,7 +41,7 @@ def domain_checks(domain: Domain) -> dg.Definitions:
 
 
 def _by_asset(domain: Domain) -> Iterator[tuple[dg.AssetKey, list[Check]]]:
-    yield EVENT_LOG, [log_in_order(), *([payloads_decode(domain.event_types)] if len(domain.event_types) else [])]
+    yield EVENT_LOG, [log_in_order(), as_attested(), *([payloads_decode(domain.event_types)] if len(domain.event_types) else [])]
     for projection in (*domain.projections, *BUILT_IN):
         yield dg.AssetKey(projection.name), _of_read_model(projection, domain)
     for aggregate in domain.aggregates:

@@ -8,9 +8,10 @@ from cyclopts import Parameter
 
 from pipelines.cli.arguments import Place
 from pipelines.cli.bars import bar
+from pipelines.cli.doer import UNKNOWN, By, Why, named
 from pipelines.cli.outcome import DONE, FOUND
 from pipelines.cli.session import HERE, Session
-from store import AsOf, Copied
+from store import Copied
 from store import backup as backup_log
 from store import repair as repair_log
 from store import restore as restore_log
@@ -33,12 +34,19 @@ def verify(*, session: Session = HERE) -> int:
     return DONE if found.sound else FOUND
 
 
-def repair(*, dry_run: Annotated[bool, Parameter(help="Say what would be moved; change nothing.")] = False, session: Session = HERE) -> None:
+def repair(
+    *,
+    dry_run: Annotated[bool, Parameter(help="Say what would be moved; change nothing.")] = False,
+    by: By = None,
+    why: Why = UNKNOWN,
+    session: Session = HERE,
+) -> None:
     """Move aside what a crash left: a torn last commit, torn checkpoints, files that nobody names. Whatever else is broken is refused: restore it."""
     with bar("verifying", "events") as told:
-        done = repair_log(session.uri, dry_run, told)
+        done = repair_log(session.uri, dry_run, told, by=named(by), why=why)
     for finding in (*done.mended, *done.left):
         session.answer.note(str(finding))
+    _note_unrecorded(session, done.unrecorded)
     moved: Any = list(done.moved) if session.json else len(done.moved)
     session.answer.facts("", {"dry_run": dry_run, "moved": moved, "to": done.folder, "left": len(done.left)})
 
@@ -51,7 +59,8 @@ def backup(
     session: Session = HERE,
 ) -> None:
     """Bring the backup of the log up to date; only files that are new since are copied. Only events: all else is made again from them."""
-    _copy(session, session.uri, to, until, backup_log)
+    with bar("copying", "bytes") as told:
+        _tell(session, to, backup_log(session.uri, to, until, told))
 
 
 def restore(
@@ -59,15 +68,23 @@ def restore(
     /,
     *,
     until: Until = None,
+    by: By = None,
+    why: Why = UNKNOWN,
     session: Session = HERE,
 ) -> None:
     """Make the log of the warehouse (`--warehouse`, where there must be none yet) from a backup, verified as it is copied."""
-    _copy(session, source, session.uri, until, restore_log)
-
-
-def _copy(session: Session, source: str, to: str, until: AsOf | None, copy: Any) -> None:
     with bar("copying", "bytes") as told:
-        done: Copied = copy(source, to, until, told)
+        done = restore_log(source, session.uri, until, told, by=named(by), why=why)
+    _note_unrecorded(session, done.unrecorded)
+    _tell(session, session.uri, done)
+
+
+def _note_unrecorded(session: Session, problem: str | None) -> None:
+    if problem is not None:
+        session.answer.note(f"that this was done could not be recorded in $audit: {problem}")
+
+
+def _tell(session: Session, to: str, done: Copied) -> None:
     files = {"files_copied": done.files_copied, "files_kept": done.files_kept, "files_removed": done.files_removed}
     facts = {"to": to, "position": done.position, "recorded_at": done.recorded_at, **files, "copied_bytes": done.copied_bytes}
     session.answer.facts("", {**facts, "seconds": round(done.seconds, 3)})

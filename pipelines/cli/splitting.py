@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from pipelines.cli.confirming import confirm
+from pipelines.cli.doer import UNKNOWN, By, Why, named
 from pipelines.cli.session import HERE, Session
 from pipelines.cli.status import size
 from store import open_logs
@@ -27,6 +28,8 @@ def split(
     *,
     into: Annotated[int, Parameter(help="So many logs take its place.")] = 16,
     yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
+    by: By = None,
+    why: Why = UNKNOWN,
     session: Session = HERE,
 ) -> None:
     """Let several logs take the events of one from now on, each those of some streams, while writers and readers go on.
@@ -35,7 +38,7 @@ def split(
     """
     with open_logs(session.uri) as store:
         confirm(_QUESTION.format(log=log), yes)
-        session.answer.facts("", {"log": log, "logs": ", ".join(store.split(log, into))})
+        session.answer.facts("", {"log": log, "logs": ", ".join(store.split(log, into, by=named(by), why=why))})
 
 
 def _told(name: object, held: Any, sealed: tuple[str, ...], as_json: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from store import Event, open_store, rebuild_snapshots
 from tests.pipelines import library
 from tests.pipelines.checks.conftest import Checked, failing, told
 from tests.pipelines.library import BOOK, DAYS, ON_LOAN, READERS, append, lent, loaded
-from tests.store.delta.audit.damage import live, rewrite
+from tests.store.delta.audit.damage import live, rewrite, with_values
 
 
 def declared(monkeypatch: pytest.MonkeyPatch, warehouse: Path, domain: Domain) -> dg.Definitions:
@@ -36,7 +36,8 @@ def test_of_a_warehouse_that_is_well_everything_holds(checked: Checked) -> None:
         found = checked("catch_up", job)
         assert failing(found) == set()
         assert found.keys() >= {
-            "events/order", "events/payloads", "readers/schema", "on_loan/rebuild", "days/lag", "streams/dead_letters", "snapshots/book/equals_fold",
+            "events/order", "events/attested", "events/payloads", "readers/schema", "on_loan/rebuild", "days/lag", "streams/dead_letters",
+            "snapshots/book/equals_fold",
         }  # fmt: skip
 
 
@@ -73,6 +74,28 @@ def test_only_what_is_new_is_looked_at(checked: Checked, warehouse: Path) -> Non
     again = checked("checks")
     assert [told(again[f"events/{name}"], "events_checked") for name in ("order", "payloads")] == [1, 1]
     assert told(checked("checks_in_full")["events/order"], "events_checked") == 13
+
+
+def test_what_was_attested_is_looked_at_once_and_in_full(checked: Checked, warehouse: Path) -> None:
+    assert told(checked("checks")["events/attested"], "events_checked") == 0
+    checked("attest")
+    assert [told(checked("checks")["events/attested"], "events_checked") for _ in range(2)] == [12, 0]
+    append(warehouse, "book-9", [lent("Ada")])
+    checked("attest")
+    assert told(checked("checks")["events/attested"], "events_checked") == 2
+    assert failing(found := checked("catch_up", "checks", "checks_in_full")) == set()
+    assert told(found["events/attested"], "events_checked") == 14
+
+
+@pytest.mark.parametrize("job", ["checks", "checks_in_full"])
+def test_an_event_that_was_changed_since_it_was_attested_is_told(checked: Checked, warehouse: Path, job: str) -> None:
+    checked("attest")
+    [segment, *_] = live(warehouse)
+    rewrite(warehouse, segment, lambda events: with_values(events, "data", {0: '{"reader": "Eve"}'}))
+    for _ in range(2):
+        verdict = checked(job)["events/attested"]
+        assert (verdict.passed, told(verdict, "failing")) == (False, 1)
+        assert "positions 1 to 12: what the events say is not what was attested" in str(verdict.description)
 
 
 @pytest.mark.parametrize("projection", [READERS, ON_LOAN, DAYS], ids=["sql", "handlers", "frame"])
