@@ -59,7 +59,7 @@ def upkeep(domain: Domain, settings: Settings) -> dg.Definitions:
         jobs=[
             rebuild, promote, roll_back, drop_builds, maintenance, rebuild_all_snapshots, verify, attest, backup_job(settings.backup), erase, reapply,
             retention,
-        ],  # fmt: skip
+        ],
     )
 
 
