@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 from tests.bench import (
     amplification,
     appends,
+    audit,
     buckets,
     deciding,
     erasure,
@@ -42,6 +43,7 @@ from tests.bench.run import Run, Sizes
 
 SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "appends": appends.section,
+    "audit": audit.section,
     "growth": growth.section,
     "amplification": amplification.section,
     "erasure": erasure.section,

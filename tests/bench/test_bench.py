@@ -24,6 +24,7 @@ TINY = Sizes(
 
 LINES = {
     "appends": ("1 client, 1 event", "one Arrow table of 10,000", "1 event an append", "1,000 streams there already"),
+    "audit": ("attest", "check", "of it the SHA-256 of its files, on one core"),
     "growth": ("one-event commit", "raw append + fdatasync then"),
     "amplification": ("1 client, 1 event", "8 asyncio tasks, 100 events"),
     "erasure": ("one stream", "a tenth of the streams", "one customer, by a field of the data"),
