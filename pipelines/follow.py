@@ -16,7 +16,7 @@ from pipelines.domain import DomainError, UnknownNameError, load_domain
 from pipelines.metrics import LOOPBACK, EndpointError, Observers, PrometheusObserver, TracingObserver, endpoint, logging_observer, process_registry
 from pipelines.settings import Settings
 from projections import DeadLetters, Halt, Model, Park, Projection, ProjectionError, ServingModel, follow
-from store import StoreError, open_store
+from store import AccessDeniedError, StoreError, open_store
 
 STOPPED: Final = 0
 HALTED: Final = 1
@@ -39,7 +39,7 @@ def follow_chosen(warehouse: str, projections: Sequence[Projection], park: bool,
     """STOPPED or HALTED, as `main`. What is to be told goes to stderr. EndpointError: the port is taken. StoreError: there is no log."""
     console, stop, halted = _console(), threading.Event(), list[str]()
 
-    def tell(model: Model, error: ProjectionError) -> None:
+    def tell(model: Model, error: ProjectionError | AccessDeniedError) -> None:
         halted.append(model.projection.name)
         console.print(f"{model.projection.name} halted: {error}")
 

@@ -33,6 +33,7 @@ from store.erasing.erasing import BACKUPS, READ_MODELS, PastErasure, past_erasur
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.errors import (
+    AccessDeniedError,
     ClockSkewError,
     ConditionFailedError,
     Conflict,
@@ -130,6 +131,7 @@ __all__ = [
     "READ_MODELS",
     "SNAPSHOTS",
     "STREAM_EXISTS",
+    "AccessDeniedError",
     "Aggregate",
     "Append",
     "Appended",

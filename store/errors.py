@@ -297,6 +297,24 @@ class StorageUnavailableError(StorageError):
         )
 
 
+class AccessDeniedError(StorageError):
+    """These credentials may not do that: storage refused to `action` the object at `place`, and nothing was committed. It is not tried again.
+
+    `capability`: the least that can do it, read-only, append-only or maintenance (docs/access.md). Use credentials that have it; what an
+    object holds, and whether it is there, is not known.
+    """
+
+    remedy = "use credentials that have the capability, as docs/access.md says"
+
+    def __init__(self, action: str, place: str, capability: str, reason: str) -> None:
+        self.action, self.place, self.capability, self.reason = action, place, capability, reason
+        hint = "; S3 says so of an object that is absent, too, where s3:ListBucket is not allowed" if action == "read" and "://" in place else ""
+        super().__init__(
+            f"storage refused to {action} {place} ({reason}){hint}: nothing was committed; that takes the {capability} capability, "
+            "which these credentials do not have: docs/access.md says how they get it"
+        )
+
+
 class QueryRefusedError(StoreError):
     """A query of others was not answered, because of `problem`: change it."""
 

@@ -34,6 +34,7 @@ def open_store(
     clock: Clock = now,
     contract: Contract | None = None,
     privacy: Privacy | None = None,
+    upkeep: bool = True,
 ) -> DeltaEventStore | Logs:
     """The event store of the warehouse at a path or an object-store URI (s3://, gs://, az://). Close it after use.
 
@@ -42,22 +43,24 @@ def open_store(
     `privacy`: what is personal in events, and the keys to seal it by, such as `EventTypes.privacy(KeyTable(uri))`. Without it events with
     personal fields are refused, and what is personal in the log reads as redacted.
     `clock`: the time in microseconds since 1970 UTC. Credentials come from the environment alone.
+    `upkeep`: merge, checkpoint, clean and vacuum by itself as commits pile up; without it, leave that to another process, which must do it:
+    for who may only append (docs/access.md). Who is refused it by storage leaves it by itself, after a warning.
 
     Where the warehouse was split, its `Logs`.
 
-    TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer. InvalidEventError: `contract` or `privacy`
-    is none.
+    TableRefusedError: there is no log, or one that is torn, foreign, or changed by another writer. AccessDeniedError: these credentials may not
+    read it, or not create it. InvalidEventError: `contract` or `privacy` is none.
     """
     intake = Intake(contract, privacy)
     guarded = Guarded(LoggingObserver() if observer is None else observer)
     objects = objects_at(join(fspath(uri), "events"), guarded)
     if create:
         create_log(objects, clock() // 1000)
-    store = DeltaEventStore(objects, guarded, clock, intake)
+    store = DeltaEventStore(objects, guarded, clock, intake, upkeep=upkeep)
     if not store.sealed:
         return store
     store.close()
-    return Logs(fspath(uri), guarded, clock, intake)
+    return Logs(fspath(uri), guarded, clock, intake, upkeep=upkeep)
 
 
 def open_logs(
@@ -68,13 +71,14 @@ def open_logs(
     clock: Clock = now,
     contract: Contract | None = None,
     privacy: Privacy | None = None,
+    upkeep: bool = True,
 ) -> Logs:
     """The same for a warehouse that was split, or shall be while it is open: `Logs` go on in what a log is split into. See `open_store`."""
     intake = Intake(contract, privacy)
     guarded = Guarded(LoggingObserver() if observer is None else observer)
     if create:
         create_log(objects_at(join(fspath(uri), "events"), guarded), clock() // 1000)
-    return Logs(fspath(uri), guarded, clock, intake)
+    return Logs(fspath(uri), guarded, clock, intake, upkeep=upkeep)
 
 
 def storage_options(uri: str) -> dict[str, str]:

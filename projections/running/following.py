@@ -27,7 +27,7 @@ from projections.reactors.reacting import react
 from projections.reactors.reactor import Reactor
 from projections.running.failing import Failing, Halt
 from projections.running.runner import catch_up, lag
-from store import EventStore, Guarded, OutcomeUnknownError, StorageError
+from store import AccessDeniedError, EventStore, Guarded, OutcomeUnknownError, StorageError
 
 _HALT: Final = Halt()
 PACE_S: Final = 0.2
@@ -36,7 +36,7 @@ LONGEST_WAIT_S: Final = 30.0
 _SHORTEST_LOOK_S: Final = 0.005
 _LONGEST_LOOK_S: Final = 0.1
 
-OnHalted = Callable[[Model, ProjectionError], None]
+OnHalted = Callable[[Model, ProjectionError | AccessDeniedError], None]
 """Told of a projection that cannot go on: which one, and why. Called on its thread."""
 
 
@@ -104,7 +104,7 @@ def _follow(model: Model, go_on: Callable[[], object], stop: threading.Event, ha
             pass                                   # another runner is at it, and did what we were to do
         except PausedError:
             failures, wait_s = 0, PACE_S           # until somebody resumes it
-        except (ApplyError, CheckpointBeyondHeadError, NeedsRebuildError, ReadModelRefusedError, SupersededError) as error:
+        except (AccessDeniedError, ApplyError, CheckpointBeyondHeadError, NeedsRebuildError, ReadModelRefusedError, SupersededError) as error:
             observer.record(Halted(model.projection.name, type(error).__name__, str(error), getattr(error, "correlation_id", None)))
             halted(model, error)
             return

@@ -20,7 +20,7 @@ from projections.projection import Projection
 from projections.running.batches import stored_types
 from projections.running.failing import Halt
 from projections.running.runner import fill
-from store import EventStore, StorageError, Subscription
+from store import AccessDeniedError, EventStore, StorageError, Subscription
 
 _SHORTEST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 5.0
@@ -128,6 +128,8 @@ class Live:
             try:
                 batch = next(self._subscription, None)
                 failures = 0
+            except AccessDeniedError:              # it will be refused the next time, too
+                raise
             except StorageError:                   # the subscription goes on where it was
                 failures += 1
                 self._closed.wait(random.uniform(0, min(_LONGEST_WAIT_S, _SHORTEST_WAIT_S * 2**failures)))

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from store.deciding.aggregate import Aggregate
 from store.deciding.saved_state import UnsealableError, encode_state
 from store.deciding.states import FOREIGN, Known
-from store.errors import StorageError, StoreError
+from store.errors import AccessDeniedError, StorageError, StoreError
 from store.observer import Failed, Observer, Snapshotted
 from store.privacy.confidant import Confidant
 from store.snapshots.snapshot import Snapshot
@@ -57,11 +57,12 @@ class Snapshotter:
         self._waiting: dict[tuple[str, str], Waiting] = {}
         self._wake, self._many, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self._may_save = True
 
     def take(self, aggregate: Aggregate[Any], stream_id: str, known: Known) -> None:
         """Save this state soon, unless a newer one of the stream waits already."""
         with self._lock:
-            if self._closing.is_set():
+            if self._closing.is_set() or not self._may_save:
                 return
             self._wait(Waiting(aggregate, stream_id, known))
             self._start()
@@ -84,7 +85,9 @@ class Snapshotter:
             self._forget_erased([one for one, _ in encoded])
         except Exception as error:                 # whatever it is, this thread must live on, and nobody else waits for snapshots
             self._observer.record(Failed("snapshots", str(error) if isinstance(error, StoreError) else repr(error)))
-            if isinstance(error, StorageError):
+            if isinstance(error, AccessDeniedError):
+                self._may_save = False             # these credentials never will: states go without, said once
+            elif isinstance(error, StorageError):
                 self._put_back([one for one, _ in encoded])
             return 0
         self._observer.record(Snapshotted(len(states), sum(len(state.state) for state in states), time.monotonic() - began_s))

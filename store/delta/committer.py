@@ -30,7 +30,7 @@ from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.delta.trail import RecentTrail
 from store.draft import Draft
-from store.errors import ClockSkewError, LogSealedError, StorageError, StoreClosedError, StoreError
+from store.errors import AccessDeniedError, ClockSkewError, LogSealedError, StorageError, StoreClosedError, StoreError
 from store.observer import Committed, Failed, Observer, Refused
 from store.selection import Selection
 from store.storage.objects import Objects
@@ -123,6 +123,7 @@ class Committer:
         self._door = threading.Lock()
         self._thread: threading.Thread | None = None
         self._removals = ThreadPoolExecutor(1, "alluvium-removals")
+        self._may_remove = True
         self._answered = 0
         self._behind = False
         self._broken: BaseException | None = None
@@ -319,9 +320,14 @@ class Committer:
         return True
 
     def _remove(self, paths: Sequence[str]) -> None:
-        """Files of a race that was lost, while the next one is under way. Those that stay a vacuum will find."""
+        """Files of a race that was lost, while the next one is under way. Those that stay a vacuum will find, all where we may not remove any."""
+        if not self._may_remove:
+            return
         try:
             self._objects.delete(paths)
+        except AccessDeniedError as error:
+            self._may_remove = False
+            self._observer.record(Failed("removal", f"{error}; files of lost races are left to the vacuum of who has it, from now on"))
         except StoreError as error:
             self._observer.record(Failed("removal", str(error)))
 

@@ -80,9 +80,19 @@ class DeltaEventStore:
     """The version at which a stream came to this log, if streams may have begun in another."""
 
     def __init__(
-        self, objects: Objects, observer: Observer, clock: Clock, intake: Intake | None = None, snapshots_uri: str = "", floor: int = 0
+        self,
+        objects: Objects,
+        observer: Observer,
+        clock: Clock,
+        intake: Intake | None = None,
+        snapshots_uri: str = "",
+        floor: int = 0,
+        upkeep: bool = True,
     ) -> None:
-        """`snapshots_uri`: where they are, if not beside the log. `floor`: no event is recorded before it, in microseconds."""
+        """`snapshots_uri`: where they are, if not beside the log. `floor`: no event is recorded before it, in microseconds.
+
+        `upkeep`: does it merge, checkpoint, clean and vacuum by itself?
+        """
         self._objects, self._intake = objects, Intake() if intake is None else intake
         self._files = SegmentFiles(objects)
         self._heads = Heads(
@@ -97,14 +107,15 @@ class DeltaEventStore:
         self._policies = Policies(self._read_policy)
         rota, self.recollection = Rota(objects.machine), Recollection()
         self._log = Log(objects, Followers(self._heads, self._policies, rota, self.recollection), floor=floor)
-        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer, self._remove_hidden)
+        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer, self._remove_hidden, upkeep)
         self._streams = StreamCache()
         self._bell = Bell()
         self._trail = RecentTrail(self._read_steps)
         self._committer = Committer(
             objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail, self._policies, rota
         )
-        self._snapshots = DeltaSnapshots(objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer), observer)
+        saved = objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer)
+        self._snapshots = DeltaSnapshots(saved, observer, upkeep=upkeep)
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, observer, clock, self._intake)
         self._privacy = confidant(self, self._intake)

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from store.errors import StorageError
+from store.errors import AccessDeniedError, StorageError
 from store.storage.objects import Entry, Objects
 
 FOLDER: Final = "_heads"
@@ -175,6 +175,8 @@ def _read(objects: Objects, entry: Entry, after: int, until: int) -> HeadRun | N
         if name is None or zlib.crc32(body) != int(name[3], 16):
             return None
         table = pa.ipc.open_file(body).read_all()
+    except AccessDeniedError:
+        raise
     except (StorageError, pa.ArrowInvalid, OSError):
         return None
     return _mapped(after, until, table) if table.schema.equals(_SCHEMA) else None

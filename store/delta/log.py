@@ -8,6 +8,7 @@ import time
 import uuid
 from bisect import bisect_right
 from collections import deque
+from contextlib import suppress
 from operator import itemgetter
 from typing import Final, Protocol
 
@@ -15,7 +16,7 @@ from store.delta import checkpoint, head_runs
 from store.delta.actions import Commit, Retired, Segment, creation, decode
 from store.delta.checkpoint import State
 from store.delta.table import NotOursError, Table
-from store.errors import OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
+from store.errors import AccessDeniedError, OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
 from store.storage.objects import Objects
 from store.tables import checkpoint_file, publishing
 from store.tables.publishing import Outcome as Outcome
@@ -236,9 +237,13 @@ class Log:
             raise OutcomeUnknownError(f"commit {version} may or may not be part of the log ({error}): {_REMEDY}") from error
 
     def withdraw(self, version: int, commit_id: str) -> None:
-        """Remove our commit that lies unseen below a checkpoint, so that nobody ever reads it as part of the log."""
+        """Remove our commit that lies unseen below a checkpoint, so that nobody ever reads it as part of the log.
+
+        Where we may not remove it, it lies there until a clean-up: no reader of the log begins below a checkpoint.
+        """
         if commit_id_of(self._objects.get(log_path(version)) or b"") == commit_id:
-            self._objects.delete([log_path(version)])
+            with suppress(AccessDeniedError):
+                self._objects.delete([log_path(version)])
 
     def _succeeded(self, version: int, body: bytes, began_s: float, proved_s: float) -> Outcome:
         """The put is there. But who slept since they saw version - 1 as the newest, at `proved_s`, may have put it where nobody looks any more."""

@@ -20,7 +20,7 @@ from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles
-from store.errors import StorageError, StoreError, TableRefusedError
+from store.errors import AccessDeniedError, StorageError, StoreError, TableRefusedError
 from store.observer import Checkpointed, Cleaned, Compacted, Failed, Observer, Vacuumed
 from store.storage.objects import Objects
 
@@ -40,6 +40,8 @@ RETENTION_S: Final = 3600.0
 KEPT_FILES: Final = 20_000
 """So many replaced files stay at most: they are entries of every checkpoint."""
 
+
+_LEFT: Final = "upkeep is left to who has it from now on; open_store(…, upkeep=False) says so at once"
 
 Measured = TypeVar("Measured", Checkpointed, Cleaned, Vacuumed)
 
@@ -63,11 +65,19 @@ class Upkeep:
     """Compaction, checkpoints, clean-up and vacuum of one log, on demand and by itself. Several at once are harmless."""
 
     def __init__(
-        self, objects: Objects, log: Log, files: SegmentFiles, heads: Heads, observer: Observer, remove_hidden: Callable[[], None] = lambda: None
+        self,
+        objects: Objects,
+        log: Log,
+        files: SegmentFiles,
+        heads: Heads,
+        observer: Observer,
+        remove_hidden: Callable[[], None] = lambda: None,
+        by_itself: bool = True,
     ) -> None:
-        """`remove_hidden`: take out of the log what its streams hide, where that is worth it."""
+        """`remove_hidden`: take out of the log what its streams hide, where it is worth it. `by_itself`: without it only what is demanded is done."""
         self._remove_hidden = remove_hidden
         self._objects, self._log, self._files, self._heads, self._observer = objects, log, files, heads, observer
+        self._by_itself = by_itself
         self._commits = self._looked_at = 0
         self._cleaned_s = self._removed_s = time.monotonic()
         self._wake = threading.Event()
@@ -76,6 +86,8 @@ class Upkeep:
 
     def committed(self, events: int) -> bool:
         """Hear of a commit; called on the committer's thread, so it only counts and wakes. Is upkeep behind?"""
+        if not self._by_itself:                    # then nobody here catches up, and waiting for it would not help
+            return False
         self._commits += 1
         if self._commits % LOOK_EVERY == 0 or events >= CHECKPOINT_ROWS:
             if self._thread is None:
@@ -141,7 +153,7 @@ class Upkeep:
     # By itself --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopped:
+        while not self._stopped and self._by_itself:
             self._wake.wait()
             self._wake.clear()
             commits = self._commits
@@ -149,6 +161,9 @@ class Upkeep:
                 with self._objects.duty() as ours:  # of several writers on a machine one is enough
                     if ours:
                         self._look()
+            except AccessDeniedError as error:     # it will not be otherwise at the next look
+                self._by_itself = False
+                self._observer.record(Failed("upkeep", f"{error}; {_LEFT}"))
             except StoreError as error:            # the log is whole without it: say so, and try again at the next look
                 self._observer.record(Failed("upkeep", str(error)))
             self._looked_at = commits
@@ -194,6 +209,8 @@ class Upkeep:
         """From the files of that state, or of a later one if they are gone: the same positions hold the same events."""
         try:
             return self._heads.derive(after, state.head, state.segments)
+        except AccessDeniedError:
+            raise
         except (StorageError, TableRefusedError) as error:
             return self._heads.derive(after, state.head, others(state.segments, self._live, error))
 
@@ -206,6 +223,8 @@ class Upkeep:
         while chosen := choose():
             try:
                 done = compaction.merge(self._objects, self._log, self._files, chosen)
+            except AccessDeniedError:
+                raise
             except (StorageError, TableRefusedError) as error:
                 others(chosen, self._live, error)  # another merged and vacuumed them: choose anew
                 continue

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from store.delta.upkeep import Maintained
-from store.errors import StoreError
+from store.errors import AccessDeniedError, StoreError
 from store.keyed.leaves import small_neighbours
 from store.keyed.opened import Opened
 from store.observer import Checkpointed, Compacted, Failed, Measurement, Observer, Vacuumed
@@ -38,14 +38,18 @@ class KeyedUpkeep:
     def __init__(self, opened: Opened, observer: Observer) -> None:
         self._opened, self._log, self._objects, self._observer = opened, opened.log, opened.objects, observer
         self._cleaned_s = time.monotonic()
+        self._by_itself = True
 
     def committed(self) -> None:
-        """Do what is due. It never fails: the table is whole without it, and the next one who commits tries again."""
+        """Do what is due. It never fails: the table is whole without it, and the next one who commits tries again, unless it may not."""
+        if not self._by_itself:
+            return
         try:
             with self._objects.duty() as ours:     # of several writers on a machine one is enough
                 if ours:
                     self._look()
         except StoreError as error:
+            self._by_itself = not isinstance(error, AccessDeniedError)
             self._observer.record(Failed(self._log.layout.name, str(error)))
 
     def maintain(self, dry_run: bool = False) -> Maintained:

@@ -70,7 +70,7 @@ class Logs:
     CrossLogError: of what would have to hold over several logs at once: an append to streams of several, and any condition (`fail_if`).
     """
 
-    def __init__(self, warehouse: str, observer: Observer, clock: Clock, intake: Intake | None = None) -> None:
+    def __init__(self, warehouse: str, observer: Observer, clock: Clock, intake: Intake | None = None, upkeep: bool = True) -> None:
         self._warehouse, self._intake, self._clock = warehouse, Intake() if intake is None else intake, clock
         self._bell = Bell()
         self._deciding = Deciding(self, observer, clock, self._intake)
@@ -79,7 +79,7 @@ class Logs:
         def open_member(name: LogName, earlier: Member | None) -> Member:
             uri = name.uri(warehouse)
             try:
-                member = Member(name, earlier, objects_at(uri, observer), snapshots_uri, observer, clock, self._intake, self._bell)
+                member = Member(name, earlier, objects_at(uri, observer), snapshots_uri, observer, clock, self._intake, self._bell, upkeep)
                 member.recollection.add(self._deciding.forget)
                 return member
             except TableRefusedError as error:
@@ -90,7 +90,7 @@ class Logs:
         self._tree = Tree(open_member)
         self._objects = objects_at(join(warehouse, "events"), observer)
         self._together = Together(self._tree, self._objects.poll_s)
-        self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer)
+        self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer, upkeep=upkeep)
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
         self._retention = Retention(self, Ruled(self._check_ruled, self._check_open, self._tree.root.policy, self._standing, clock, self._tree.root))

@@ -45,13 +45,14 @@ class Member(DeltaEventStore):
         clock: Clock,
         intake: Intake,
         bell: Bell,
+        upkeep: bool = True,
     ) -> None:
         self.name, self.earlier = name, earlier
         self._parts: Sequence[LogName] = ()
         self.generation: int = 0 if earlier is None else earlier.generation + 1
         if earlier is not None:
             self._before = earlier.version_here
-        super().__init__(objects, observer, clock, intake, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at)
+        super().__init__(objects, observer, clock, intake, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at, upkeep)
         if earlier is not None:
             self.recollection.add(earlier.refreshed)
         self._bell = bell                          # one for all logs: who follows them is woken by each

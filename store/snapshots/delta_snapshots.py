@@ -35,11 +35,11 @@ T = TypeVar("T")
 class DeltaSnapshots:
     """See `Snapshots` for the verbs. One handle serves many threads."""
 
-    def __init__(self, objects: Objects, observer: Observer, fresh_s: float = FRESH_S) -> None:
-        """`fresh_s`: so long an answer may lack what other processes saved."""
+    def __init__(self, objects: Objects, observer: Observer, fresh_s: float = FRESH_S, upkeep: bool = True) -> None:
+        """`fresh_s`: so long an answer may lack what other processes saved. `upkeep`: does saving look after the table, too?"""
         self._objects = objects
         self._table = SnapshotTable(objects, observer, fresh_s)
-        self._upkeep = SnapshotUpkeep(self._table, observer)
+        self._upkeep = SnapshotUpkeep(self._table, observer, upkeep)
 
     # Reading --------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from store.errors import NewerTableError, StorageError, StoreError, TableRefusedError
+from store.errors import AccessDeniedError, NewerTableError, StorageError, StoreError, TableRefusedError
 from store.observer import Failed, Observer
 from store.snapshots.index import Index
 from store.snapshots.snapshot import LAYOUT
@@ -37,6 +37,7 @@ class SnapshotTable:
         self._log: TableLog | None = None
         self._looked_s = -math.inf
         self._damaged: dict[str, File] = {}
+        self._refused = set[str]()
         self._index: tuple[object, Index] = (None, Index([]))
 
     # Reading --------------------------------------------------------------------------------------------------
@@ -70,6 +71,11 @@ class SnapshotTable:
             self.tell(error)
 
     def tell(self, error: Exception) -> None:
+        """Of each thing that we may not do once: it will be refused the next time, too."""
+        if isinstance(error, AccessDeniedError):
+            if error.action in self._refused:
+                return
+            self._refused.add(error.action)
         self._observer.record(Failed("snapshots", str(error)))
 
     # Writing --------------------------------------------------------------------------------------------------

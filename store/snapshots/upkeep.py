@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from store.delta.upkeep import Maintained
-from store.errors import StoreError
+from store.errors import AccessDeniedError, StoreError
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.snapshots import compaction
 from store.snapshots.compaction import Merge
@@ -41,17 +41,21 @@ Done = TypeVar("Done", Checkpointed, Cleaned, Vacuumed)
 class SnapshotUpkeep:
     """Compaction, checkpoints, clean-up and vacuum, on demand and after saving. `dry_run`: tell what would be done."""
 
-    def __init__(self, table: SnapshotTable, observer: Observer) -> None:
+    def __init__(self, table: SnapshotTable, observer: Observer, by_itself: bool = True) -> None:
         self._table, self._objects, self._observer = table, table.objects, observer
         self._cleaned_s, self._vacuumed_s = time.monotonic(), -math.inf
+        self._by_itself = by_itself
 
     def saved(self) -> None:
-        """Do what is due. It never fails: the table is whole without it, and the next one who saves tries again."""
+        """Do what is due. It never fails: the table is whole without it, and the next one who saves tries again, unless it may not."""
+        if not self._by_itself:
+            return
         try:
             with self._objects.duty() as ours:     # of several writers on a machine one is enough
                 if ours:
                     self._look()
         except StoreError as error:
+            self._by_itself = not isinstance(error, AccessDeniedError)
             self._table.tell(error)
 
     def compact(self, dry_run: bool = False) -> list[Compacted]:

@@ -19,11 +19,13 @@ from store.errors import OutcomeUnknownError, StorageError, StoreClosedError
 from store.storage.folders import Folder, Folders
 from store.storage.objects import Entry
 from store.storage.places import inside
+from store.storage.refusal import refused
 from store.storage.turnstile import Turnstile
 
 POLL_S: Final = 0.005
 _HIDDEN: Final = (".", "_turn")
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_DENIED: Final = (errno.EACCES, errno.EROFS)
 _NO_ANSWER: Final = (errno.EIO, errno.ETIMEDOUT)
 """Of a network file system, which may have made the link all the same."""
 _TEMPORARY: Final = re.compile(r"\.[0-9a-f]{32}\.tmp").fullmatch
@@ -205,6 +207,8 @@ class LocalObjects:
             why = error.strerror or str(error)
             if error.errno in (errno.ELOOP, errno.ENOTDIR) and (link := self._folders.link_in(path)) is not None:
                 why = f"{link} is a symbolic link, and inside a table none is followed: put what it points to in its place"
+            if error.errno in (*_DENIED, errno.EPERM):
+                raise refused(doing, f"{self.uri}/{path}", why) from error
             raise StorageError(f"cannot {doing} {self.uri}/{path} ({why})") from error
 
 
@@ -215,5 +219,7 @@ def _entry(path: str, status: os.stat_result) -> Entry:
 def _not_linked(full: str, error: OSError) -> StorageError | OutcomeUnknownError:
     if error.errno in _NO_ANSWER:
         return OutcomeUnknownError(f"no answer for {full} ({error.strerror}): append the same events again")
+    if error.errno in _DENIED:
+        return refused("create", full, error.strerror)
     remedy = ": put the warehouse on a file system with hard links" if error.errno in _NO_LINKS else ""
     return StorageError(f"cannot create {full} ({error.strerror}){remedy}")

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import obstore
 import pyarrow as pa
-from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
 from store.errors import OutcomeUnknownError, StorageError, StoreError
@@ -23,12 +23,16 @@ from store.storage.machine_turns import MachineTurns
 from store.storage.objects import Entry
 from store.storage.places import inside
 from store.storage.reason import reason
+from store.storage.refusal import refused
 from store.storage.remote_files import Ranges, RemoteFiles
 
 T = TypeVar("T")
 
 REMEMBERED_SIZES: Final = 16_384
+_REFUSED: Final = (PermissionDeniedError, UnauthenticatedError)
 _FOREIGN: Final = (BaseError, OSError, NotImplementedError)
+_DENIED: Final = "AccessDenied"
+"""S3's word in an answer about many objects at once, which is 200 as a whole."""
 _ANSWER: Final = re.compile(r"status code: (?!408|429)[34]\d\d|Received redirect")
 """In obstore's words: the store is there and says no. 408 and 429 mean that it could not listen."""
 _REFUSED_AT_ONCE: Final = re.compile(r" in [\d.]+\S* - (Server returned non-2xx status code: 4(?!08)\d\d|Received redirect)")
@@ -48,6 +52,7 @@ class RemoteObjects:
         self._breaker = Breaker(self.uri, observer, _unanswered)
         self._size = lru_cache(REMEMBERED_SIZES)(self._asked_size)  # what is opened for random reading never changes
         self._turns = MachineTurns(self.uri)
+        self._only_creates = False
         self.machine = self._turns.machine
         connection.check_endpoint()
         try:
@@ -59,7 +64,7 @@ class RemoteObjects:
 
     def put(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
         view = memoryview(data).cast("B")          # obstore would take signed bytes, as Arrow's are, one by one
-        self._ask("write", path, lambda: obstore.put(self._store, path, view, max_concurrency=connection.UPLOADS_AT_ONCE))
+        self._ask("write", path, lambda: self._create(path, view))
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         place = self.location(path)
@@ -74,7 +79,8 @@ class RemoteObjects:
         raise failed
 
     def replace(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
-        self.put(path, data)
+        view = memoryview(data).cast("B")
+        self._ask("replace", path, lambda: obstore.put(self._store, path, view, max_concurrency=connection.UPLOADS_AT_ONCE))
 
     def get(self, path: str) -> bytes | None:
         def whole() -> bytes | None:
@@ -157,8 +163,30 @@ class RemoteObjects:
             with self._breaker.call():
                 return verb()
         except _FOREIGN as error:
-            failed = StorageError(f"cannot {doing} {place} ({reason(error)})")
+            failed = _unable(doing, place, error)
         raise failed                               # out here it has no context: the foreign error's text holds addresses, which can be signed
+
+    def _create(self, path: str, view: memoryview) -> None:
+        """As who may write does it, or else as who may only create: on condition that it is not there, whole, from the first refusal on.
+
+        What is there already is our own then, put before its reply was lost.
+        """
+        if not self._only_creates:
+            try:
+                obstore.put(self._store, path, view, max_concurrency=connection.UPLOADS_AT_ONCE)
+                return
+            except PermissionDeniedError:
+                self._put_new(path, view)
+                self._only_creates = True          # it could: so it is the condition that was missed
+        else:
+            self._put_new(path, view)
+
+    def _put_new(self, path: str, view: memoryview) -> None:
+        try:
+            obstore.put(self._store, path, view, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            if bytes(obstore.get(self._store, path).bytes()) != view:
+                raise
 
     def _range(self, path: str, start: int, end: int) -> bytes:
         return self._ask("read", path, lambda: bytes(obstore.get_range(self._store, path, start=start, end=end)))
@@ -169,10 +197,18 @@ class RemoteObjects:
 
 def _unwritten(place: str, error: Exception) -> StoreError:
     told = f"{place} ({reason(error)})"
+    if isinstance(error, _REFUSED) and _REFUSED_AT_ONCE.search(told):
+        return refused("create", place, reason(error))
     if isinstance(error, NotImplementedError) or _REFUSED_AT_ONCE.search(told):
         return StorageError(f"cannot write {told}: nothing was committed; check the bucket, its region and the credentials in the environment")
     # A time-out or a 503: the object may be there, or arrive later.
     return OutcomeUnknownError(f"no answer for {told}: append the same events again")
+
+
+def _unable(doing: str, place: str, error: Exception) -> StorageError:
+    if isinstance(error, _REFUSED) or _DENIED in str(error):
+        return refused(doing, place, reason(error))
+    return StorageError(f"cannot {doing} {place} ({reason(error)})")
 
 
 def _unanswered(error: Exception) -> str | None:

@@ -16,7 +16,7 @@ from store.delta.audit.row_check import Places, places, streams_elsewhere, texts
 from store.delta.audit.stats_check import Summary, astray, bounds_of
 from store.delta.part import sha256
 from store.delta.segment_files import conform
-from store.errors import StorageError
+from store.errors import AccessDeniedError, StorageError
 from store.schema import EVENTS
 from store.storage.objects import Objects
 
@@ -53,6 +53,8 @@ def check_file(objects: Objects, duck: duckdb.DuckDBPyConnection, segment: Segme
             checked.found("its bytes are others than the log says, by their SHA-256")
         with pa.BufferReader(body) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
             _read(checked, file, duck, after)
+    except AccessDeniedError:                      # says nothing of what is stored
+        raise
     except StorageError as error:
         checked.readable = False
         checked.missing = not any(entry.path == segment.path for entry in objects.list(segment.path.rpartition("/")[0]))

@@ -1,0 +1,358 @@
+"""Three capabilities by storage credentials, under the very policies that docs/access.md shows: what each can do works, all else is refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from store import (
+    AccessDeniedError,
+    Aggregate,
+    Event,
+    EventStore,
+    Failed,
+    Measurement,
+    SnapshotPolicy,
+    StoreError,
+    WrongExpectedVersionError,
+    load,
+    open_store,
+    snapshot,
+    verify,
+)
+from store.delta import log_cleanup, upkeep
+from store.storage.places import objects_at
+from tests.store.facts import facts, table
+from tests.store.storage.iam import ALL, Enforcer, document
+from tests.store.storage.proxy import Proxy
+
+CAPABILITIES = ("read-only", "append-only", "projecting", "maintenance")
+
+
+class Measurements(list[Measurement]):
+    record = list.append
+
+    def failed(self) -> list[Failed]:
+        return [one for one in self if isinstance(one, Failed)]
+
+
+@dataclass
+class Bucket:
+    """A warehouse of ten events, and who may do what in it."""
+
+    uri: str
+    enforcer: Enforcer
+    environment: pytest.MonkeyPatch
+
+    def become(self, capability: str) -> None:
+        """All that is opened from now on has these credentials; what is open keeps its own."""
+        self.environment.setenv("AWS_ACCESS_KEY_ID", capability)
+
+    def open(self, capability: str, observer: Measurements | None = None, upkeep: bool = True) -> EventStore:
+        self.become(capability)
+        return open_store(self.uri, observer=observer, upkeep=upkeep)
+
+
+@pytest.fixture
+def bucket(proxy: Proxy, s3_bucket: str, s3_warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    warehouse = s3_warehouse.rpartition("/")[2]
+    enforcer = Enforcer({"owner": ALL} | {name: [document(name, s3_bucket, warehouse)] for name in CAPABILITIES})
+    proxy.always = enforcer
+    bucket = Bucket(s3_warehouse, enforcer, monkeypatch)
+    bucket.become("owner")
+    with open_store(s3_warehouse, create=True) as store:
+        store.append("a", facts(6))
+        store.append("b", facts(4))
+    return bucket
+
+
+counter = Aggregate(category="count", initial=0, evolve=lambda state, event: state + 1, snapshots=SnapshotPolicy())
+WRITES: dict[str, Callable[[Any], object]] = {
+    "append": lambda store: store.append("a", facts(1)),
+    "append_table": lambda store: store.append_table(table(10)),
+    "checkpoint": lambda store: store.checkpoint(),
+    "compact": lambda store: store.compact(),
+    "snapshot": lambda store: snapshot(store, counter, "1"),
+}
+
+
+# Reading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_every_capability_reads(bucket: Bucket, capability: str) -> None:
+    with bucket.open(capability) as store:
+        assert store.head() == 10
+        assert store.read_stream("a")["version"].to_pylist() == [1, 2, 3, 4, 5, 6]
+        assert sum(len(batch) for batch in store.read_all()) == 10
+        assert store.sql("select count(*) from events").fetchall() == [(10,)]
+        assert store.ask("select count(*) as n from stream('b')").to_pylist() == [{"n": 4}]
+        assert store.snapshots.newest("count", "a") == []
+        assert next(iter(store.subscribe(after=3)))["position"].to_pylist()[0] == 4
+    assert bucket.enforcer.refused(capability) == []
+
+
+def test_a_reader_sees_what_others_append_merge_and_checkpoint(bucket: Bucket) -> None:
+    with bucket.open("read-only") as reader, bucket.open("maintenance") as keeper:
+        keeper.append("a", facts(1))
+        keeper.maintain()                          # type: ignore[attr-defined]
+        assert reader.head() == 11
+        assert len(reader.read_stream("a")) == 7
+    assert bucket.enforcer.refused("read-only") == []
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_reader_writes_nothing_and_is_told_why(bucket: Bucket, write: Callable[[Any], object]) -> None:
+    with bucket.open("owner") as store:
+        store.append("count-1", facts(1))
+    with bucket.open("read-only") as store, pytest.raises(AccessDeniedError):
+        write(store)
+    assert {asked.action for asked in bucket.enforcer.refused("read-only")} == {"s3:PutObject"}
+    with bucket.open("owner") as store:
+        assert store.head() == 11
+        assert store.snapshots.newest("count", "count-1") == []
+
+
+def test_the_refusal_of_an_append_names_the_action_the_object_and_the_capability(bucket: Bucket) -> None:
+    with bucket.open("read-only") as store:
+        with pytest.raises(AccessDeniedError, match=r"refused to write .*/events/shard=h/.*append-only capability") as refused:
+            store.append("a", facts(1))
+        assert refused.value.capability == "append-only"
+        assert (refused.value.stream_id or "a") == "a"
+        assert store.head() == 10
+    assert len(bucket.enforcer.refused("read-only")) == 2, "once as all do it, once as those do who may only create"
+
+
+def test_no_reader_at_all_is_told_so_and_not_that_there_is_no_log(bucket: Bucket) -> None:
+    bucket.become("nobody")
+    with pytest.raises(AccessDeniedError, match="read-only capability") as refused:
+        open_store(bucket.uri)
+    assert refused.value.action == "read"
+
+
+def test_who_may_not_list_is_told_what_that_means(bucket: Bucket, s3_bucket: str) -> None:
+    [read] = [document("read-only", s3_bucket, bucket.uri.rpartition("/")[2])]
+    bucket.enforcer.documents["half"] = [{"Statement": [one for one in read["Statement"] if one["Action"] == "s3:GetObject"]}]
+    bucket.become("half")
+    with pytest.raises(AccessDeniedError, match="s3:ListBucket"):
+        open_store(bucket.uri)
+
+
+# Appending --------------------------------------------------------------------------------------------------------
+
+
+def test_who_may_only_create_appends(bucket: Bucket) -> None:
+    with bucket.open("append-only") as store:
+        store.append("a", facts(2), 6)
+        store.append_table(table(3_000))
+        with pytest.raises(WrongExpectedVersionError):
+            store.append("a", facts(1), 6)
+        assert store.head() == 3_012
+    bucket.become("owner")
+    assert verify(bucket.uri).findings == []
+
+
+def test_a_large_file_is_sent_whole_by_who_may_only_create(bucket: Bucket) -> None:
+    bucket.become("append-only")
+    objects = objects_at(f"{bucket.uri}/events")
+    body = bytes(6 << 20)
+    objects.put("shard=h/large.parquet", body)
+    objects.put("shard=h/large.parquet", body)     # its reply was lost, and it is repeated
+    assert objects.get("shard=h/large.parquet") == body
+
+
+@pytest.mark.parametrize("path", ["shard=h/there.parquet", "_delta_log/00000000000000000000.json"])
+def test_who_may_only_create_neither_replaces_nor_removes(bucket: Bucket, path: str) -> None:
+    bucket.become("owner")
+    objects_at(f"{bucket.uri}/events").put("shard=h/there.parquet", b"before")
+    before = objects_at(f"{bucket.uri}/events").get(path)
+    bucket.become("append-only")
+    objects = objects_at(f"{bucket.uri}/events")
+    for attempt in (lambda: objects.put(path, b"after"), lambda: objects.replace(path, b"after"), lambda: objects.delete([path])):
+        with pytest.raises(StoreError):
+            attempt()
+    assert not objects.put_if_absent(path, b"after")
+    assert objects.get(path) == before
+
+
+@pytest.mark.parametrize("path", ["projections/x/v1/a.parquet", "keys/a.parquet", "events/_heads/a.arrow", "events/_delta_log/_last_checkpoint"])
+def test_who_may_only_append_writes_nowhere_else(bucket: Bucket, path: str) -> None:
+    bucket.become("append-only")
+    with pytest.raises(AccessDeniedError):
+        objects_at(bucket.uri).put(path, b"x")
+
+
+def test_the_files_of_lost_races_stay_and_that_is_said_once(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> None:
+    seen = Measurements()
+    with bucket.open("append-only", seen) as store, bucket.open("maintenance") as other:
+        for number in range(3):
+            other.append("b", facts(1))            # of which the first does not know
+            _lose(store, number)
+    removals = [failed for failed in seen.failed() if failed.work == "removal"]
+    assert len(removals) == 1
+    assert "left to the vacuum" in removals[0].error
+    assert len([asked for asked in bucket.enforcer.refused("append-only") if asked.action == "s3:DeleteObject"]) == 1
+    with bucket.open("maintenance") as keeper:
+        assert keeper.head() == 16
+        keeper.vacuum(retention_s=0)               # type: ignore[attr-defined]
+
+
+def _lose(store: EventStore, number: int) -> None:
+    """An append that is decided without a look at what others did before."""
+    turns = store._objects                         # type: ignore[attr-defined]
+    turn, turns.turn = turns.turn, _no_look
+    try:
+        store.append("a", facts(1))
+    finally:
+        turns.turn = turn
+    assert number >= 0
+
+
+class _NoLook:
+    def __enter__(self) -> bool:
+        return False
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _no_look() -> _NoLook:
+    return _NoLook()
+
+
+def test_upkeep_leaves_itself_to_others_once_it_is_refused(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "LOOK_EVERY", 1)
+    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 1)
+    seen = Measurements()
+    with bucket.open("append-only", seen) as store:
+        for _ in range(4):
+            store.append("a", facts(1))
+        thread = store._upkeep._thread             # type: ignore[attr-defined]
+        thread.join()                              # it ends by itself
+        for _ in range(4):
+            store.append("a", facts(1))
+    assert [failed.work for failed in seen.failed()] == ["upkeep"]
+    assert "upkeep=False" in seen.failed()[0].error
+
+
+def test_without_upkeep_nothing_is_ever_refused(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "LOOK_EVERY", 1)
+    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 1)
+    seen = Measurements()
+    with bucket.open("append-only", seen, upkeep=False) as store:
+        for _ in range(4):
+            store.append("a", facts(1))
+        assert store._upkeep._thread is None       # type: ignore[attr-defined]
+    assert seen.failed() == []
+    assert {asked.action for asked in bucket.enforcer.refused("append-only")} == {"s3:PutObject"}, "the first put, without its condition"
+
+
+def test_who_may_only_append_saves_snapshots(bucket: Bucket) -> None:
+    with bucket.open("append-only") as store:
+        assert load(store, counter, "a").version == 0
+        store.append("count-1", facts(3))
+        snapshot(store, counter, "1")
+        assert [one.version for one in store.snapshots.newest("count", "count-1")] == [3]
+
+
+def test_appenders_beside_a_keeper_lose_nothing(bucket: Bucket) -> None:
+    errors, acknowledged = list[BaseException](), list[str]()
+    stores = [bucket.open("append-only", Measurements(), upkeep=False) for _ in range(2)]
+    keeper = bucket.open("maintenance", Measurements())
+
+    def write(store: EventStore, name: str) -> None:
+        try:
+            for _ in range(10):
+                event = Event("Fact", {})
+                store.append(name, [event])
+                acknowledged.append(str(event.event_id))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(store, f"writer-{number}")) for number, store in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        keeper.maintain()                          # type: ignore[attr-defined]
+    for store in (*stores, keeper):
+        store.close()
+    assert errors == []
+    bucket.become("owner")
+    assert verify(bucket.uri).findings == []
+    with open_store(bucket.uri) as store:
+        assert set(acknowledged) <= {event_id for batch in store.read_all() for event_id in batch["event_id"].to_pylist()}
+        assert store.head() == 30
+
+
+# What is needed ---------------------------------------------------------------------------------------------------
+
+READS = {
+    ("s3:ListBucket", ""),
+    ("s3:GetObject", "events/_delta_log/*.json"),
+    ("s3:GetObject", "events/_delta_log/*"),       # the hint that names the newest checkpoint
+    ("s3:GetObject", "events/_delta_log/*.checkpoint.parquet"),
+    ("s3:GetObject", "events/_heads/*.arrow"),
+    ("s3:GetObject", "events/shard=*/*.parquet"),
+    ("s3:GetObject", "snapshots/_delta_log/*"),
+    ("s3:GetObject", "snapshots/_delta_log/*.json"),
+}
+CREATES = {
+    ("s3:PutObject", "events/_delta_log/*.json"),
+    ("s3:PutObject", "events/shard=*/*.parquet"),
+    ("s3:PutObject", "snapshots/_delta_log/*.json"),
+    ("s3:PutObject", "snapshots/shard=*/*.parquet"),
+}
+KEEPS = {
+    ("s3:PutObject", "events/_delta_log/*"),
+    ("s3:PutObject", "events/_delta_log/*.checkpoint.parquet"),
+    ("s3:PutObject", "events/_heads/*.arrow"),
+    ("s3:DeleteObject", "events/_delta_log/*.json"),
+    ("s3:DeleteObject", "events/shard=*/*.parquet"),
+    ("s3:DeleteObject", "events/_heads/*.arrow"),
+}
+
+
+def _read(store: EventStore) -> None:
+    list(store.read_all())
+    store.read_stream("a")
+    store.sql("select count(*) from events, snapshots").fetchall()
+    load(store, counter, "1")
+
+
+def _append(store: EventStore) -> None:
+    _read(store)
+    store.append("count-1", facts(3))
+    snapshot(store, counter, "1")
+
+
+def _keep(store: Any) -> None:
+    _append(store)
+    store.compact()
+    store.checkpoint()
+    store.append("a", facts(1))
+    store.checkpoint()
+    store.vacuum(retention_s=0)
+    _read(store)
+
+
+def test_what_each_capability_asks_of_s3_is_what_its_policy_is_for(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table of docs/access.md, by measurement."""
+    monkeypatch.setattr(log_cleanup, "YOUNGEST_S", 0.0)
+    with bucket.open("maintenance", upkeep=False) as store:
+        _keep(store)
+        store.clean_log(0.0)                       # type: ignore[attr-defined]
+    with bucket.open("read-only") as store:
+        _read(store)
+    with bucket.open("append-only", upkeep=False) as store:
+        _append(store)
+    used = {capability: bucket.enforcer.used(capability) for capability in ("read-only", "append-only", "maintenance")}
+    assert used["read-only"] <= READS | {("s3:GetObject", "snapshots/shard=*/*.parquet")}
+    assert used["append-only"] - used["read-only"] <= CREATES | READS | {("s3:GetObject", "snapshots/shard=*/*.parquet")}
+    assert used["append-only"] >= CREATES
+    assert used["maintenance"] >= KEEPS | CREATES
+    assert bucket.enforcer.refused("maintenance") == bucket.enforcer.refused("read-only") == []
