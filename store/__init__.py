@@ -69,6 +69,7 @@ from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
 from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
+from store.grants.grant import EVERY, Grant
 from store.husk import erasure_of, without_husks
 from store.json_lines import JsonLines
 from store.keyed.keyed_table import KeyedTable, is_table
@@ -127,6 +128,7 @@ __all__ = [
     "ANY",
     "BACKUPS",
     "EVENTS",
+    "EVERY",
     "NO_STREAM",
     "READ_MODELS",
     "SNAPSHOTS",
@@ -173,6 +175,7 @@ __all__ = [
     "Failed",
     "File",
     "Finding",
+    "Grant",
     "Guarded",
     "Held",
     "History",

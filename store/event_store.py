@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from store.deciding.deciding import Deciding
     from store.erasing.erasure import Erasure
     from store.erasing.erasure_report import ErasureReport
+    from store.grants.grant import Grant
     from store.privacy.confidant import Confidant
     from store.retention.retention import Retention
     from store.sql import Tables
@@ -130,9 +131,13 @@ class EventStore(Protocol):
         *,
         tables: Tables | None = None,
         limits: SqlLimits = ...,
+        grant: Grant | None = None,
     ) -> pa.Table:
         """The same for queries of others, which need not be trusted: one select, which reads nothing but the warehouse, changes nothing, and keeps
         to its limits (30 s, 1 GiB and a million rows unless said otherwise). QueryRefusedError: it is no such query, or goes beyond them.
+
+        `grant`: what they may see of the warehouse; all of it without one. What is not granted does not exist for them: its tables, columns and
+        macros are unknown names, and no filter or error of theirs ever meets its rows.
         """
 
     def erase(

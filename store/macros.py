@@ -8,7 +8,7 @@ reads `visible_events`: the same without what retention hides.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from store.schema import EVENTS
@@ -54,9 +54,24 @@ MACROS: Final[Mapping[str, str]] = {
 }
 """How each is called, and what it selects."""
 _NAMED: Final = re.compile(rf"\b({'|'.join(called.partition('(')[0] for called in MACROS)})\s*\(", re.IGNORECASE)
+_VIEW: Final = re.compile(r"\b[a-z]+_events\b")
+_FILES: Final = re.compile(rf" and (?:shard in \({re.escape(_SHARDS)}\)|last_position > after|first_position <= until)")
+_READS: Final = {
+    "stream": {"stream_id", "version"}, "replay": {"position"}, "as_of": {"position", "recorded_at"}, "category": {"stream_id"},
+    "of_type": {"type"}, "tagged": {"tags"}, "conversation": {"correlation_id", "position"},
+    "history": {"stream_id", "version", "position", "occurred_at", "recorded_at", "type", "data"},
+    "state": {"stream_id", "version", "position", "type", "recorded_at", "data"},
+}  # fmt: skip
+"""The columns that each cannot do without."""
 
 
 def called_in(query: str) -> Mapping[str, str]:
     """Those of MACROS that the query may call."""
     names = {name.lower() for name in _NAMED.findall(query)}
     return {called: selected for called, selected in MACROS.items() if called.partition("(")[0] in names}
+
+
+def granted_macros(columns: Collection[str]) -> Mapping[str, str]:
+    """Those that these columns of the log suffice for, over a view `events` that has no other: which files it reads is its own affair."""
+    there = {called: selected for called, selected in MACROS.items() if _READS[called.partition("(")[0]] <= set(columns)}
+    return {called: _VIEW.sub("events", _FILES.sub("", selected.replace(COLUMNS, ", ".join(columns)))) for called, selected in there.items()}

@@ -29,6 +29,7 @@ from store.errors import StoreClosedError, StoreError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.grants.grant import Grant
 from store.intake import Intake
 from store.log_size import LogSize
 from store.memory_ledger import MemoryLedger
@@ -44,7 +45,7 @@ from store.rewrite import Rewrite, Rewritten
 from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
-from store.sql import Asked, SqlSession, Tables, until
+from store.sql import Asked, Session, Tables, until
 from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.subscription import Bell, LogSubscription
@@ -216,11 +217,12 @@ class MemoryEventStore:
         *,
         tables: Tables | None = None,
         limits: SqlLimits = LIMITS,
+        grant: Grant | None = None,
     ) -> pa.Table:
         self._check_open()
-        return self._sessions.ask(query, params, as_of, tables, limits)
+        return self._sessions.ask(query, params, as_of, tables, limits, grant)
 
-    def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
+    def _asked(self, session: Session, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         events = self._events()
         return session.query_table(
             events, query, params, until(as_of, len(events)), self._snapshots.table, tables, self._retention.hidden

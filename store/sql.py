@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -31,10 +31,9 @@ SHARD = "regexp_extract(filename, '/shard=(h[0-9a-f]*)/[^/]*$', 1)"
 LOCATED = f"{_LOG}, {SHARD} as shard, {_POSITIONS.format(1)} as first_position, {_POSITIONS.format(2)} as last_position"
 """The columns of `located_events` out of a file, whose name tells its shard, and between which positions it holds events."""
 
-_VISIBLE = f"""
-    select {COLUMNS} from located_events event
-    where not exists (from hidden_versions cut where cut.stream_id = event.stream_id and event.version <= cut.hidden)
-"""
+_HIDDEN = "exists (from hidden_versions cut where cut.stream_id = event.stream_id and event.version <= cut.hidden)"
+VISIBLE = f"select * from ({{}}) event where not {_HIDDEN}"
+"""Of a select of events those that their streams show, by the rows of `hidden_versions`."""
 _ONCE = "qualify row_number() over (partition by stream_id, aggregate, version, schema_version order by taken_at desc) = 1"
 _OWNER = "partition by stream_id, aggregate order by version desc, taken_at desc"
 _KEPT = f"qualify row_number() over ({_OWNER}) <= first_value(keep) over ({_OWNER})"
@@ -46,10 +45,36 @@ def nothing_hidden() -> None:
 
 
 class Asked(NamedTuple):
-    """A query, and the connection of its own by which it can be interrupted. It runs when its rows are fetched."""
+    """A query, and by what it can be interrupted: its own connection, for one. It runs when its rows are fetched."""
 
     relation: duckdb.DuckDBPyRelation
-    connection: duckdb.DuckDBPyConnection
+    connection: Interruptible
+
+
+class Interruptible(Protocol):
+    """What runs a query."""
+
+    def interrupt(self) -> None: ...
+
+
+class Session(Protocol):
+    """A DuckDB over the log: all of it, or what somebody was granted of it. See `SqlSession`."""
+
+    def cursor(self) -> duckdb.DuckDBPyConnection: ...
+
+    def query_files(
+        self, files: Sequence[str], query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None, hidden: Hidden = ...
+    ) -> Asked: ...
+
+    def query_located(
+        self, located: str, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None, hidden: Hidden = ...
+    ) -> Asked: ...
+
+    def query_table(
+        self, events: pa.Table, query: str, params: Any, until: str, snapshots: Snapshots, tables: Tables | None = None, hidden: Hidden = ...
+    ) -> Asked: ...
+
+    def close(self) -> None: ...
 
 
 class SqlSession:
@@ -64,7 +89,6 @@ class SqlSession:
             self._database.register_filesystem(filesystem)
         if guard is not None:
             guard.lock(self._database)
-
         self._lock, self._decrypts = threading.Lock(), decrypts
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -169,7 +193,7 @@ def _add_visible(connection: duckdb.DuckDBPyConnection, hidden: pa.Table | None)
         connection.execute(f"create temp view visible_events as select {COLUMNS} from located_events")
         return
     connection.register("hidden_versions", hidden)
-    connection.execute(f"create temp view visible_events as {_VISIBLE}")
+    connection.execute(f"create temp view visible_events as select {COLUMNS} from ({VISIBLE.format('from located_events')})")
 
 
 def kept_snapshots(source: str, shard: str) -> str:

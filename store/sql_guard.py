@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,18 +58,24 @@ class Guard:
         if kinds != ["SELECT"]:
             raise QueryRefusedError(f"it is {' and '.join(kinds) or 'empty'}", "ask by one select; a pivot needs its values listed")
 
-    def answer(self, relation: duckdb.DuckDBPyRelation, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    def answer(self, relation: duckdb.DuckDBPyRelation, interrupt: Callable[[], None]) -> pa.Table:
         """QueryRefusedError: it goes beyond the limits. Nothing of it is answered then."""
-        bell, limits = threading.Timer(self.limits.seconds, connection.interrupt), self.limits
+        bell, limits = threading.Timer(self.limits.seconds, interrupt), self.limits
         bell.start()
         try:
             rows = relation.limit(limits.rows + 1).to_arrow_table()
         except duckdb.InterruptException as error:
-            raise QueryRefusedError(f"it took longer than {limits.seconds:g} s", "ask of fewer events, such as a stretch by `replay`") from error
+            raise self.too_long() from error
         except duckdb.OutOfMemoryException as error:
-            raise QueryRefusedError(f"it took more memory than {limits.memory_bytes:,} bytes", "group by less, or ask of fewer events") from error
+            raise self.too_much() from error
         finally:
             bell.cancel()
         if len(rows) > limits.rows:
             raise QueryRefusedError(f"it answers with more than {limits.rows:,} rows", "add a limit, or ask for sums")
         return rows
+
+    def too_long(self) -> QueryRefusedError:
+        return QueryRefusedError(f"it took longer than {self.limits.seconds:g} s", "ask of fewer events, such as a stretch by `replay`")
+
+    def too_much(self) -> QueryRefusedError:
+        return QueryRefusedError(f"it took more memory than {self.limits.memory_bytes:,} bytes", "group by less, or ask of fewer events")

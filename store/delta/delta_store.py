@@ -43,6 +43,7 @@ from store.errors import LogSealedError, StoreClosedError
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
+from store.grants.grant import Grant
 from store.intake import Intake
 from store.log_size import LogSize
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
@@ -57,7 +58,7 @@ from store.rewrite import Extent, Rewrite, Rewritten
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
-from store.sql import Asked, SqlSession, Tables, until
+from store.sql import Asked, Session, Tables, until
 from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.storage.objects import Objects
@@ -238,11 +239,12 @@ class DeltaEventStore:
         *,
         tables: Tables | None = None,
         limits: SqlLimits = LIMITS,
+        grant: Grant | None = None,
     ) -> pa.Table:
         self._check_open()
-        return self._sessions.ask(query, params, as_of, tables, limits)
+        return self._sessions.ask(query, params, as_of, tables, limits, grant)
 
-    def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
+    def _asked(self, session: Session, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         with self._log.lock:
             condition = until(as_of, self._refresh())
             segments = [segment for segment in self._log.segments() if _begun(segment, as_of)]

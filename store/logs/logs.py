@@ -30,6 +30,7 @@ from store.errors import CrossLogError, InvalidEventError, LogSealedError, Store
 from store.event import Event
 from store.event_store import AsOf, EventStore
 from store.expected import ANY, ExpectedVersion
+from store.grants.grant import Grant
 from store.intake import Intake
 from store.log_size import LogSize
 from store.logs.log_name import LogName
@@ -46,7 +47,7 @@ from store.retention.retention import Retention, Ruled, Standing
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
-from store.sql import Asked, SqlSession, Tables, until
+from store.sql import Asked, Session, Tables, until
 from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.storage.places import join, objects_at
@@ -242,9 +243,10 @@ class Logs:
         *,
         tables: Tables | None = None,
         limits: SqlLimits = LIMITS,
+        grant: Grant | None = None,
     ) -> pa.Table:
         self._check_open()
-        return self._sessions.ask(query, params, as_of, tables, limits)
+        return self._sessions.ask(query, params, as_of, tables, limits, grant)
 
     # The logs -------------------------------------------------------------------------------------------------
 
@@ -422,7 +424,7 @@ class Logs:
         if len(logs := self.logs()) > 1:
             raise CrossLogError("retention", logs, "keep to a warehouse of one log")
 
-    def _asked(self, session: SqlSession, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
+    def _asked(self, session: Session, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         head = self.head()
         until(as_of, head)                         # refuses what is no place
         located = merged_sql(*self._together.upto(head if as_of is None else self.deciding.loader.position(as_of)))

@@ -1,0 +1,1 @@
+"""What SQL of others may see: a grant, and a session that has nothing else."""
