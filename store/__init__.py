@@ -5,6 +5,7 @@
         store.sql("select type, count(*) from events group by all")
 """
 
+from store.access import Access, check_access
 from store.append import Append, Appended, TableAppended
 from store.audit.audit import Audit
 from store.audit.checking import ErasedSince, Proof
@@ -79,6 +80,7 @@ from store.live_log import LiveLog, live_log
 from store.live_sql import live_mark, live_view
 from store.log_size import LogSize
 from store.logs.logs import Logs, table_parts
+from store.macros import granted_macros
 from store.memory import MemoryEventStore
 from store.observer import (
     Checkpointed,
@@ -133,6 +135,7 @@ __all__ = [
     "READ_MODELS",
     "SNAPSHOTS",
     "STREAM_EXISTS",
+    "Access",
     "AccessDeniedError",
     "Aggregate",
     "Append",
@@ -259,6 +262,7 @@ __all__ = [
     "asked_for",
     "backup",
     "caused_by",
+    "check_access",
     "check_compatible",
     "correlated",
     "delta_rows",
@@ -269,6 +273,7 @@ __all__ = [
     "given",
     "given_many",
     "given_query",
+    "granted_macros",
     "history",
     "incompatibilities",
     "is_table",

@@ -49,6 +49,8 @@ class Member(DeltaEventStore):
     ) -> None:
         self.name, self.earlier = name, earlier
         self._parts: Sequence[LogName] = ()
+        self.may_tick = True
+        """Until storage has refused it: who may only read cannot promise anything."""
         self.generation: int = 0 if earlier is None else earlier.generation + 1
         if earlier is not None:
             self._before = earlier.version_here

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final
 
-from store.errors import OutcomeUnknownError, StorageError, StoreClosedError
+from store.errors import AccessDeniedError, OutcomeUnknownError, StorageError, StoreClosedError
 from store.logs.log_name import WHOLE, LogName
 from store.logs.member import Member
 from store.logs.order import ranked
@@ -99,5 +98,11 @@ class Tree:
 
 
 def _tick(member: Member, moment: int) -> None:
-    with suppress(StorageError, OutcomeUnknownError):      # who may not write waits for those who do
+    if not member.may_tick:
+        return
+    try:
         member.tick(moment)
+    except AccessDeniedError:                      # who may not write waits for those who do, and asks once whether it may
+        member.may_tick = False
+    except (StorageError, OutcomeUnknownError):
+        pass

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from tests.store.storage.proxy import Relay, passed
+import pytest
+
+from store import EventStore, Observer, open_store
+from tests.store.storage.proxy import Proxy, Relay
 
 DOCUMENTS = Path(__file__).parents[3] / "docs/access"
 _CALLER = re.compile(r"Credential=([^/]+)/").search
@@ -133,4 +137,30 @@ def _kind(resource: str) -> str:
 
 ALL = [{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}]
 """Of who set it up."""
-__all__ = ["ALL", "Asked", "Document", "Enforcer", "allows", "denied", "document", "passed", "requested"]
+CAPABILITIES = ("read-only", "append-only", "projecting", "maintenance")
+
+
+@dataclass
+class Bucket:
+    """A warehouse in S3, and who may do what in it: `owner` everything, and each of CAPABILITIES what its document says."""
+
+    uri: str
+    enforcer: Enforcer
+    environment: pytest.MonkeyPatch
+
+    @classmethod
+    def of(cls, proxy: Proxy, bucket: str, uri: str, environment: pytest.MonkeyPatch) -> Bucket:
+        """With the credentials of the owner."""
+        documents = {name: [document(name, bucket, uri.rpartition("/")[2])] for name in CAPABILITIES}
+        proxy.always = enforcer = Enforcer({"owner": ALL, **documents})
+        made = cls(uri, enforcer, environment)
+        made.become("owner")
+        return made
+
+    def become(self, capability: str) -> None:
+        """All that is opened from now on has these credentials; what is open keeps its own."""
+        self.environment.setenv("AWS_ACCESS_KEY_ID", capability)
+
+    def open(self, capability: str, observer: Observer | None = None, upkeep: bool = True) -> EventStore:
+        self.become(capability)
+        return open_store(self.uri, observer=observer, upkeep=upkeep)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,18 +19,19 @@ from store import (
     SnapshotPolicy,
     StoreError,
     WrongExpectedVersionError,
+    check_access,
     load,
+    open_logs,
     open_store,
     snapshot,
     verify,
 )
 from store.delta import log_cleanup, upkeep
 from store.storage.places import objects_at
+from store.tables.publishing import commit_id_of, log_path
 from tests.store.facts import facts, table
-from tests.store.storage.iam import ALL, Enforcer, document
+from tests.store.storage.iam import CAPABILITIES, Bucket, document
 from tests.store.storage.proxy import Proxy
-
-CAPABILITIES = ("read-only", "append-only", "projecting", "maintenance")
 
 
 class Measurements(list[Measurement]):
@@ -40,30 +41,10 @@ class Measurements(list[Measurement]):
         return [one for one in self if isinstance(one, Failed)]
 
 
-@dataclass
-class Bucket:
-    """A warehouse of ten events, and who may do what in it."""
-
-    uri: str
-    enforcer: Enforcer
-    environment: pytest.MonkeyPatch
-
-    def become(self, capability: str) -> None:
-        """All that is opened from now on has these credentials; what is open keeps its own."""
-        self.environment.setenv("AWS_ACCESS_KEY_ID", capability)
-
-    def open(self, capability: str, observer: Measurements | None = None, upkeep: bool = True) -> EventStore:
-        self.become(capability)
-        return open_store(self.uri, observer=observer, upkeep=upkeep)
-
-
 @pytest.fixture
 def bucket(proxy: Proxy, s3_bucket: str, s3_warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    warehouse = s3_warehouse.rpartition("/")[2]
-    enforcer = Enforcer({"owner": ALL} | {name: [document(name, s3_bucket, warehouse)] for name in CAPABILITIES})
-    proxy.always = enforcer
-    bucket = Bucket(s3_warehouse, enforcer, monkeypatch)
-    bucket.become("owner")
+    """Of ten events."""
+    bucket = Bucket.of(proxy, s3_bucket, s3_warehouse, monkeypatch)
     with open_store(s3_warehouse, create=True) as store:
         store.append("a", facts(6))
         store.append("b", facts(4))
@@ -287,6 +268,52 @@ def test_appenders_beside_a_keeper_lose_nothing(bucket: Bucket) -> None:
         assert store.head() == 30
 
 
+# Several logs -----------------------------------------------------------------------------------------------------
+
+
+def test_several_logs_are_read_and_appended_to_by_who_may_no_more_than_that(bucket: Bucket) -> None:
+    bucket.become("owner")
+    with open_logs(bucket.uri) as logs:
+        logs.split("h", 2)
+        for number in range(8):
+            logs.append(f"s-{number}", facts(1))
+        assert logs.head() == 18
+    with bucket.open("append-only", upkeep=False) as store:
+        for number in range(8):
+            store.append(f"s-{number}", facts(1))
+        assert store.head() == 26
+    with bucket.open("read-only") as store:
+        assert store.stream_version("s-3") == 2
+        assert sum(len(batch) for batch in store.read_all()) == store.head() <= 26
+        for _ in range(3):
+            store.head()
+    refused = bucket.enforcer.refused("read-only")
+    assert len(refused) <= 2, "a log is asked once whether it may be told the time"
+
+
+def test_a_bucket_policy_keeps_writers_from_replacing_whatever_their_role_says(bucket: Bucket, s3_bucket: str) -> None:
+    warehouse = bucket.uri.rpartition("/")[2]
+    bucket.enforcer.documents["writer"] = [document("maintenance", s3_bucket, warehouse), document("bucket-policy", s3_bucket, warehouse)]
+    with bucket.open("writer", upkeep=False) as store:
+        store.append("a", facts(1))
+        with pytest.raises(AccessDeniedError):
+            store.checkpoint()                     # type: ignore[attr-defined]
+    objects = objects_at(f"{bucket.uri}/events")
+    with pytest.raises(AccessDeniedError):
+        objects.delete(["_delta_log/00000000000000000000.json"])
+    assert (check_access(bucket.uri)[0].capability, check_access(bucket.uri)[0].replaces) == ("append-only", False)
+
+
+def test_a_commit_that_nobody_will_read_stays_where_it_may_not_be_removed(bucket: Bucket) -> None:
+    with bucket.open("append-only", upkeep=False) as store:
+        store.append("a", facts(1))
+        log = store._log                           # type: ignore[attr-defined]
+        body = objects_at(f"{bucket.uri}/events").get(log_path(log.version))
+        log.withdraw(log.version, commit_id_of(body or b""))
+        assert store.head() == 11
+    assert [asked.action for asked in bucket.enforcer.refused("append-only")][-1] == "s3:DeleteObject"
+
+
 # What is needed ---------------------------------------------------------------------------------------------------
 
 READS = {
@@ -356,3 +383,35 @@ def test_what_each_capability_asks_of_s3_is_what_its_policy_is_for(
     assert used["append-only"] >= CREATES
     assert used["maintenance"] >= KEEPS | CREATES
     assert bucket.enforcer.refused("maintenance") == bucket.enforcer.refused("read-only") == []
+
+
+# Asked after ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("capability", "told", "can"),
+    [
+        ("read-only", "read-only", (True, True, False, False, False)), ("append-only", "append-only", (True, True, True, False, False)),
+        ("projecting", "read-only", (True, True, False, False, False)), ("maintenance", "maintenance", (True,) * 5),
+        ("nobody", "none", (False, False, None, None, False)),
+    ],
+)  # fmt: skip
+def test_a_check_tells_which_capability_it_is_and_changes_nothing(bucket: Bucket, capability: str, told: str, can: tuple[bool | None, ...]) -> None:
+    bucket.become("owner")
+    before = {entry.path: objects_at(bucket.uri).get(entry.path) for entry in objects_at(bucket.uri).list("")}
+    bucket.become(capability)
+    events = check_access(bucket.uri)[0]
+    assert (events.place, events.capability, events[1:]) == ("events", told, can)
+    bucket.become("owner")
+    assert {entry.path: objects_at(bucket.uri).get(entry.path) for entry in objects_at(bucket.uri).list("")} == before
+
+
+def test_a_check_tells_who_may_replace_besides(bucket: Bucket, s3_bucket: str) -> None:
+    """As where the policy lacks its condition."""
+    document_ = json.loads(json.dumps(document("append-only", s3_bucket, bucket.uri.rpartition("/")[2])))
+    for statement in document_["Statement"]:
+        statement.pop("Condition", None)
+    bucket.enforcer.documents["loose"] = [document_]
+    bucket.become("loose")
+    events = check_access(bucket.uri)[0]
+    assert (events.capability, events.replaces, events.removes) == ("append-only", True, False)
