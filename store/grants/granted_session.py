@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from store.grants.grant import Grant
 from store.grants.granted_rows import GrantedRows, Scans
-from store.grants.granted_sql import events_of, identifier, rows_of
+from store.grants.granted_sql import events_of, rows_of
 from store.macros import granted_macros
 from store.parquet_sql import read_parquet
 from store.schema import EVENTS
@@ -91,7 +91,9 @@ class GrantedSession:
         if "snapshots" in grant.tables and "snapshots" in query.lower():
             source, there = _snapshots(located, until, snapshots)
             tables, given = {**tables, "snapshots": source}, {**given, **there}
-        given = {**given, **{name: rows for name, rows in tables.items() if isinstance(rows, pa.Table)}}
+        # By names that nobody gives a table.
+        called = {name: f"given_rows_{number}" for number, name in enumerate(tables) if isinstance(tables[name], pa.Table)}
+        given = {**given, **{called[name]: rows for name, rows in tables.items() if isinstance(rows, pa.Table)}}
 
         def opened() -> duckdb.DuckDBPyConnection:
             connection = self._reading.cursor()
@@ -102,8 +104,8 @@ class GrantedSession:
         asking = self._session.cursor()
         scans = Scans(asking, opened)
         self._add_events(asking, scans, located)
-        for name, rows in tables.items():
-            self._add_table(asking, scans, name, f"from {identifier(name)}" if isinstance(rows, pa.Table) else rows)
+        for name, source in tables.items():
+            self._add_table(asking, scans, name, source if isinstance(source, str) else f"from {called[name]}")
         return Asked(asking.sql(query, params=params), scans)
 
     def _add_events(self, asking: duckdb.DuckDBPyConnection, scans: Scans, located: str) -> None:

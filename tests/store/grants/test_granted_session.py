@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import EVERY, Event, EventStore, Grant, InvalidEventError, MemoryEventStore, QueryRefusedError, SqlLimits, open_store
+from store import EVERY, Event, EventStore, Grant, InvalidEventError, MemoryEventStore, QueryRefusedError, SqlLimits, open_logs, open_store
 from store.append import Append
 from store.grants.grant import PLACE
 from store.grants.granted_rows import Scans
@@ -39,13 +39,18 @@ def filled(store: EventStore) -> EventStore:
     return store
 
 
-@pytest.fixture(scope="module", params=["memory", "delta", "merged"])
+@pytest.fixture(scope="module", params=["memory", "delta", "merged", "logs"])
 def full(request: pytest.FixtureRequest) -> Iterator[EventStore]:
     if request.param == "memory":
         with filled(MemoryEventStore()) as store:
             yield store
         return
     with tempfile.TemporaryDirectory() as folder, open_store(f"{folder}/it's", create=True) as store:
+        if request.param == "logs":
+            with open_logs(f"{folder}/it's") as logs:
+                logs.split("h", 2)
+                yield filled(logs)
+            return
         filled(store)
         if request.param == "merged":
             store.maintain()
@@ -107,6 +112,7 @@ CONDITIONS = (
     "stream_id = 'order-1'", "stream_id in ('order-1', 'customer-1')", "stream_id >= 'order' and stream_id < 'orders'", "type = 'Paid'",
     "position > 10", "position between 5 and 20", "position = 7", "version >= 2", "stream_id = 'o''brien-1'", "stream_id <> 'order'",
     """type = 'It''s "odd"'""", "type = 'Paid' or position < 4", "not (type = 'Paid')", "position > 3 and position > 12 and type = 'Placed'",
+    f"stream_id < '{'z' * 500}'", f"stream_id = '{'o' * 300}'", "stream_id < 'p\u2028\n\t' and stream_id > '\\'",
     "stream_id = 'ümlaut-1' and position <= 50", "stream_id = 'order-1' and stream_id = 'order-2'", "schema_version = 1",
 )  # fmt: skip
 
