@@ -36,6 +36,7 @@ from projections.forms.frame import Frame
 from projections.forms.handlers import Handlers
 from projections.forms.sql import Sql
 from projections.forms.typed import Typed
+from projections.granted_endpoint import Certificate, GrantedEndpoint, granted_endpoint, token_hash
 from projections.models.builds import Build, Builds
 from projections.models.dead_letters import LETTERS, DeadLetters
 from projections.models.filling import SHARDS, Filling
@@ -50,7 +51,8 @@ from projections.models.views import as_views
 from projections.observer import Applied, Declined, Delayed, Folded, Halted, Measurement, Observer, Parked
 from projections.place import Place
 from projections.projection import Projection
-from projections.published_sql import Published, publish_sql, published_at
+from projections.published_file import Published
+from projections.published_sql import publish_sql, published_at
 from projections.reactors.reacting import Reacted, derived_id, react
 from projections.reactors.reactor import Reactor
 from projections.reactors.saga import Saga, Step
@@ -89,6 +91,7 @@ __all__ = [
     "Builds",
     "Call",
     "CaughtUp",
+    "Certificate",
     "CheckpointBeyondHeadError",
     "CheckpointMovedError",
     "DeadLetters",
@@ -103,6 +106,7 @@ __all__ = [
     "FlightEndpoint",
     "Folded",
     "Frame",
+    "GrantedEndpoint",
     "Halt",
     "Halted",
     "Handlers",
@@ -177,6 +181,7 @@ __all__ = [
     "follow",
     "follow_reactors",
     "follow_up",
+    "granted_endpoint",
     "lag",
     "make_build",
     "plan_rebuild",
@@ -193,6 +198,7 @@ __all__ = [
     "statuses",
     "steps",
     "streams",
+    "token_hash",
     "typed_table",
     "typed_tables",
     "wait_for",

@@ -22,7 +22,7 @@ from projections.models.serving_model import ServingModel
 from projections.models.views import View, view_of
 from projections.plain_views import PLAIN, plain_view
 from projections.projection import Projection
-from store import AsOf, EventStore, SqlLimits, asked_for
+from store import AsOf, EventStore, Grant, SqlLimits, Tables, asked_for
 
 DEAD_LETTERS: Final = "dead_letters"
 _LIMITS: Final = SqlLimits()
@@ -56,20 +56,31 @@ class WarehouseSql:
         InvalidEventError: `as_of` is no place in the log; one that is to come means the head. Errors of the query itself are DuckDB's.
         """
         plain = asked_for(self._blind.cursor(), query, list(self._plain))
-        position, tables = self._tables(query, as_of, {self._plain[name][0] for name in plain})
+        position, tables = self._tables(query, as_of, self.tables(), {self._plain[name][0] for name in plain})
         views = {name: self._plain[name][1] for name in plain}
         return self._store.sql(query, params, position, tables={**tables, **views})
 
     def ask(
-        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, limits: SqlLimits = _LIMITS
+        self,
+        query: str,
+        params: Sequence[Any] | dict[str, Any] | None = None,
+        as_of: AsOf | None = None,
+        *,
+        limits: SqlLimits = _LIMITS,
+        grant: Grant | None = None,
     ) -> pa.Table:
-        """The same for queries of others, as `EventStore.ask` answers them. Catching read models up is not within the limits."""
-        position, tables = self._tables(query, as_of)
-        return self._store.ask(query, params, position, tables=tables, limits=limits)
+        """The same for queries of others, as `EventStore.ask` answers them. Catching read models up is not within the limits.
 
-    def _tables(self, query: str, as_of: AsOf | None, besides: Set[str] = frozenset()) -> tuple[int, dict[str, pa.Table | str]]:
+        `grant`: what they may see; a table that it does not name is not there.
+        """
+        there = self.tables() if grant is None else [name for name in self.tables() if name in grant.tables]
+        position, tables = self._tables(query, as_of, there)
+        return self._store.ask(query, params, position, tables=tables, limits=limits, grant=grant)
+
+    def _tables(self, query: str, as_of: AsOf | None, there: Sequence[str], besides: Set[str] = frozenset()) -> tuple[int, Tables]:
         """The position that the query is about, and those of the tables that it asks for, as they are there; and `besides`."""
-        asked = asked_for(self._blind.cursor(), query, [*self._models, DEAD_LETTERS]) | besides
+        named = [name for name in there if name in self._models or name == DEAD_LETTERS]
+        asked = asked_for(self._blind.cursor(), query, named) | besides
         # Read before the head is: of what they hold nothing can then lie beyond it.
         seen = {name: (model := self._models[name].now(), view_of(self._duckdb.cursor(), model)) for name in sorted(asked - {DEAD_LETTERS})}
         position = self._store.head() if as_of is None else self._store.deciding.loader.position(as_of)

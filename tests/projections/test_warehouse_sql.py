@@ -27,7 +27,7 @@ from projections import (
     streams,
     wait_for,
 )
-from store import Event, EventStore, InvalidEventError, QueryRefusedError, SqlLimits, open_store
+from store import EVERY, Event, EventStore, Grant, InvalidEventError, QueryRefusedError, SqlLimits, open_store
 
 
 def summing(version: int = 1) -> Projection:
@@ -188,3 +188,18 @@ def test_a_past_that_is_kept_is_not_folded_again(warehouse: WarehouseSql, log: E
     monkeypatch.setattr(type(log), "read_all", read_all)
     assert [total(warehouse, position) for position in (2, 3, 4)] == [(1, 1), (3, 3), (6, 6)]
     assert begun == [0, 3]
+
+
+def test_a_granted_query_sees_the_read_models_that_are_granted(warehouse: WarehouseSql, log: EventStore, place: str) -> None:
+    grant = Grant(streams=["s-1"], tables={"totals": ["total"]})
+    assert warehouse.ask("from totals", grant=grant).to_pylist() == [{"total": 9}]
+    catch_up(log, ServingModel(place, summing()))
+    assert warehouse.ask("from totals", grant=grant).to_pylist() == [{"total": 9}]
+    assert warehouse.ask("select total::int as total from totals", as_of=3, grant=grant).to_pylist() == [{"total": 1}]
+    assert warehouse.ask("from totals join (select count(*) as n from events) on true", grant=grant).to_pylist() == [{"total": 9, "n": 3}]
+    for query in ("select stream_id from totals", "from streams", "from dead_letters", "from snapshots"):
+        with pytest.raises(duckdb.Error):
+            warehouse.ask(query, grant=grant)
+    everything = Grant(categories=[EVERY], tables={"totals": EVERY, "dead_letters": EVERY, "streams": EVERY})
+    assert len(warehouse.ask("from totals", grant=everything)) == 2
+    assert warehouse.ask("from dead_letters", grant=everything).to_pylist() == []
