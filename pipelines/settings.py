@@ -35,6 +35,7 @@ class Settings:
     that tell theirs (ALLUVIUM_SCRAPE, with commas between them).
     `keys`: where the keys of personal data are (ALLUVIUM_KEYS): a table of the warehouse, none for this process, or the import string of a function
     that makes them; `master_key`: by which that table is wrapped, the newest first (ALLUVIUM_MASTER_KEY: base64 of 32 bytes, with commas between).
+    `grants`: the file that says what others see in SQL (ALLUVIUM_GRANTS).
     `backup`: the place of the backup (ALLUVIUM_BACKUP). `alert_url`: is told of failed runs (ALLUVIUM_ALERT_URL). Without them, neither is done.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     timezone: str = "UTC"
     keys: str = IN_THE_WAREHOUSE
     master_key: tuple[bytes, ...] = field(default=(), repr=False)
+    grants: Path | None = None
     backup: str | None = None
     alert_url: str | None = None
 
@@ -73,6 +75,7 @@ class Settings:
             metrics_days=_whole("ALLUVIUM_METRICS_DAYS", given.get("metrics_days", "30"), "days"),
             scrape=_web_addresses("ALLUVIUM_SCRAPE", given.get("scrape", "")),
             rebuild_all=_chosen("ALLUVIUM_REBUILD", given.get("rebuild", "needed"), ("needed", "all")) == "all",
+            grants=Path(given["grants"]) if "grants" in given else None,
             alert_url=_web_address("ALLUVIUM_ALERT_URL", given.get("alert_url")),
             master_key=_master_keys("ALLUVIUM_MASTER_KEY", given.get("master_key", "")),
             **{name: given[name] for name in (*crons, "executor", "timezone", "backup", "keys") if name in given},

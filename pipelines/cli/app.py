@@ -45,6 +45,7 @@ _COMMANDS: Final = {
         "logs": ("splitting:logs", "See which logs the events are in."),
         "split": ("splitting:split", "Let several logs take the place of one."),
         "audit": ("auditing:app", "See what was done to the store, attest what it holds, and check it."),
+        "access": ("access:app", "See what these credentials can do, and what is granted to others."),
         "verify": ("safety:verify", "Read the whole log, and say what is wrong with it."),
         "repair": ("safety:repair", "Move aside what a crash left."),
         "backup": ("safety:backup", "Bring a backup up to date."),

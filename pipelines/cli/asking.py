@@ -25,6 +25,7 @@ def sql(
     *,
     as_of: Annotated[Place | None, Parameter(help="Everything as it was at this position or time.")] = None,
     out: Annotated[Path | None, Parameter(help=f"Into a new file: {', '.join(_FORMATS)}.")] = None,
+    grant: Annotated[str | None, Parameter(help="As who has this grant of ALLUVIUM_GRANTS would be answered.")] = None,
     limit: Annotated[Count, Parameter(help=f"So many rows are shown to people. [{SHOWN_ROWS}]")] = SHOWN_ROWS,
     session: Session = HERE,
 ) -> None:
@@ -33,7 +34,11 @@ def sql(
     if out is not None:
         _check(out)
     with session.asked() as warehouse:
-        answer = warehouse.sql(sys.stdin.read() if query == "-" else query, as_of=as_of)
+        asked = sys.stdin.read() if query == "-" else query
+        if grant is None:
+            answer = warehouse.sql(asked, as_of=as_of)
+        else:
+            answer = duckdb.from_arrow(warehouse.ask(asked, as_of=as_of, grant=session.grant(grant)))
         if out is not None:
             rows = _write(answer, out)
             session.answer.facts("", {"file": str(out), "rows": rows, "file_bytes": out.stat().st_size})

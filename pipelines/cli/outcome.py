@@ -12,6 +12,7 @@ from rich.text import Text
 from pipelines.cli.answer import aside
 from pipelines.cli.mapping import MappingError
 from pipelines.domain import DomainError, UnknownNameError
+from pipelines.grants import GrantsError
 from pipelines.settings import SettingsError
 from projections import ProjectionError
 from store import ConditionFailedError, DuplicateEventError, StoreError, TableRefusedError, WrongExpectedVersionError
@@ -53,7 +54,7 @@ def ending(error: BaseException) -> Ending | None:
     match error:
         case KeyboardInterrupt():
             return Ending(INTERRUPTED, kind, "interrupted; what was committed stays")
-        case MisusedError() | MappingError() | UnknownNameError() | SettingsError() | DomainError():
+        case MisusedError() | MappingError() | UnknownNameError() | SettingsError() | GrantsError() | DomainError():
             return Ending(MISUSED, kind, problem)
         case WrongExpectedVersionError() | ConditionFailedError() | DuplicateEventError():
             return Ending(CONFLICT, kind, problem)

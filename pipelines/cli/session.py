@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
@@ -13,10 +13,11 @@ from cyclopts import Group, Parameter
 
 from pipelines.cli.answer import Answer
 from pipelines.domain import Domain, load_domain
+from pipelines.grants import Granted, GrantsError, grant_named, read_grants
 from pipelines.keys import privacy_of
 from pipelines.settings import Settings
 from projections import Projection, WarehouseSql
-from store import Contract, EventStore, Privacy, open_store
+from store import Contract, EventStore, Grant, Privacy, open_store
 
 _EVERYWHERE: Final = Group("Everywhere", sort_key=9)
 
@@ -59,6 +60,16 @@ class Session:
         """SQL over the warehouse, with the read models of the domain."""
         with self.open() as store, WarehouseSql(store, self.uri, self.the_domain().projections) as warehouse:
             yield warehouse
+
+    def grants(self) -> Mapping[str, Granted] | None:
+        """Those of the settings; None where none are set."""
+        return None if (path := self.settings.grants) is None else read_grants(path)
+
+    def grant(self, name: str) -> Grant:
+        """GrantsError: there is none of that name."""
+        if (path := self.settings.grants) is None:
+            raise GrantsError(f"there is no grant {name!r}, as ALLUVIUM_GRANTS is not set: set it to the file that names the grants")
+        return grant_named(path, name)
 
     def the_domain(self) -> Domain:
         """Modules are looked for where the command is called, too, as `python -m` does."""

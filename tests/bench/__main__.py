@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from tests.bench import (
+    access,
     amplification,
     appends,
     audit,
@@ -56,6 +57,7 @@ SECTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "log": log.section,
     "reads": reads.section,
     "sql": questions.section,
+    "access": access.section,
     "opening": opening.section,                    # after the reads: it appends to the streams that they read
     "deciding": deciding.section,
     "loading": loading.section,

@@ -36,6 +36,7 @@ LINES = {
     "log": ("live files", "with both (UUIDs, one correlation id an order)"),
     "reads": ("footers cached, compacted", "same stream again, 20 commits later", "SQL, of columns", "rate, Arrow batches", "out of JSON text"),
     "sql": ("one stream, by `stream`", "everything: count, sum by type", "typed table, by its name"),
+    "access": ("one stream, by `stream`", "count of a grant of one type"),
     "opening": ("open", "first append to a cold stream", "one table that touches 500 cold streams"),
     "deciding": ("encode: an Event each, with an id", "transact", "plain", "transact_query on a tag of its own"),
     "loading": ("10 events", "typed objects", "load_many"),
