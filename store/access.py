@@ -12,7 +12,7 @@ from store.errors import AccessDeniedError
 from store.storage.objects import Entry, Objects
 from store.storage.places import join, objects_at
 
-PLACES: Final = ("events", "snapshots", "projections", "dead_letters", "keys")
+PLACES: Final = ("events", "snapshots", "projections", "dead_letters", "metrics", "keys")
 
 
 class Access(NamedTuple):
