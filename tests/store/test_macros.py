@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from store import Event, EventStore, correlated
+from store import EVENTS, Event, EventStore, correlated, granted_macros
+from store.macros import MACROS
 from tests.store.facts import everything
 
 
@@ -100,3 +101,11 @@ def test_an_empty_log_answers_with_nothing(store: EventStore) -> None:
     for asked in ("replay()", "as_of(3)", "category('a')", "tagged('a')", "conversation('a')", "stream('a')"):
         assert positions(store, asked) == []
     assert store.sql("from state('a')").fetchall() == store.sql("from history('a')").fetchall() == []
+
+
+def test_macros_of_granted_columns_read_nothing_but_the_granted_view() -> None:
+    macros = granted_macros(EVENTS.names)
+    assert macros.keys() == MACROS.keys()
+    for selected in macros.values():
+        assert not any(name in selected for name in ("located_events", "shard", "first_position", "last_position"))
+    assert {called.partition("(")[0] for called in granted_macros(["position", "type"])} == {"replay", "of_type"}
