@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from store import (
@@ -15,6 +16,7 @@ from store import (
     Event,
     EventStore,
     Failed,
+    KeyedTable,
     Measurement,
     SnapshotPolicy,
     StoreError,
@@ -30,7 +32,7 @@ from store.delta import log_cleanup, upkeep
 from store.storage.places import objects_at
 from store.tables.publishing import commit_id_of, log_path
 from tests.store.facts import facts, table
-from tests.store.storage.iam import CAPABILITIES, Bucket, document
+from tests.store.storage.iam import CAPABILITIES, Bucket, Document, document
 from tests.store.storage.proxy import Proxy
 
 
@@ -302,6 +304,28 @@ def test_a_bucket_policy_keeps_writers_from_replacing_whatever_their_role_says(b
     with pytest.raises(AccessDeniedError):
         objects.delete(["_delta_log/00000000000000000000.json"])
     assert (check_access(bucket.uri)[0].capability, check_access(bucket.uri)[0].replaces) == ("append-only", False)
+
+
+def test_keys_are_for_who_was_given_their_policy(bucket: Bucket, s3_bucket: str) -> None:
+    """As a table of rows by key beside the log."""
+    columns = pa.schema({"ref": pa.string(), "key": pa.string()})
+
+    def keys() -> KeyedTable:
+        return KeyedTable(f"{bucket.uri}/keys", "keys", columns, ("ref",))
+
+    def documents(*names: str) -> list[Document]:
+        return [document(name, s3_bucket, bucket.uri.rpartition("/")[2]) for name in names]
+
+    bucket.enforcer.documents |= {"maker": documents("append-only", "append-keys"), "opener": documents("read-only", "read-keys")}
+    bucket.become("maker")
+    for number in range(3):
+        keys().turn().commit(pa.table({"ref": [f"r-{number}"], "key": ["k"]}, schema=columns), columns.empty_table(), {"keys": number})
+    bucket.become("opener")
+    assert keys().rows()["ref"].to_pylist() == ["r-0", "r-1", "r-2"]
+    for capability in ("read-only", "append-only"):
+        bucket.become(capability)
+        with pytest.raises(AccessDeniedError):
+            keys().rows()
 
 
 def test_a_commit_that_nobody_will_read_stays_where_it_may_not_be_removed(bucket: Bucket) -> None:
