@@ -180,3 +180,15 @@ def test_snapshots_are_those_of_granted_streams(store: EventStore) -> None:
     assert store.ask("select * from snapshots", grant=Grant(categories=["order"], tables={"snapshots": ["version"]})).to_pylist() == [{"version": 2}]
     with pytest.raises(duckdb.CatalogException):
         store.ask("from snapshots", grant=GRANT)
+
+
+def test_no_table_function_of_duckdb_leads_out(store: EventStore, place: Path) -> None:
+    """Whichever there are in this version of it, and in later ones."""
+    listed = store.ask("select distinct function_name as name from duckdb_functions() where function_type like 'table%'", grant=GRANT)
+    [file, *_] = map(str, (place / "events").glob("shard=*/*.parquet"))
+    names = [name for name in listed["name"].to_pylist() if name != "test_all_types"]    # whose dates Python does not have
+    assert {"read_parquet", "read_text", "glob", "duckdb_views"} <= set(names)
+    for name in names:
+        for query in (f'from "{name}"()', f"from \"{name}\"('{file}')", f'from "{name}"((from events))'):
+            told = attempt(store, query).replace(query, "").replace(file, "")
+            assert not [secret for secret in (*SECRETS, "_delta_log") if secret in told], query
