@@ -157,7 +157,7 @@ class _Erasing:
         _check_named(by, why)
         self._store, self._erasure, self._by, self._why = store, erasure, by, why
         self._erasure_id, self._began_s = str(uuid.uuid4()), time.monotonic()
-        self._logs = store.erasable()
+        self._logs, self._found = store.erasable(), list[str]()
         self._choices = {name: self._choice(log) for name, log in self._logs.items()}
 
     def foretold(self) -> ErasureReport:
@@ -187,7 +187,10 @@ class _Erasing:
 
     def _rewritten(self, name: str, log: Log) -> Rewritten:
         def about(touched: pa.Table) -> None:
-            begin(self._store, self._told(name, log, touched), self._by, self._why)
+            # Once they are erased nobody can tell any more that somebody had changed them before.
+            found = [str(finding) for finding in self._store.audit.findings_at(log.log_id, touched["position"].to_pylist())]
+            self._found += found
+            begin(self._store, self._told(name, log, touched), self._by, self._why, found)
 
         return log.rewrite(self._choices[name], about)
 
@@ -233,7 +236,7 @@ class _Erasing:
         self, dry_run: bool, touched: Sequence[pa.Table], logs: Sequence[RewrittenLog], gone: Sequence[str], remains: Sequence[Remnant]
     ) -> ErasureReport:
         said = self._erasure_id, self._erasure.told(), self._by, self._why, dry_run, _counted(touched), _types(touched)
-        return ErasureReport(*said, logs, gone, remains, time.monotonic() - self._began_s)
+        return ErasureReport(*said, logs, gone, remains, time.monotonic() - self._began_s, self._found)
 
     def _tell(self, report: ErasureReport) -> None:
         commits = {log.log: log.delta_version for log in report.logs if log.events}

@@ -28,6 +28,7 @@ from store.reserved import AUDIT, append_own
 BEGAN: Final = "ErasureBegan"
 ERASED: Final = "Erased"
 REAPPLIED: Final = "ErasuresReapplied"
+_FINDINGS: Final = 100
 _EVENTS: Final = 50_000
 """Of so many events one deed tells the places at most: it is an event itself, and has its largest size."""
 
@@ -44,8 +45,11 @@ class Told:
     ends: pa.Array
 
 
-def begin(store: Submits, told: Told, by: str, why: str) -> None:
-    """Durably, before the erasure. What was interrupted after it can be completed by what it says."""
+def begin(store: Submits, told: Told, by: str, why: str, found: Sequence[str] = ()) -> None:
+    """Durably, before the erasure. What was interrupted after it can be completed by what it says.
+
+    `found`: what was not as it had been attested, in words; told in the first part.
+    """
     parts = list(range(0, len(told.positions), _EVENTS))
     rest = {"fields": told.erasure.fields, "metadata": told.erasure.metadata, "tags": told.erasure.tags}
     events = []
@@ -53,6 +57,7 @@ def begin(store: Submits, told: Told, by: str, why: str) -> None:
         what = {
             "erasure_id": told.erasure_id, "what": told.erasure.told(), "log": told.log, "log_id": told.log_id, "part": number, "parts": len(parts),
             "positions": _ranges(told.positions.slice(first, _EVENTS).to_pylist()), "ids": _packed(told.ends.slice(first, _EVENTS)), **rest,
+            **({"found": list(found)[:_FINDINGS]} if found and number == 1 else {}),
         }  # fmt: skip
         events.append(Event(BEGAN, {"by": by, "why": why, "what": what}))
     for event in events:

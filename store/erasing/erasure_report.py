@@ -43,7 +43,7 @@ class ErasureReport:
 
     `erasure_id`: as the husks carry it, and the deeds in `$audit`. `what`: which events, in words that hold none of their values. `streams`: how
     many events of each were erased, or would be (`dry_run`). `types`: theirs, as they are called in the log. `gone`: what is no more, as it was
-    proved. `remains`: what may still hold it.
+    proved. `remains`: what may still hold it. `found`: which of its events were not what had been attested, before it (see `store.audit`).
     """
 
     erasure_id: str
@@ -57,6 +57,7 @@ class ErasureReport:
     gone: Sequence[str]
     remains: Sequence[Remnant]
     seconds: float
+    found: Sequence[str] = ()
 
     @property
     def events(self) -> int:
@@ -73,7 +74,8 @@ class ErasureReport:
         told = {name: getattr(self, name) for name in self.__dataclass_fields__}
         logs = [{name: getattr(log, name) for name in log.__dataclass_fields__} for log in self.logs]
         remains = [{"what": r.what, "where": r.where, "until": r.until and r.until.isoformat(), "remedy": r.remedy} for r in self.remains]
-        return told | {"streams": dict(self.streams), "types": list(self.types), "logs": logs, "gone": list(self.gone), "remains": remains}
+        lists = {name: list(told[name]) for name in ("types", "gone", "found")}
+        return told | lists | {"streams": dict(self.streams), "logs": logs, "remains": remains}
 
     def __repr__(self) -> str:
         return self._display().text()
@@ -82,7 +84,8 @@ class ErasureReport:
         return self._display().html()
 
     def _display(self) -> Display:
-        rows = [[Cell("gone", "good"), Cell(""), Cell(told)] for told in self.gone]
+        rows = [[Cell("changed", "wrong"), Cell("before it"), Cell(told)] for told in self.found]
+        rows += [[Cell("gone", "good"), Cell(""), Cell(told)] for told in self.gone]
         for one in self.remains:
             rows.append([Cell("remains", "waits" if one.until else "wrong"), Cell(_until(one.until)), Cell(f"{one.what}: {one.where}")])
             rows.append([Cell(""), Cell(""), Cell(f"to be rid of it: {one.remedy}")])

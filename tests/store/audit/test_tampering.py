@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from store import Event, Logs, TableRefusedError, backup, open_logs, open_store, restore, verify
+from store import Erasure, Event, Logs, TableRefusedError, backup, open_logs, open_store, restore, verify
 from store.audit.checking import Proof
 from store.audit.head import PublishedHead
 from store.delta.part import encoded
@@ -276,9 +276,11 @@ def test_events_of_which_an_erasure_took_no_notice_are_looked_at_before_it(tmp_p
     with open_store(tmp_path) as store:
         assert [found.where for found in store.audit.findings_at(log, [3, 2_000])] == ["positions 1 to 1,024"]
         assert store.audit.findings_at(log, [2_000, 99_999]) == []
-    erase(str(tmp_path), "s-2")
     with open_store(tmp_path) as store:
+        report = store.erase(Erasure(streams=["s-2"]), by="ada", why="asked for by letter")
+        assert ["positions 1 to 1,024" in found for found in report.found] == [True]
         assert store.audit.findings_at(log, [3]) == []
+        assert [deed.what["found"] for _, deed in store.audit.deeds() if deed.type == "ErasureBegan"] == [report.found]
 
 
 # What the store does --------------------------------------------------------------------------------------------
