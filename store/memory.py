@@ -65,8 +65,8 @@ class MemoryEventStore:
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts)
         self._snapshots = MemorySnapshots()
         self._retention = Retention(self, Ruled(self._check_open, self._check_open, lambda: self._log.policy, self._standing, clock, self))
-        ledger = MemoryLedger(self._events)
-        self._audit = Audit(self, lambda: [ledger])
+        self._ledger = MemoryLedger(self._events)
+        self._audit = Audit(self, lambda: [self._ledger])
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, Guarded(LoggingObserver()), clock, self._intake)
         self._closed = False
@@ -179,7 +179,15 @@ class MemoryEventStore:
         return []
 
     warehouse = None
-    log_id = ""
+
+    @property
+    def log_id(self) -> str:
+        return self._ledger.log
+
+    @property
+    def events(self) -> MemoryEventStore:
+        """Itself: it has one log, and no files."""
+        return self
 
     def find(self, what: Rewrite) -> pa.Table:
         """Which events that would change, with the columns of `rewrite.TOUCHED`."""

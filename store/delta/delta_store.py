@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -22,7 +22,7 @@ from store.condition import Condition, Match, check_condition
 from store.confiding import confidant
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
-from store.delta import archiving, reader, rewriting
+from store.delta import reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer, Request
 from store.delta.heads import Heads
@@ -30,8 +30,10 @@ from store.delta.ledger import DeltaLedger
 from store.delta.log import Followers, Log
 from store.delta.policies import Policies
 from store.delta.recollection import Recollection
+from store.delta.rewritable import DeltaRewritable
 from store.delta.rota import Rota
 from store.delta.segment_files import SegmentFiles
+from store.delta.standings import Standings
 from store.delta.stream_cache import StreamCache
 from store.delta.trail import RecentTrail, Step
 from store.delta.upkeep import Maintained, Upkeep
@@ -51,10 +53,8 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
-from store.retention.archived import Archived
-from store.retention.policy import RETENTION, Policy
-from store.retention.retention import Retention, Ruled, Standing
-from store.rewrite import Extent, Rewrite, Rewritten
+from store.retention.policy import RETENTION
+from store.retention.retention import Retention, Ruled
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
@@ -120,8 +120,11 @@ class DeltaEventStore:
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, observer, clock, self._intake)
         self._privacy = confidant(self, self._intake)
-        self._clock = clock
-        self._retention = Retention(self, Ruled(self._check_ruled, self._refresh, self._policy, self._standing, clock, self))
+        self.events: Final = DeltaRewritable(objects, self._log, self._files, self._check_open)
+        self.standings: Final = Standings(self._log, self._policies, self._heads, self._version_by, clock)
+        self._retention = Retention(
+            self, Ruled(self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events)
+        )
         self.ledger: Final = DeltaLedger(objects, self._log)
         self._audit = Audit(self, lambda: [self.ledger])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())
@@ -157,7 +160,7 @@ class DeltaEventStore:
     def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
         check_range(after, limit)
         self._refresh()
-        after = max(after, self._hidden(stream_id))
+        after = max(after, self.standings.hidden(stream_id))
         if not backward:
             return self._read_known(stream_id, after, limit)
         events = self._read_known(stream_id, after, None)
@@ -210,10 +213,7 @@ class DeltaEventStore:
 
     def version_at(self, stream_id: str, position: int) -> int:
         self._reaching(position)
-        with self._log.lock:
-            if self._gone(stream_id):
-                return 0
-        return self._version_at(stream_id, position)
+        return self._version_at(stream_id, position) if self.standings.version(stream_id) else 0
 
     def size(self) -> LogSize:
         with self._log.lock:
@@ -222,8 +222,7 @@ class DeltaEventStore:
 
     def stream_version(self, stream_id: str) -> int:
         self._refresh()
-        with self._log.lock:
-            return 0 if self._gone(stream_id) else self._heads.version(stream_id)
+        return self.standings.version(stream_id)
 
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
@@ -284,30 +283,10 @@ class DeltaEventStore:
     def warehouse(self) -> str:
         return self._objects.uri.rpartition("/")[0]
 
-    def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
-        """Let some events say less from now on; see `store.delta.rewriting`. What this process remembers of events it forgets."""
-        self._check_open()
-        return rewriting.rewrite(self._objects, self._log, self._files, what, about)
-
-    def find(self, what: Rewrite) -> pa.Table:
-        """Which events that would change, with the columns of `rewrite.TOUCHED`."""
-        self._check_open()
-        return rewriting.find(self._log, self._files, what)
-
-    def worn(self, what: Rewrite, share: float) -> Sequence[Extent]:
-        """The extents of the files of whose rows such a part would change at least."""
-        self._check_open()
-        return rewriting.worn(self._log, self._files, what, share)
-
-    def archive(self, streams: Collection[str], share: float, dry_run: bool) -> Iterator[Archived]:
-        """Move the events of these streams to the archive; `retention.archive` knows which may."""
-        self._check_open()
-        return archiving.archive(self._objects, self._log, self._files, streams, share, dry_run)
-
     @property
     def log_id(self) -> str:
         """The same for a log, its copies and its backups."""
-        return "" if self._log.table is None else self._log.table.table_id
+        return self.ledger.log
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 
@@ -444,36 +423,20 @@ class DeltaEventStore:
 
     def _remove_hidden(self) -> None:
         """Nothing is looked for where no stream can hide anything."""
-        if (policy := self._policy()).streams or policy.categories:
+        if (policy := self.standings.policy()).streams or policy.categories:
             self._retention.remove(by="upkeep", why="what is hidden is not kept", share=WORN)
             self._retention.archive(share=WORN)
 
     def _check_ruled(self) -> None:
         """One log can be given rules for its streams."""
 
-    def _policy(self) -> Policy:
-        with self._log.lock:
-            return self._policies.newest(self._log.head)
-
     def _read_policy(self, version: int, position: int) -> pa.Table:
         """By the statistics of the files alone it is told that there is nothing to read, as in most logs."""
         columns, spans = ["position", "type", "data"], [(position, self._log.head)]
         return reader.read_stream(self._files, self._log.segments(), RETENTION, version, None, columns, spans, self._live)
 
-    def _hidden(self, stream_id: str) -> int:
-        """Of most streams nothing is said, and nothing more is asked."""
-        return 0 if self._policy().of(stream_id) is None else self._standing(stream_id).hidden
-
-    def _standing(self, stream_id: str) -> Standing:
-        with self._log.lock:
-            terms, version = self._policy().of(stream_id), self._heads.version(stream_id)
-        if terms is None:
-            return Standing(None, version, 0)
-        return Standing(terms, version, terms.hidden(version, lambda moment: self._version_at(stream_id, self._recorded_by(moment)), self._clock()))
-
-    def _gone(self, stream_id: str) -> bool:
-        terms = self._policy().streams.get(stream_id)
-        return terms is not None and terms.gone(self._heads.version(stream_id))
+    def _version_by(self, stream_id: str, moment: int) -> int:
+        return self._version_at(stream_id, self._recorded_by(moment))
 
     def _version_at(self, stream_id: str, position: int) -> int:
         with self._log.lock:

@@ -39,13 +39,20 @@ _FORGOTTEN: Final = 10_000
 """Streams whose snapshots are forgotten at once."""
 
 
+class Events(Protocol):
+    """Events that can be rewritten."""
+
+    def find(self, what: Rewrite) -> pa.Table: ...
+    def rewrite(self, what: Rewrite, about: Any = ...) -> Rewritten: ...
+
+
 class Log(Protocol):
     """One log in which events can be erased."""
 
     def head(self) -> int: ...
-    def find(self, what: Rewrite) -> pa.Table: ...
-    def rewrite(self, what: Rewrite, about: Any = ...) -> Rewritten: ...
     def ask(self, query: str, params: Any = None, as_of: AsOf | None = None, *, limits: SqlLimits = ...) -> pa.Table: ...
+    @property
+    def events(self) -> Events: ...
     @property
     def log_id(self) -> str: ...
 
@@ -122,7 +129,7 @@ def _erases(store: EventStore) -> Erases:
 
 def _reapplied(log: Log, told: Sequence[Told]) -> Rewritten:
     head = log.head()
-    return log.rewrite(Several([Choice(one.erasure, one.erasure_id, head, one.positions, one.ends) for one in told]))
+    return log.events.rewrite(Several([Choice(one.erasure, one.erasure_id, head, one.positions, one.ends) for one in told]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +154,7 @@ def past_erasures(warehouse: EventStore) -> Iterator[PastErasure]:
 
 def _meant(log: Log, told: Told) -> pa.Table:
     """All events of an erasure that are here, whatever they say."""
-    return log.find(Meant(told.erasure, told.erasure_id, log.head(), told.positions, told.ends))
+    return log.events.find(Meant(told.erasure, told.erasure_id, log.head(), told.positions, told.ends))
 
 
 class _Erasing:
@@ -161,7 +168,7 @@ class _Erasing:
         self._choices = {name: self._choice(log) for name, log in self._logs.items()}
 
     def foretold(self) -> ErasureReport:
-        found = {name: log.find(self._choices[name]) for name, log in self._logs.items()}
+        found = {name: log.events.find(self._choices[name]) for name, log in self._logs.items()}
         rows = [RewrittenLog(name, None, len(touched), 0, 0, 0, 0, 0.0) for name, touched in found.items()]
         return self._report(True, list(found.values()), rows, [], [])
 
@@ -192,7 +199,7 @@ class _Erasing:
             self._found += found
             begin(self._store, self._told(name, log, touched), self._by, self._why, found)
 
-        return log.rewrite(self._choices[name], about)
+        return log.events.rewrite(self._choices[name], about)
 
     def _told(self, name: str, log: Log, touched: pa.Table) -> Told:
         events = touched.sort_by("position")
@@ -205,7 +212,7 @@ class _Erasing:
             if not len(rewritten.touched):
                 continue
             positions, log = rewritten.touched.sort_by("position")["position"].combine_chunks(), self._logs[name]
-            left = log.find(Choice(everything, self._erasure_id, log.head(), positions))
+            left = log.events.find(Choice(everything, self._erasure_id, log.head(), positions))
             if len(left):
                 there = left["position"].to_pylist()[:10]
                 raise StorageError(f"positions {there} of log {name} were erased, and still say something: verify the log")

@@ -94,7 +94,9 @@ class Logs:
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer, upkeep=upkeep)
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
-        self._retention = Retention(self, Ruled(self._check_ruled, self._check_open, self._tree.root.policy, self._standing, clock, self._tree.root))
+        self._retention = Retention(
+            self, Ruled(self._check_ruled, self._check_open, self._tree.root.standings.policy, self._standing, clock, self._tree.root.events)
+        )
         self._audit = Audit(self, lambda: [member.ledger for member in self.each()])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()
@@ -418,7 +420,7 @@ class Logs:
                 return answer
 
     def _standing(self, stream_id: str) -> Standing:
-        return self._in_its_log(stream_id, lambda log: log.newest_standing(stream_id))
+        return self._in_its_log(stream_id, lambda log: log.standing(stream_id))
 
     def _check_ruled(self) -> None:
         if len(logs := self.logs()) > 1:

@@ -18,7 +18,6 @@ from store.intake import Intake
 from store.logs.log_name import LogName
 from store.logs.order import Bounds
 from store.observer import Observer
-from store.retention.policy import Policy
 from store.retention.retention import Standing
 from store.schema import EVENTS
 from store.selection import Selection
@@ -122,14 +121,10 @@ class Member(DeltaEventStore):
 
         amend(self._objects, self._log, decide)
 
-    def newest_standing(self, stream_id: str) -> Standing:
-        """How retention holds the stream."""
+    def standing(self, stream_id: str) -> Standing:
+        """How retention holds the stream now."""
         self._refresh()
-        return self._standing(stream_id)
-
-    def policy(self) -> Policy:
-        """What is said of its streams, as far as was heard."""
-        return self._policy()
+        return self.standings.of(stream_id)
 
     def seal(self, logs: Sequence[str]) -> None:
         """End the log: the next event of its streams goes to one of these. LogSealedError: it has ended in other ones.
@@ -140,7 +135,7 @@ class Member(DeltaEventStore):
         def decide(commit_id: str, version: int) -> tuple[Commit, bytes] | None:
             if self._log.sealed:
                 return None
-            if (policy := self._policy()).streams or policy.categories:
+            if (policy := self.standings.policy()).streams or policy.categories:
                 problem = "has rules of retention, which one log decides and several could not"
                 raise InvalidEventError("log", str(self.name), problem, "copy what is to be kept into a new warehouse, and split that")
             assert self._log.table is not None

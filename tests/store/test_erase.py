@@ -200,6 +200,7 @@ def test_erasure_without_a_name_or_a_reason_is_refused(store: EventStore) -> Non
 
 def test_erasures_are_applied_again_to_an_older_copy_and_to_nothing_that_came_anew() -> None:
     with MemoryEventStore() as store, MemoryEventStore() as copy:
+        copy._ledger._log = store.log_id           # as a backup's is its source's
         fill(store)
         for row in store.read_all().read_all().to_pylist()[:5]:
             event = Event(row["type"], row["data"].encode(), event_id=row["event_id"], tags=row["tags"])

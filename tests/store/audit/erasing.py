@@ -19,5 +19,5 @@ def erase_secretly(warehouse: str, stream_id: str) -> str:
     """By one who knows how the store does it, and leaves no deed."""
     with open_store(warehouse) as store:
         what = Emptying(stream_id, store.head(), str(uuid4()))
-        store.rewrite(what)  # type: ignore[union-attr]
+        store.events.rewrite(what)  # type: ignore[union-attr]
         return what.rewrite_id
