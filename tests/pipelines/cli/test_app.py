@@ -14,13 +14,18 @@ from pipelines.cli.app import make_app
 from pipelines.cli.outcome import CONFLICT, DONE, FAILED, MISUSED
 from tests.pipelines.cli.conftest import Alluvium
 
+GROUPS = ("access", "dead-letters", "keys", "projections", "retention", "snapshots")
+"""Whose commands stand below."""
 COMMANDS = [
-    *(name for name in make_app() if not name.startswith("-") and name not in ("projections", "dead-letters", "snapshots", "keys")),
+    *(name for name in make_app() if not name.startswith("-") and name not in GROUPS),
     *(f"projections {name}" for name in ["list", "run", "follow", "rebuild", "fill", "diff", "promote", "roll-back", "drop"]),
     *(f"projections {name}" for name in ["reset", "pause", "resume", "step"]),
     *(f"dead-letters {name}" for name in ["list", "retry", "discard"]),
     *(f"snapshots {name}" for name in ["list", "take", "check", "forget"]),
     *(f"keys {name}" for name in ["status", "delete", "rotate", "rewrap"]),
+    *(f"access {name}" for name in ["check", "grants", "token"]),
+    *(f"audit {name}" for name in ["attest", "head", "check"]),
+    *(f"retention {name}" for name in ["show", "keep", "truncate", "delete", "tombstone", "close", "remove", "archive"]),
 ]
 
 
