@@ -42,9 +42,9 @@ class DeadLetters:
         """Let the views of a published database follow it. False: nothing was ever parked."""
         return self._table.open_to_views()
 
-    def vacuum(self) -> None:
+    def purge(self) -> None:
         """Remove at once what was replaced, so that nothing is left of letters that were removed."""
-        self._table.vacuum(0.0, 0.0)
+        self._table.purge()
 
     def count(self, projection: str, build: str) -> int:
         """Of one build, those among them that do not count yet, or no more, for a moment."""

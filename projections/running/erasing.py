@@ -132,7 +132,7 @@ class _FollowUp:
             letters.remove(mine)
             yield f"{len(mine):,} dead letters of these streams are thrown away"
         if now and len(all_letters):
-            letters.vacuum()
+            letters.purge()
 
     def made_anew(self, projection: Projection) -> tuple[list[str], list[Remnant]]:
         """What was done, and what is left to be done."""

@@ -120,12 +120,6 @@ class KeyedTable:
         assert self._upkeep is not None
         return self._upkeep.maintain(dry_run)
 
-    def vacuum(self, retention_s: float, unnamed_s: float) -> Vacuumed:
-        """Remove files that were replaced longer ago than `retention_s`, and those that nobody names that are older than `unnamed_s`."""
-        self._table()
-        assert self._upkeep is not None
-        return self._upkeep.vacuum(retention_s, unnamed_s)
-
     def purge(self) -> Vacuumed:
         """Remove every file but the live ones, now: of what was deleted nothing is left in any file. Readers of an older state read the newest one.
 

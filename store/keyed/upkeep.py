@@ -66,10 +66,6 @@ class KeyedUpkeep:
                 self._observer.record(done)
         return Maintained(merged, checkpointed, cleaned, vacuumed)
 
-    def vacuum(self, retention_s: float, unnamed_s: float) -> Vacuumed:
-        self._log.refresh()
-        return vacuum.vacuum(self._objects, self._log, retention_s, unnamed_s, time.time_ns() // 1_000_000, dry_run=False)
-
     def purge(self) -> Vacuumed:
         """Remove every file but the live ones, however new: of rows that were deleted nothing is left then. Who reads or writes begins anew."""
         log = self._log
