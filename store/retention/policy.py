@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import pyarrow as pa
+from rpds import HashTrieMap
 
 from store.event import Event
 from store.retention.rule import Rule
@@ -29,9 +31,12 @@ Said = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`streams`: those of which something of their own is said. `categories`: rules of all streams of one, and where each was said."""
+    """`streams`: those of which something of their own is said, be they millions: a new value shares nearly all of an old one.
 
-    streams: Mapping[str, Terms] = field(default_factory=dict)
+    `categories`: rules of all streams of one, and where each was said.
+    """
+
+    streams: HashTrieMap[str, Terms] = field(default_factory=HashTrieMap)
     categories: Mapping[str, tuple[Rule, int]] = field(default_factory=dict)
     ruled: frozenset[str] = frozenset()
     """Streams with a rule of their own, which stands in place of their category's."""
@@ -47,7 +52,8 @@ class Policy:
 
     def after(self, said: Iterable[Said]) -> Policy:
         """What holds once these events are said, too."""
-        streams, categories, ruled = dict(self.streams), dict(self.categories), set(self.ruled)
+        streams, categories, ruled = dict[str, Terms](), dict(self.categories), set[str]()
+        so_far = ChainMap(streams, cast("MutableMapping[str, Terms]", self.streams))
         for position, type, data in said:
             fields = orjson.loads(data)
             if type == KEPT:
@@ -56,11 +62,11 @@ class Policy:
                     categories[name] = rule, position
                     continue
                 ruled.add(name)
-                streams[name] = replace(streams.get(name, NOTHING), rule=rule, position=position)
+                streams[name] = replace(so_far.get(name, NOTHING), rule=rule, position=position)
             else:
                 name = fields["stream_id"]
-                streams[name] = _changed(streams.get(name, NOTHING), position, type, fields)
-        return Policy(streams, categories, frozenset(ruled))
+                streams[name] = _changed(so_far.get(name, NOTHING), position, type, fields)
+        return Policy(self.streams.update(streams), categories, self.ruled | ruled)
 
     def rules(self) -> dict[str, Rule]:
         """By name, of streams and categories."""
