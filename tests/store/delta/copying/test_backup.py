@@ -272,7 +272,7 @@ def test_restored_log_that_takes_no_deed_is_restored_all_the_same(
 ) -> None:
     """As where the newest time of the log is far ahead of this machine's clock."""
     backup(warehouse, kept)
-    monkeypatch.setattr("store.open.open_store.__kwdefaults__", {"clock": lambda: 0, "contract": None})
+    monkeypatch.setitem(open_store.__kwdefaults__, "clock", lambda: 0)
     done = restore(kept, restored)
     assert "set the clocks right" in str(done.unrecorded)
     assert events(restored).equals(events(warehouse))
