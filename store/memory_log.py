@@ -101,11 +101,11 @@ class MemoryLog:
         for stream_id, event_id, type, schema_version, occurred, correlation_id, causation_id, tags, data, metadata in rows:
             stream = self._streams.setdefault(stream_id, [])
             place = Place(len(stream) + 1, self.head + 1)
-            stream.append((event_id, place))
-            occurred = recorded if occurred is None else occurred
             if stream_id == RETENTION:
                 data = settled(data, self.version)
                 self.policy = self.policy.after([(place.position, type, data)])
+            stream.append((event_id, place))
+            occurred = recorded if occurred is None else occurred
             said = schema_version, occurred, recorded, correlation_id, causation_id, tags, data, metadata
             self._rows.append((place.position, stream_id, place.version, event_id, type, *said))
             self._recorded.append(recorded)

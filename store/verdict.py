@@ -123,8 +123,9 @@ def _repeat(streams: Streams, draft: Draft) -> Appended | None:
         return None
     if isinstance(draft.expected_version, Expected):
         return _repeat_anywhere(streams, draft)
-    if draft.expected_version == NO_STREAM and (deleted := streams.terms.get(draft.stream_id, NOTHING).deleted):
-        return _repeat_after(streams, draft, 0) or _repeat_after(streams, draft, deleted)
+    if draft.expected_version == NO_STREAM:        # it may have begun a stream that was deleted anew, and that one was deleted again since
+        lives = (0, *streams.terms.get(draft.stream_id, NOTHING).deletions)
+        return next((repeat for after in lives if (repeat := _repeat_after(streams, draft, after)) is not None), None)
     return _repeat_after(streams, draft, draft.expected_version)
 
 

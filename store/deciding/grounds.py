@@ -53,7 +53,7 @@ class OneStream(Generic[S]):
 
     def settle(self, before: Standing[S], state: S, written: Sequence[Written]) -> None:
         for one in written:
-            self.loader.remember(self.aggregate, self.stream_id, _after(before.basis, state, one))
+            self.loader.decided(self.aggregate, self.stream_id, _after(before.basis, state, one))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class ManyStreams:
         places = {one.part.stream_id: one for one in written}
         for (aggregate, stream_id), known, after in zip(self.targets, before.basis, state, strict=True):
             if stream_id in places:
-                self.loader.remember(aggregate, stream_id, _after(known, after, places[stream_id]))
+                self.loader.decided(aggregate, stream_id, _after(known, after, places[stream_id]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from store.event_store import AsOf, EventStore
 from store.observer import Failed, Observer, Reconstructed
 from store.privacy.confidant import Confidant
 from store.query import Query
+from store.retention.terms import NOTHING
 
 S = TypeVar("S")
 
@@ -74,7 +75,7 @@ class Loader:
         return known
 
     def remember(self, aggregate: Aggregate[S], stream_id: str, known: Known, load_s: float = 0.0) -> None:
-        """After a load or a decision. A snapshot is taken if it is time for one."""
+        """A snapshot is taken if it is time for one."""
         self._states.put((aggregate, stream_id), known)
         if aggregate.snapshots is not None:
             try:
@@ -83,6 +84,11 @@ class Loader:
                     self._states.put((aggregate, stream_id), replace(known, saved_at=known.version, tail_bytes=0))
             except Exception as error:             # the application's predicate: what was decided is a fact all the same
                 self._observer.record(Failed("snapshots", f"the policy of {aggregate.name!r} failed ({error!r})"))
+
+    def decided(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> None:
+        """The state after a decision; unless retention has hidden something since it was loaded: then it saw what is hidden now."""
+        if (self._store.retention.terms(stream_id) or NOTHING).position == known.changed:
+            self.remember(aggregate, stream_id, known)
 
     def load_at(self, aggregate: Aggregate[S], stream_id: str, version: int) -> Loaded[S]:
         """The state that the stream had at that version."""

@@ -244,8 +244,8 @@ class Committer:
 
     def _plan(self, group: list[Request]) -> Plan:
         with self._log.lock:
-            log = self._log
-            pending = Pending(self._heads, log.head, self._trail, self._policies.newest(log.head))
+            log, policy = self._log, self._policies.newest()         # first: the log may be known further afterwards
+            pending = Pending(self._heads, log.head, self._trail, policy)
             plan = Plan(log.version + 1, log.head, self._time(log.recorded_at), [], True, pending)
             if isinstance(table := group[0].parts, Bulk):
                 self._plan_table(plan, table)

@@ -105,7 +105,7 @@ class DeltaEventStore:
             ),
             self._before,
         )
-        self._policies = Policies(self._read_policy)
+        self._policies = Policies(self._read_policy, lambda: self._log.head)
         rota, self.recollection = Rota(objects.machine), Recollection()
         self._log = Log(objects, Followers(self._heads, self._policies, rota, self.recollection), floor=floor)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer, self._remove_hidden, upkeep)

@@ -16,19 +16,25 @@ ReadSince = Callable[[int, int], pa.Table]
 class Policies:
     """Follows a log. Ask it under the log's lock: what it answers is of the newest commit known, whoever made that."""
 
-    def __init__(self, read: ReadSince) -> None:
-        self._read = read
+    def __init__(self, read: ReadSince, head: Callable[[], int]) -> None:
+        """`head`: that of the log, as far as it is known."""
+        self._read, self._head = read, head
         self._policy = Policy()
         self._version = self._searched = 0
         self._behind = True
 
-    def newest(self, head: int) -> Policy:
-        """`head`: that of the log."""
-        if self._behind:
-            events = self._read(self._version, self._searched + 1)
+    def newest(self) -> Policy:
+        """The log may be known further afterwards: a read that misses a file looks at it again."""
+        while self._behind:
+            self._behind, head = False, self._head()         # before it is read: what is heard of meanwhile must not be forgotten
+            try:
+                events = self._read(self._version, self._searched + 1)
+            except BaseException:
+                self._behind = True
+                raise
             if len(events):
                 self._policy = self._policy.after(said_in(events))
-            self._version, self._searched, self._behind = self._version + len(events), head, False
+            self._version, self._searched = self._version + len(events), head
         return self._policy
 
     def applied(self, commit: Commit) -> None:

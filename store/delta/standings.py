@@ -20,7 +20,7 @@ class Standings:
 
     def policy(self) -> Policy:
         with self._log.lock:
-            return self._policies.newest(self._log.head)
+            return self._policies.newest()
 
     def of(self, stream_id: str) -> Standing:
         with self._log.lock:

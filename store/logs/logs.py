@@ -94,9 +94,9 @@ class Logs:
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer, upkeep=upkeep)
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
-        self._retention = Retention(
-            self, Ruled(self._check_ruled, self._check_open, self._tree.root.standings.policy, self._standing, clock, self._tree.root.events)
-        )
+        root = self._tree.root
+        ruled = Ruled(self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock, root.events)
+        self._retention = Retention(self, ruled)
         self._audit = Audit(self, lambda: [member.ledger for member in self.each()])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()

@@ -149,8 +149,10 @@ class Member(DeltaEventStore):
             raise LogSealedError(self._objects.uri, self._log.sealed)
 
     def refreshed(self) -> None:
-        """Learn what has happened to this log, though it has ended: events in it may have been erased."""
+        """Learn what has happened to this log, and to those that it came of, though they have ended: events in them may have been erased."""
         self._log.refresh()
+        if self.earlier is not None:
+            self.earlier.refreshed()
 
     def announce(self) -> None:
         """Tell whoever follows this log that events were erased, perhaps in the one that it came of: nobody follows a log that has ended."""

@@ -24,6 +24,7 @@ TRUNCATED: Final = "Truncated"
 DELETED: Final = "Deleted"
 TOMBSTONED: Final = "Tombstoned"
 CLOSED: Final = "Closed"
+_SAID: Final = (KEPT, TRUNCATED, DELETED, TOMBSTONED, CLOSED)
 
 Said = tuple[int, str, str]
 """Position, type and data of an event of `$retention`."""
@@ -55,6 +56,8 @@ class Policy:
         streams, categories, ruled = dict[str, Terms](), dict(self.categories), set[str]()
         so_far = ChainMap(streams, cast("MutableMapping[str, Terms]", self.streams))
         for position, type, data in said:
+            if type not in _SAID:                  # of newer code's words this code can keep none, and must not stop at them
+                continue
             fields = orjson.loads(data)
             if type == KEPT:
                 rule = rule_of(fields)
@@ -111,9 +114,8 @@ def _changed(terms: Terms, position: int, type: str, fields: Mapping[str, Any]) 
         case "Truncated":
             return replace(terms, truncated=max(terms.truncated, fields["before"] - 1), position=position)
         case "Deleted":
-            return replace(terms, deleted=max(terms.deleted, fields["version"]), position=position)
+            deletions = terms.deletions if fields["version"] <= terms.deleted else (*terms.deletions, fields["version"])
+            return replace(terms, deletions=deletions, position=position)
         case "Tombstoned":
             return replace(terms, tombstoned=True, position=position)
-        case "Closed":                             # which hides nothing
-            return replace(terms, closed=True)
-    return terms                                   # of newer code's words this code can keep none, and must not stop at them
+    return replace(terms, closed=True)             # which hides nothing

@@ -16,17 +16,22 @@ VersionBy = Callable[[int], int]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`truncated`: versions up to it are hidden for good. `deleted`: the version at which it was last deleted; it goes on behind it.
+    """`truncated`: versions up to it are hidden for good. `deletions`: the versions at which it was deleted; it goes on behind the last of them.
 
     `position`: of the last event that said what is hidden.
     """
 
     rule: Rule = EVERYTHING
     truncated: int = 0
-    deleted: int = 0
+    deletions: tuple[int, ...] = ()
     tombstoned: bool = False
     closed: bool = False
     position: int = 0
+
+    @property
+    def deleted(self) -> int:
+        """The version at which it was last deleted; 0: it never was."""
+        return self.deletions[-1] if self.deletions else 0
 
     @property
     def ended(self) -> bool:

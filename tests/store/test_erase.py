@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from store import Append, Erasure, Event, EventStore, InvalidEventError, Query, erasure_of, reapply
+from store import Append, Erasure, Event, EventStore, InvalidEventError, Query, erasure_of, open_logs, reapply
 from store.deeds import deeds
 from store.husk import husk_data
 from store.memory import MemoryEventStore
@@ -256,3 +257,16 @@ def test_table_of_touched_events_is_what_the_report_counts(store: EventStore) ->
     report = store.erase(Erasure(streams=["s-3", "s-4"]), **WHO)
     assert report.streams == {"s-3": 43, "s-4": 43}
     assert len(husks(store)) == 86
+
+
+def test_an_erasure_before_two_splits_is_heard_by_other_processes(tmp_path: Path) -> None:
+    with open_logs(tmp_path, create=True) as store, open_logs(tmp_path) as other:
+        store.append("s-1", [Event("Noted", {"n": 0})])
+        store.split("h", 16)
+        middle = store.log_of("s-1")
+        store.append("s-1", [Event("Noted", {"n": 1})])
+        store.split(middle, 16)
+        store.append("s-1", [Event("Noted", {"n": 2})])
+        assert [row["data"] for row in other.read_stream("s-1").to_pylist()] == ['{"n":0}', '{"n":1}', '{"n":2}']
+        report = store.erase(Erasure(streams=["s-1"], where_field=("n", "0")), **WHO)
+        assert [erasure_of(row["data"]) for row in other.read_stream("s-1").to_pylist()] == [report.erasure_id, None, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -107,3 +108,24 @@ def test_nothing_is_decided_on_a_stream_that_has_ended(store: EventStore) -> Non
         transact(store, account(), "1", deposit(2))
     many = transact_many(store, [(account(), "1"), (account(), "2")], lambda one, two: [[], [deposit(one.cents)(two)]])
     assert many.state[1].cents == 1
+
+
+@pytest.mark.parametrize("how", ["truncate", "delete"])
+def test_what_is_hidden_while_somebody_decides_is_in_no_later_state(store: EventStore, how: str) -> None:
+    """The state that was decided on saw it: it is neither remembered nor saved."""
+    known = replace(account(), snapshots=SnapshotPolicy(every_events=3))
+    deposited(store, 1, 2, 4, 8, 16)
+    hide = {"truncate": lambda: store.retention.truncate("account-1", 5, **SAID), "delete": lambda: store.retention.delete("account-1", **SAID)}
+    hides = iter([hide[how]])
+
+    def decide(state: Account) -> object:
+        others = threading.Thread(target=next(hides, lambda: None))
+        others.start()
+        others.join()
+        return deposit(32)(state)
+
+    transact(store, known, "1", decide)
+    store.deciding.snapshotter.flush()
+    seen = {"truncate": 16 + 32, "delete": 32}[how]
+    assert load(store, known, "1").state.cents == seen
+    assert load(store, account(), "1").state.cents == seen
