@@ -29,6 +29,8 @@ class SqlLimits:
 
 
 LIMITS: Final = SqlLimits()
+READABLE: Final = ("events", "logs", "snapshots", "projections", "dead_letters", "metrics")
+"""What of a warehouse queries of others may open. Not its keys, nor whatever else lies there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,15 @@ class Guard:
     limits: SqlLimits
 
     def lock(self, database: duckdb.DuckDBPyConnection) -> None:
-        """For good: only files below the warehouse are opened, nothing spills to disk, no setting changes. Extensions and attachments are files, too.
+        """For good: only files of the warehouse's tables are opened, but no keys; nothing spills to disk, no setting changes.
+
+        Extensions and attachments are files, too.
 
         The order matters: once access is off, no directory can be allowed any more. `database`: one that does not see variables of Python.
         """
         if self.place is not None:
             # Also as the pattern that we name its files by, which is what is looked at when they are opened.
-            places = ", ".join(quoted(f"{place}/") for place in (self.place, literally(self.place)))
+            places = ", ".join(quoted(f"{place}/{folder}/") for place in (self.place, literally(self.place)) for folder in READABLE)
             database.execute(f"set global allowed_directories = [{places}]")
         database.execute("set global temp_directory = ''")
         database.execute(f"set global memory_limit = '{self.limits.memory_bytes} bytes'")

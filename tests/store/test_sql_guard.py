@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from store import Event, EventStore, QueryRefusedError, SqlLimits, open_store
+from store import Event, EventStore, EventType, EventTypes, KeyTable, Personal, QueryRefusedError, SqlLimits, open_store
 
 HUGE = "select count(*) from range(100000000000) as numbers(i) where hash(i) % 7 = 3"
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
 
 
 @pytest.fixture
@@ -80,6 +86,17 @@ def test_no_file_beside_the_warehouse_is_read_and_none_is_written(tmp_path: Path
         with pytest.raises(QueryRefusedError):
             store.ask(f"copy (select 1) to '{quoted}'")
         assert sorted(place.rglob("*")) == before
+
+
+def test_the_keys_of_personal_data_are_not_read(tmp_path: Path) -> None:
+    types = EventTypes(EventType("Named", Named, personal=Personal(["name"])))
+    with open_store(tmp_path, create=True, privacy=types.privacy(KeyTable(tmp_path))) as store:
+        store.append("s-1", [types.event(Named("Ada"))])
+        key = next((tmp_path / "keys").glob("**/*.parquet"))
+        for query in (f"from read_parquet('{key}')", f"from read_parquet('{tmp_path}/keys/**')", f"from glob('{tmp_path}/keys/*')", f"from '{key}'"):
+            with pytest.raises(duckdb.Error, match="disabled by configuration"):
+                store.ask(query)
+        assert store.ask("select count(*) as events from events").to_pylist() == [{"events": 1}]
 
 
 def test_one_that_takes_too_long_is_ended_and_the_next_one_is_answered(asked: EventStore) -> None:
