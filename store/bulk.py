@@ -16,6 +16,7 @@ from store.correlation import cause
 from store.draft import RESERVED, RESERVED_ID, check_text
 from store.errors import InvalidEventError
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
+from store.privacy.token import MARK
 from store.schema import EVENTS, GIVEN, INSTANT
 from store.times import EARLIEST, LATEST
 
@@ -113,6 +114,7 @@ def _check_text(name: str, column: pa.ChunkedArray, max_bytes: int) -> None:
     _refuse(name, column, pc.equal(pc.binary_length(column), 0), "is empty", f"give 1 to {max_bytes} bytes")
     _refuse(name, column, pc.greater(pc.binary_length(column), max_bytes), f"is over {max_bytes} bytes of UTF-8", "shorten it")
     _refuse(name, column, pc.match_substring_regex(column, _UNPRINTABLE), "holds control characters", "use printable Unicode")
+    _refuse(name, column, pc.match_substring(column, MARK), "holds the mark of personal data", f"leave out {MARK}")
 
 
 def _check_json(name: str, column: pa.ChunkedArray) -> None:

@@ -22,6 +22,7 @@ from store.errors import InvalidEventError
 from store.event import Event, Json
 from store.expected import Expected, ExpectedVersion
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
+from store.privacy.token import MARK, holds_token, may_hold_token
 from store.times import EARLIEST, LATEST, microseconds
 
 Row = tuple[str, str, str, int, int | None, str | None, str | None, Sequence[str], str, str | None]
@@ -104,6 +105,8 @@ def _row(stream_id: str, event: Event, surrounding: Cause, checked: set[object],
     try:
         data = encode_json("data", event.data)
         metadata = None if event.metadata is None else encode_json("metadata", event.metadata)
+        if metadata is not None and may_hold_token(metadata) and holds_token(metadata):
+            raise InvalidEventError("metadata", event.metadata, "holds a token of personal data", "keep it in data, in a field that is declared")
         if len(data) > MAX_EVENT_BYTES // 8 or metadata is not None:
             check_size(data, metadata)
         for field, name in (("type", event.type), ("correlation_id", correlation_id), ("causation_id", causation_id)):
@@ -184,6 +187,8 @@ def check_text(field: str, value: object, max_bytes: int) -> None:
         raise InvalidEventError(field, value, "is not a str", f"give a str of 1 to {max_bytes} bytes")
     if not value:
         raise InvalidEventError(field, value, "is empty", f"give a str of 1 to {max_bytes} bytes")
+    if MARK in value:                              # readers with keys open tokens wherever they stand
+        raise InvalidEventError(field, value, "holds the mark of personal data", f"leave out {MARK}")
     if not value.isprintable() and not _PLAIN(value):
         raise InvalidEventError(field, value, "holds control characters or lone surrogates", "use printable Unicode")
     if len(value) * 4 > max_bytes and len(value.encode()) > max_bytes:

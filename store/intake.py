@@ -56,15 +56,16 @@ class Intake:
         return replace(given, table=self._sealed(given.table))
 
     def _sealed(self, table: pa.Table) -> pa.Table:
+        refuse_tokens("metadata", table["metadata"])
         if not self.seals.rules:
-            refuse_tokens(table["data"])
+            refuse_tokens("data", table["data"])
             return table
         shapes = table.select(["type", "schema_version"]).group_by(["type", "schema_version"], use_threads=False).aggregate([])
         personal = [shape for shape in zip(*shapes.to_pydict().values(), strict=True) if self.seals.rules.of(*shape) is not None]
         mine = pa.chunked_array([pa.repeat(False, len(table))])
         for name, version in personal:
             mine = pc.or_(mine, pc.and_(pc.equal(table["type"], name), pc.equal(table["schema_version"], version)))
-        refuse_tokens(table["data"].filter(pc.invert(mine)))
+        refuse_tokens("data", table["data"].filter(pc.invert(mine)))
         if not personal:
             return table
         rows = table.filter(mine).select(["stream_id", "type", "schema_version", "data"])

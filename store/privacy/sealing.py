@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from store.draft import Draft, Row, check_size, check_text
 from store.errors import InvalidEventError
@@ -17,7 +16,7 @@ from store.privacy.keyring import Held, Keyring
 from store.privacy.opening import may_hold
 from store.privacy.personal import Part, Personal
 from store.privacy.rules import Rules
-from store.privacy.token import MARK, parse, seal, tokens
+from store.privacy.token import ESCAPE, MARK, holds_token, may_hold_token, parse, seal
 
 _ENCODED: Final = lru_cache(4_096)(lambda name: msgspec.json.encode(name) + b":")
 """The names of members are few."""
@@ -50,13 +49,13 @@ class Seals:
         """
         personal = self.personal_in(*shape, said)
         if personal is None:
-            if MARK in text and next(tokens(text), None) is not None:
+            if may_hold_token(text) and holds_token(text):
                 raise InvalidEventError("data", text, "holds a token of personal data where none was declared", _DECLARED)
             return None
         if self.keyring is None:
             raise InvalidEventError("type", shape[0], "has personal fields, and this store has no keys", _KEYS)
         members = _MEMBERS.decode(text)
-        return Wanted(members, personal, subject_of(personal, stream_id, members), MARK in text)
+        return Wanted(members, personal, subject_of(personal, stream_id, members), may_hold_token(text))
 
     def personal_in(self, type: str, schema_version: int, said: Personal | None) -> Personal | None:
         """What was declared, or what the event says itself; None for nothing."""
@@ -98,11 +97,13 @@ def _sealed(members: Mapping[str, msgspec.Raw], parts: Part, held: Held, place: 
     """
     written = []
     for name, member in members.items():
+        if marked and MARK in name:
+            raise InvalidEventError(place, f"({len(name):,} characters)", "has a member of that name, with the mark of personal data", "rename it")
         value, part = bytes(member), parts.get(name)
         if part is not None and value != b"null":
             inner = f"{place}.{name}"
             value = _token(value, part, held, inner, marked) if isinstance(part, str) else _inner(value, part, held, inner, marked)
-        elif marked and next(tokens(value.decode()), None) is not None:
+        elif marked and holds_token(value.decode()):
             raise InvalidEventError(f"{place}.{name}", value.decode(), "holds a token of personal data where none was declared", _DECLARED)
         written.append(_ENCODED(name) + value)
     return b"{" + b",".join(written) + b"}"
@@ -110,28 +111,27 @@ def _sealed(members: Mapping[str, msgspec.Raw], parts: Part, held: Held, place: 
 
 def _inner(value: bytes, part: Part, held: Held, place: str, marked: bool) -> bytes:
     if not value.startswith(b"{"):
-        raise InvalidEventError(place, value.decode(), f"is no object, and {', '.join(part)} in it is personal", "give an object, or null")
+        raise InvalidEventError(place, f"({len(value):,} bytes)", f"is no object, and {', '.join(part)} in it is personal", "give an object, or null")
     return _sealed(_MEMBERS.decode(value), part, held, place, marked)
 
 
 def _token(value: bytes, redacted: str, held: Held, place: str, marked: bool) -> bytes:
     """A token of the same subject stays: it came here from another event of theirs."""
-    if marked:
-        token = parse(msgspec.json.decode(value)) if value.startswith(b'"') else None
-        if token is not None and token.id.ref == held.key.id.ref:
-            return value
-        if token is not None or next(tokens(value.decode()), None) is not None:
-            raise InvalidEventError(place, value.decode(), "is or holds a token of somebody else's personal data", _DECLARED)
+    if marked and holds_token(value.decode()):
+        text = msgspec.json.decode(value)
+        if isinstance(text, str) and (token := parse(text)) is not None and token.id.ref == held.key.id.ref:
+            return msgspec.json.encode(text)
+        raise InvalidEventError(place, f"({len(value):,} bytes)", "is or holds a token of somebody else's personal data", _DECLARED)
     return b'"' + seal(held.cipher, held.key.id, value, redacted).encode() + b'"'
 
 
-def refuse_tokens(data: pa.ChunkedArray) -> None:
-    """InvalidEventError: a text holds a token where nothing was declared personal."""
-    if not may_hold(data):
+def refuse_tokens(name: str, column: pa.ChunkedArray) -> None:
+    """InvalidEventError: a JSON text in this column holds a token where nothing was declared personal."""
+    if not may_hold(column, MARK, ESCAPE):
         return
-    for text in data.filter(pc.match_substring(data, MARK)).to_pylist():
-        if next(tokens(text), None) is not None:
-            raise InvalidEventError("data", text, "holds a token of personal data where none was declared", _DECLARED)
+    for text in column.drop_null().to_pylist():
+        if may_hold_token(text) and holds_token(text):
+            raise InvalidEventError(name, text, "holds a token of personal data where none was declared", _DECLARED)
 
 
 class Plan(NamedTuple):
@@ -161,7 +161,7 @@ def planned(seals: Seals, drafts: Sequence[Draft], said: Iterable[Sequence[Perso
     """What is to be done to these drafts. `said`: of each draft, what its events themselves say is personal."""
     places, wanted = [], []
     for number, (draft, own) in enumerate(zip(drafts, said, strict=True)):
-        looked = range(len(own)) if seals.rules else [n for n, row in enumerate(draft.rows) if own[n] is not None or MARK in row[8]]
+        looked = range(len(own)) if seals.rules else [n for n, row in enumerate(draft.rows) if own[n] is not None or may_hold_token(row[8])]
         for place in looked:
             row = draft.rows[place]
             try:

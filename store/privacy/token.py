@@ -15,6 +15,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+import msgspec
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,6 +24,8 @@ from store.privacy.key import KeyId
 
 MARK: Final = "$personal:"
 """With it every token begins, and few other texts."""
+ESCAPE: Final = "\\u"
+"""With it JSON writes a character by its number."""
 DEFAULT: Final = "[redacted]"
 """What stands for a value where nothing else was said."""
 
@@ -89,6 +92,18 @@ def parse(text: str) -> Token | None:
 def tokens(text: str) -> Iterator[Token]:
     """Those that stand anywhere in a text."""
     return (_token(found) for found in _ANYWHERE.findall(text)) if MARK in text else iter(())
+
+
+def may_hold_token(text: str) -> bool:
+    """Quick: of JSON text without both no token can be read, and only with the escape can one be read that does not stand there as it is."""
+    return MARK in text or ESCAPE in text
+
+
+def holds_token(text: str) -> bool:
+    """Does JSON text hold a token, be it in a name, or behind escapes? Whoever reads it with keys would open it."""
+    if ESCAPE in text:
+        text = msgspec.json.encode(msgspec.json.decode(text)).decode()
+    return MARK in text and _ANYWHERE.search(text) is not None
 
 
 def opened_json(text: str, opened: Opened) -> str:

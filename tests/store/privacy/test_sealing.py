@@ -248,3 +248,52 @@ def test_keys_of_many_new_subjects_are_one_commit(tmp_path: Path) -> None:
         store.append_many([Append(f"customer-{n}", [people.event(registered(f"new {n}"))]) for n in range(20)])
         assert len(list(tmp_path.glob("keys/_delta_log/*.json"))) - commits == 3       # the first is what refs are hashed by
         assert not traces(str(tmp_path), SECRETS)
+
+
+# Tokens of others -----------------------------------------------------------------------------------------------
+
+
+def smuggled(token: str) -> dict[str, Event]:
+    """Ways to put somebody's token where a reader with keys would open it for somebody else."""
+    escaped = token.replace("$", "\\u0024")
+    personal = '{{"customer":"9","name":"x","note":"{}"}}'
+    return {
+        "name of a member": Event("Noted", {token: 1}),
+        "name of a member of a personal event": Event("Registered", {"customer": "9", "name": "x", token: 1}),
+        "escape": Event("Noted", f'{{"note":"{escaped}"}}'.encode()),
+        "escape in a name": Event("Noted", f'{{"{escaped}":1}}'.encode()),
+        "escape in a personal event": Event("Registered", personal.format(escaped).encode()),
+        "escape in a personal field": Event("Registered", f'{{"customer":"9","name":"{escaped}"}}'.encode()),
+        "metadata": Event("Noted", {}, metadata={"m": token}),
+        "escape in metadata": Event("Noted", {}, metadata=f'{{"m":"{escaped}"}}'.encode()),
+        "tag": Event("Noted", {}, tags=[token[:200]]),
+        "type": Event(token[:200], {}),
+    }
+
+
+def test_a_token_of_somebody_else_comes_in_nowhere(private: EventStore) -> None:
+    private.append("customer-7", [Event("Registered", RAW)])
+    found = TOKEN.search(stored(private)[0])
+    assert found is not None
+    for way, event in smuggled(found[0]).items():
+        for append in (lambda event=event: private.append("customer-9", [event]), lambda event=event: private.append_table(whole(event))):
+            with pytest.raises(InvalidEventError, match="personal data") as refused:
+                append()
+            assert "Lovelace" not in str(refused.value), way
+    assert private.stream_version("customer-9") == 0
+
+
+def whole(event: Event) -> pa.Table:
+    """The event as a table of one row, with all that is said of it."""
+
+    def text(value: object) -> str | None:
+        return None if value is None else value.decode() if isinstance(value, bytes) else orjson.dumps(value).decode()
+
+    row = {"stream_id": "customer-9", "type": event.type, "data": text(event.data), "metadata": text(event.metadata), "tags": list(event.tags)}
+    kinds = {"metadata": pa.string(), "tags": pa.list_(pa.string())}
+    return pa.table({name: pa.array([value], kinds.get(name, pa.string())) for name, value in row.items()})
+
+
+def test_escapes_that_hide_no_token_pass(private: EventStore) -> None:
+    private.append("customer-7", [Event("Noted", b'{"price":"\\u0024 7","who":"J\\u00fcrgen"}')])
+    assert orjson.loads(stored(private)[0]) == {"price": "$ 7", "who": "Jürgen"}
