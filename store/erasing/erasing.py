@@ -20,7 +20,7 @@ from store.erasing.choice import Choice, Meant, Several, positions_of
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_deed import ERASED, REAPPLIED, Told, begin, completed, dated, ends_of
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
-from store.errors import InvalidEventError, StorageError
+from store.errors import CrossLogError, InvalidEventError, StorageError
 from store.event_store import AsOf, EventStore
 from store.limits import MAX_NAME_BYTES
 from store.privacy.traces import traces
@@ -165,6 +165,9 @@ class _Erasing:
         self._store, self._erasure, self._by, self._why = store, erasure, by, why
         self._erasure_id, self._began_s = str(uuid.uuid4()), time.monotonic()
         self._logs, self._found = store.erasable(), list[str]()
+        if len(self._logs) > 1 and erasure.by_position:
+            remedy = "name the events by streams, tags, types or fields, or erase them in a warehouse of one log"
+            raise CrossLogError("an erasure by positions", list(self._logs), remedy)
         self._choices = {name: self._choice(log) for name, log in self._logs.items()}
 
     def foretold(self) -> ErasureReport:

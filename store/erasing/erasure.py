@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,7 @@ from store.errors import InvalidEventError
 from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
 from store.query import Query
 
+_POSITION: Final = re.compile(r"\bposition\b", re.IGNORECASE)
 _CHOOSING: Final = ("streams", "tag", "where_field", "query", "types", "after", "until", "where")
 
 
@@ -26,7 +28,8 @@ class Erasure:
 
     `streams`: of any of these. `tag`: carrying it. `where_field`: (path, value) for `data ->> path = value`. `query`: that it matches. `types`:
     of any of these. `after`, `until`: at positions in (after, until]. `where`: a condition in SQL on the columns of the log, which may look at
-    other events, too; it keeps to what `ask` allows. Streams of the store's own (`$…`) are never erased.
+    other events of the same log, too; it keeps to what `ask` allows. Where the warehouse has several logs, positions cannot be asked for.
+    Streams of the store's own (`$…`) are never erased.
 
     `fields`: path -> value: only these places of `data` are replaced, where there are such, and the event stays an ordinary one; so `metadata` stays
     too, unless `metadata=True`. Without `fields` all of `data` and `metadata` goes: the event becomes a husk. `tags`: all tags go as well.
@@ -72,6 +75,11 @@ class Erasure:
     def whole(self) -> bool:
         """Does all of the payload go?"""
         return self.fields is None
+
+    @property
+    def by_position(self) -> bool:
+        """Does it ask where events lie? Of several logs each counts its own positions, and readers see them in one order over all."""
+        return bool(self.after) or self.until is not None or (self.where is not None and _POSITION.search(self.where) is not None)
 
     def told(self) -> str:
         """In words, without the values of fields and conditions: they may be what is to be forgotten."""

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from store import Append, Erasure, Event, EventStore, InvalidEventError, Query, erasure_of, open_logs, reapply
+from store import Append, CrossLogError, Erasure, Event, EventStore, InvalidEventError, Query, erasure_of, open_logs, reapply
 from store.deeds import deeds
 from store.husk import husk_data
 from store.memory import MemoryEventStore
@@ -257,6 +257,17 @@ def test_table_of_touched_events_is_what_the_report_counts(store: EventStore) ->
     report = store.erase(Erasure(streams=["s-3", "s-4"]), **WHO)
     assert report.streams == {"s-3": 43, "s-4": 43}
     assert len(husks(store)) == 86
+
+
+@pytest.mark.parametrize("asked", [{"until": 1}, {"after": 1}, {"where": "Position = 1"}])
+def test_positions_of_several_logs_name_no_events(tmp_path: Path, asked: dict[str, Any]) -> None:
+    """Each log counts its own, readers count over all: the wrong ones would go."""
+    with open_logs(tmp_path, create=True) as store:
+        store.split("h", 16)
+        store.append("s-1", [Event("Noted", {})])
+        with pytest.raises(CrossLogError, match="an erasure by positions"):
+            store.erase(Erasure(**asked), **WHO)
+        assert store.erase(Erasure(streams=["s-1"]), **WHO).events == 1
 
 
 def test_an_erasure_before_two_splits_is_heard_by_other_processes(tmp_path: Path) -> None:
