@@ -18,6 +18,10 @@ UNKNOWN: Final = "unknown"
 """Who did it, or why, where a caller does not say."""
 
 
+FINDINGS: Final = 100
+"""So many findings a deed tells at most: it is an event, and has its largest size."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """`type`: what was done, in the past tense, such as `Erased`. `by`: a person or a service. `what`: of which things, as JSON can hold it.

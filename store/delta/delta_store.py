@@ -123,7 +123,7 @@ class DeltaEventStore:
         self.events: Final = DeltaRewritable(objects, self._log, self._files, self._check_open)
         self.standings: Final = Standings(self._log, self._policies, self._heads, self._version_by, clock)
         self._retention = Retention(
-            self, Ruled(self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events)
+            self, Ruled(self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events, lambda: self.log_id)
         )
         self.ledger: Final = DeltaLedger(objects, self._log)
         self._audit = Audit(self, lambda: [self.ledger])

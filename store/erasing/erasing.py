@@ -5,24 +5,23 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 import pyarrow as pa
 
 from store.aio import Submits
-from store.deeds import Deed, record
-from store.draft import check_text
+from store.deeds import Deed, check_named, record
 from store.erasing.choice import Choice, Meant, Several, positions_of
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_deed import ERASED, REAPPLIED, Told, begin, completed, dated, ends_of
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.errors import CrossLogError, InvalidEventError, StorageError
 from store.event_store import AsOf, EventStore
-from store.limits import MAX_NAME_BYTES
 from store.privacy.traces import traces
 from store.query import Query
 from store.rewrite import TOUCHED, Rewrite, Rewritten
@@ -99,13 +98,18 @@ def reapply(warehouse: EventStore, source: EventStore | None = None, *, by: str,
     InvalidEventError: `source` is another warehouse.
     """
     began_s, store = time.monotonic(), _erases(warehouse)
-    _check_named(by, why)
+    check_named(by, why)
     logs, told = store.erasable(), [told for _, told in dated(store if source is None else source)]
     finished = completed(store)
     if strange := [one.log_id for one in told if one.log in logs and one.log_id != logs[one.log].log_id]:
         raise InvalidEventError("source", strange[0], "is the id of another log", "take the deeds of the warehouse that this one was copied from")
     here = {name: [one for one in told if one.log == name] for name in logs}
-    done = {name: _reapplied(logs[name], those) for name, those in here.items() if those}
+    # Of another warehouse's erasures a deed comes first: a husk of which no deed here told would be taken for a forgery.
+    done = {
+        name: _reapplied(logs[name], those, partial(_begin_all, store, () if source is None else those, by, why))
+        for name, those in here.items()
+        if those
+    }
     # What was killed on its way may have erased already, but not what follows from it: so what it meant counts, too.
     touched = [rewritten.touched for rewritten in done.values()]
     begun = [_meant(logs[name], one) for name, those in here.items() for one in those if one.erasure_id not in finished]
@@ -127,9 +131,14 @@ def _erases(store: EventStore) -> Erases:
     return cast("Erases", store)
 
 
-def _reapplied(log: Log, told: Sequence[Told]) -> Rewritten:
+def _reapplied(log: Log, told: Sequence[Told], about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
     head = log.head()
-    return log.events.rewrite(Several([Choice(one.erasure, one.erasure_id, head, one.positions, one.ends) for one in told]))
+    return log.events.rewrite(Several([Choice(one.erasure, one.erasure_id, head, one.positions, one.ends) for one in told]), about)
+
+
+def _begin_all(store: Submits, told: Sequence[Told], by: str, why: str, touched: pa.Table) -> None:
+    for one in told:
+        begin(store, one, by, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +170,7 @@ class _Erasing:
     def __init__(self, store: Erases, erasure: Erasure, by: str, why: str) -> None:
         if not isinstance(erasure, Erasure):
             raise InvalidEventError("erasure", erasure, "is no Erasure", 'say what is to go: Erasure(streams=["customer-7"])')
-        _check_named(by, why)
+        check_named(by, why)
         self._store, self._erasure, self._by, self._why = store, erasure, by, why
         self._erasure_id, self._began_s = str(uuid.uuid4()), time.monotonic()
         self._logs, self._found = store.erasable(), list[str]()
@@ -304,8 +313,3 @@ def _types(tables: Iterable[pa.Table]) -> list[str]:
 def _row(name: str, done: Rewritten) -> RewrittenLog:
     files = len(done.replaced), done.files_after, done.bytes_before, done.bytes_after
     return RewrittenLog(name, done.delta_version, len(done.touched), *files, done.seconds)
-
-
-def _check_named(by: str, why: str) -> None:
-    for name, value in (("by", by), ("why", why)):
-        check_text(name, value, MAX_NAME_BYTES)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from store.aio import Submits
 from store.append import Append
-from store.deeds import deeds
+from store.deeds import FINDINGS, deeds
 from store.erasing.choice import ID_SIGNS
 from store.erasing.erasure import Erasure
 from store.event import Event
@@ -28,7 +28,6 @@ from store.reserved import AUDIT, append_own
 BEGAN: Final = "ErasureBegan"
 ERASED: Final = "Erased"
 REAPPLIED: Final = "ErasuresReapplied"
-_FINDINGS: Final = 100
 _EVENTS: Final = 50_000
 """Of so many events one deed tells the places at most: it is an event itself, and has its largest size."""
 
@@ -57,7 +56,7 @@ def begin(store: Submits, told: Told, by: str, why: str, found: Sequence[str] = 
         what = {
             "erasure_id": told.erasure_id, "what": told.erasure.told(), "log": told.log, "log_id": told.log_id, "part": number, "parts": len(parts),
             "positions": _ranges(told.positions.slice(first, _EVENTS).to_pylist()), "ids": _packed(told.ends.slice(first, _EVENTS)), **rest,
-            **({"found": list(found)[:_FINDINGS]} if found and number == 1 else {}),
+            **({"found": list(found)[:FINDINGS]} if found and number == 1 else {}),
         }  # fmt: skip
         events.append(Event(BEGAN, {"by": by, "why": why, "what": what}))
     for event in events:

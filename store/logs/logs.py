@@ -95,7 +95,7 @@ class Logs:
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = confidant(self, self._intake)
         root = self._tree.root
-        ruled = Ruled(self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock, root.events)
+        ruled = Ruled(self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock, root.events, lambda: root.log_id)
         self._retention = Retention(self, ruled)
         self._audit = Audit(self, lambda: [member.ledger for member in self.each()])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from store.aio import Submits
 from store.append import Append
-from store.deeds import Deed, record, recording
+from store.deeds import FINDINGS, Deed, check_named, record, recording
 from store.draft import RESERVED, check_expected, check_text
 from store.errors import Conflict, InvalidEventError, StreamEndedError, WrongExpectedVersionError
 from store.event import Event
 from store.expected import ANY, ExpectedVersion
-from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
+from store.limits import MAX_STREAM_ID_BYTES
 from store.reserved import append_own
 from store.retention.archived import Archived, summed
 from store.retention.policy import CLOSED, DELETED, RETENTION, TOMBSTONED, TRUNCATED, Policy, kept
@@ -27,6 +27,7 @@ from store.retention.terms import NOTHING, Held, Terms, Window, check_before, he
 from store.rewrite import Extent, Rewrite, Rewritten
 from store.times import Clock
 
+BEGAN: Final = "RemovalBegan"
 REMOVED: Final = "HiddenEventsRemoved"
 FORGOTTEN: Final = 10_000
 """Streams whose snapshots are forgotten at once."""
@@ -60,7 +61,7 @@ class Rewritable(Protocol):
 
 class Ruled(NamedTuple):
     """A log as retention sees it. `check`: CrossLogError where it can be given no rules. `refresh`: hear of what others committed. `policy`,
-    `standing`: as far as was heard. `now`: in microseconds.
+    `standing`: as far as was heard. `now`: in microseconds. `log_id`: as the audit calls it.
     """
 
     check: Callable[[], object]
@@ -69,6 +70,7 @@ class Ruled(NamedTuple):
     standing: Callable[[str], Standing]
     now: Clock
     events: Rewritable
+    log_id: Callable[[], str]
 
 
 class Retention:
@@ -192,8 +194,7 @@ class Retention:
         In one commit, beside writers and upkeep; snapshots of these streams go, too. `share`: leave files alone of whose rows less than this part
         would change, as to rewrite them is dear. `dry_run`: say what would be removed. What no stream hides is never touched: `erase` does that.
         """
-        for told, value in (("by", by), ("why", why)):
-            check_text(told, value, MAX_NAME_BYTES)
+        check_named(by, why)
         self._log.refresh()
         hidden = self.hidden()
         if hidden is None or not len(hidden):
@@ -205,11 +206,15 @@ class Retention:
             return Removed(_counted(self._log.events.find(removal)))
 
         def about(touched: pa.Table) -> None:
+            found = [str(finding) for finding in self._store.audit.findings_at(self._log.log_id(), touched["position"].to_pylist())]
             what = {"rewrite_id": removal.rewrite_id, "events": len(touched), "streams": pc.count_distinct(touched["stream_id"]).as_py()}
-            record(self._store, Deed(REMOVED, by, why, what))
+            record(self._store, Deed(BEGAN, by, why, what | ({"found": found[:FINDINGS]} if found else {})))
 
         done = self._log.events.rewrite(removal, about)
         streams = _counted(done.touched)
+        if streams:
+            what = {"rewrite_id": removal.rewrite_id, "events": len(done.touched), "streams": len(streams), "commit": done.delta_version}
+            record(self._store, Deed(REMOVED, by, why, what))
         for first in range(0, len(streams), FORGOTTEN):
             self._store.snapshots.forget(None, list(streams)[first : first + FORGOTTEN])
         return Removed(streams, done.delta_version, done.bytes_before, done.bytes_after)
@@ -259,8 +264,7 @@ def _check(name: str, field: str, by: str, why: str) -> None:
     check_text(field, name, MAX_STREAM_ID_BYTES)
     if name.startswith(RESERVED):
         raise InvalidEventError(field, name, "is one of the store's own, whose streams are kept for ever", "name one of the application's")
-    for told, value in (("by", by), ("why", why)):
-        check_text(told, value, MAX_NAME_BYTES)
+    check_named(by, why)
 
 
 def _check_expected(stream_id: str, standing: Standing, expected: ExpectedVersion) -> None:

@@ -211,6 +211,7 @@ def test_erasures_are_applied_again_to_an_older_copy_and_to_nothing_that_came_an
         report = store.erase(Erasure(tag="customer:1"), **WHO)
         assert reapply(copy, store, **WHO).streams == {"customer-1": 2}
         assert husks(copy) == [2, 5]
+        assert [deed.what["erasure_id"] for _, deed in deeds(copy) if deed.type == "ErasureBegan"] == [report.erasure_id]
         assert {erasure_of(row["data"]) for row in everything(copy)} == {None, report.erasure_id}
         assert reapply(copy, store, **WHO).events == 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store import Aggregate, Event, EventStore, SnapshotPolicy, open_store, snapshot, traces
+from store import Aggregate, Event, EventStore, MemoryEventStore, SnapshotPolicy, StorageError, open_store, snapshot, traces
 from store.deeds import deeds
 from store.delta import delta_store, upkeep
 from tests.store.deciding.account import Account, evolve, types
@@ -34,8 +34,23 @@ def test_hidden_events_become_husks(store: EventStore) -> None:
     assert (dict(removed.streams), removed.events) == ({"a-1": 2, "b-1": 4}, 6)
     assert [told(store, stream_id) for stream_id in ("a-1", "a-2", "b-1")] == [[False, False, True, True], [True] * 4, [False] * 4]
     assert store.retention.remove(**SAID).events == 0
-    (deed,) = [deed for _, deed in deeds(store) if deed.type == "HiddenEventsRemoved"]
+    began, deed = [deed for _, deed in deeds(store) if "Remov" in deed.type]
+    assert (began.type, deed.type) == ("RemovalBegan", "HiddenEventsRemoved")
     assert (deed.by, deed.why, deed.what["events"], deed.what["streams"]) == ("ada", "the law", 6, 2)
+
+
+def test_a_removal_that_failed_is_not_told_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MemoryEventStore() as store:
+        store.append("a-1", facts(2))
+        store.retention.delete("a-1", **SAID)
+
+        def failed(what: object) -> None:
+            raise StorageError("the disk is full")
+
+        monkeypatch.setattr(store._log, "rewrite", failed)
+        with pytest.raises(StorageError):
+            store.retention.remove(**SAID)
+        assert [deed.type for _, deed in deeds(store)][-1] == "RemovalBegan"
 
 
 def test_a_repeat_of_removed_events_is_still_recognised(store: EventStore) -> None:
