@@ -119,7 +119,8 @@ class Model:
         fresh = [stream_id for position, stream_id in hidden.items() if position not in self.removed]
         self.removed |= set(hidden)
         if fresh:
-            self._record("$audit", [""])
+            for _ in ("RemovalBegan", "HiddenEventsRemoved"):
+                self._record("$audit", [""])
         return {stream_id: fresh.count(stream_id) for stream_id in fresh}
 
     def _say(self, events: int) -> None:
