@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from store.log_view import LOCATED, SHARD, kept_snapshots
 from store.macros import COLUMNS, MACROS
 from store.parquet_sql import quoted
-from store.sql import LOCATED, SHARD, kept_snapshots
 
 _ROOT: Final = "create macro warehouse_root() as rtrim(coalesce(getvariable('warehouse_root'), {root}), '/')"
 """Where the warehouse lies: where it was when this was written, or, once it has moved, where the session's variable says."""

@@ -32,6 +32,7 @@ from store.expected import ANY, ExpectedVersion
 from store.grants.grant import Grant
 from store.intake import Intake
 from store.log_size import LogSize
+from store.log_view import until, view_table
 from store.memory_ledger import MemoryLedger
 from store.memory_log import MemoryLog
 from store.observer import Guarded, LoggingObserver
@@ -45,7 +46,7 @@ from store.rewrite import Rewrite, Rewritten
 from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
-from store.sql import Asked, Session, Tables, until
+from store.sql import Asked, Session, Tables
 from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.subscription import Bell, LogSubscription
@@ -233,9 +234,8 @@ class MemoryEventStore:
 
     def _asked(self, session: Session, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         events = self._events()
-        return session.query_table(
-            events, query, params, until(as_of, len(events)), self._snapshots.table, tables, self._retention.hidden
-        )
+        view = view_table(events, until(as_of, len(events)), self._snapshots.table, self._retention.hidden)
+        return session.query(view, query, params, tables)
 
     @property
     def retention(self) -> Retention:

@@ -48,6 +48,7 @@ from store.expected import ANY, ExpectedVersion
 from store.grants.grant import Grant
 from store.intake import Intake
 from store.log_size import LogSize
+from store.log_view import until, view_files, view_table
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
 from store.privacy.confidant import Confidant
 from store.query import Query
@@ -58,7 +59,7 @@ from store.retention.retention import Retention, Ruled
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
-from store.sql import Asked, Session, Tables, until
+from store.sql import Asked, Session, Tables
 from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.storage.objects import Objects
@@ -248,9 +249,9 @@ class DeltaEventStore:
             condition = until(as_of, self._refresh())
             segments = [segment for segment in self._log.segments() if _begun(segment, as_of)]
         if not segments:
-            return session.query_table(EVENTS.empty_table(), query, params, condition, self._snapshots.locations, tables)
+            return session.query(view_table(EVENTS.empty_table(), condition, self._snapshots.locations), query, params, tables)
         files = [self._objects.location(segment.path) for segment in segments]
-        return session.query_files(files, query, params, condition, self._snapshots.locations, tables, self._retention.hidden)
+        return session.query(view_files(files, condition, self._snapshots.locations, self._retention.hidden), query, params, tables)
 
     def erase(
         self,

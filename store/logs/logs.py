@@ -33,6 +33,7 @@ from store.expected import ANY, ExpectedVersion
 from store.grants.grant import Grant
 from store.intake import Intake
 from store.log_size import LogSize
+from store.log_view import LogView, until, view_table
 from store.logs.log_name import LogName
 from store.logs.member import Member
 from store.logs.merged_sql import SEEN, merged_sql
@@ -47,7 +48,7 @@ from store.retention.retention import Retention, Ruled, Standing
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
-from store.sql import Asked, Session, Tables, until
+from store.sql import Asked, Session, Tables
 from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.storage.places import join, objects_at
@@ -431,8 +432,8 @@ class Logs:
         until(as_of, head)                         # refuses what is no place
         located = merged_sql(*self._together.upto(head if as_of is None else self.deciding.loader.position(as_of)))
         if not located:
-            return session.query_table(EVENTS.empty_table(), query, params, "position <= 0", self._snapshots.locations, tables)
-        return session.query_located(located, query, params, SEEN, self._snapshots.locations, tables, self._retention.hidden)
+            return session.query(view_table(EVENTS.empty_table(), "position <= 0", self._snapshots.locations), query, params, tables)
+        return session.query(LogView(located, SEEN, self._snapshots.locations, self._retention.hidden), query, params, tables)
 
     def _check_open(self) -> None:
         if self._closed:

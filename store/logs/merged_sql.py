@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from store.log_view import LOCATED, SHARD
 from store.logs.member import Member
 from store.parquet_sql import read_parquet
 from store.schema import EVENTS
-from store.sql import LOCATED, SHARD
 
 _LOG: Final = ", ".join(EVENTS.names)
 _OTHERS: Final = ", ".join(name for name in EVENTS.names if name != "position")

@@ -25,6 +25,7 @@ from store.delta.placing import place_table
 from store.delta.segment import RUN_ROWS
 from store.delta.table import Table
 from store.delta.upkeep import KEPT_FILES
+from store.log_view import nothing_hidden, view_files
 from store.selection import Selection
 from store.shard import FANOUT
 from store.sql import SqlSession
@@ -162,7 +163,7 @@ def _of_sql(folder: Path, count: int) -> Generator[None, None, dict[str, Cost]]:
     costs = {}
     for what, query in _ASKED.items():
         before = resident_mb()
-        cost = cpu(lambda query=query: session.query_files(names, query, None, until, list).relation.fetchall(), times=1)
+        cost = cpu(lambda query=query: session.query(view_files(names, until, list, nothing_hidden), query, None).relation.fetchall(), times=1)
         costs[what] = cost._replace(memory_mb=max(0.0, resident_mb() - before))
     session.close()
     return costs
