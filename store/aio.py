@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
@@ -21,26 +21,17 @@ from store.deciding.decision import Transacted
 from store.deciding.verbs import load, transact, transact_many, transact_query
 from store.draft import Draft
 from store.event import Event
-from store.event_store import EventStore
 from store.expected import ANY, ExpectedVersion
 from store.intake import Intake
 from store.privacy.sealing import Plan
 from store.query import Query
-
-Answer = list[Appended] | BaseException
+from store.submits import Answer, Submits
 
 TOGETHER: Final = 32
 """So many tasks decide at once, each on a thread, and so many load; the others wait for one."""
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-
-class Submits(EventStore, Protocol):
-    """A store that takes drafts without making the caller wait."""
-
-    def submit(self, parts: Sequence[Draft], answered: Callable[[Answer], None], fail_if: Query | None = None, after: int = 0) -> None:
-        """Append atomically; `answered` is called once, on a thread of the store's. With a condition it may read the log first."""
 
 
 class AsyncEventStore:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from store.aio import Submits
 from store.deeds import Deed, record
 from store.intake import Intake
 from store.privacy.confidant import Confidant
+from store.submits import Submits
 
 
 def confidant(store: Submits, intake: Intake) -> Confidant:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from store.aio import Submits
 from store.append import Append, Appended
 from store.draft import check_text
 from store.event import Event, RecordedEvent
 from store.event_store import EventStore
 from store.limits import MAX_NAME_BYTES
 from store.reserved import AUDIT, append_own
+from store.submits import Submits
 
 UNKNOWN: Final = "unknown"
 """Who did it, or why, where a caller does not say."""

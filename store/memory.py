@@ -6,14 +6,12 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import duckdb
 import pyarrow as pa
 
-from store.aio import Answer, AsyncEventStore
-from store.append import Append, Appended, TableAppended
+from store.aio import AsyncEventStore
+from store.append import Appended, TableAppended
 from store.audit.audit import Audit
 from store.bulk import Bulk
 from store.condition import Condition, check_condition
@@ -22,21 +20,15 @@ from store.contract import Contract
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.draft import Draft, Row, instant
-from store.erasing.erasing import erase
-from store.erasing.erasure import Erasure
-from store.erasing.erasure_report import ErasureReport
 from store.errors import StoreClosedError, StoreError
-from store.event import Event
 from store.event_store import AsOf
-from store.expected import ANY, ExpectedVersion
-from store.grants.grant import Grant
+from store.handle import Handle
 from store.intake import Intake
 from store.log_size import LogSize
 from store.log_view import until, view_table
 from store.memory_ledger import MemoryLedger
 from store.memory_log import MemoryLog
 from store.observer import Guarded, LoggingObserver
-from store.privacy.confidant import Confidant
 from store.privacy.privacy import Privacy
 from store.query import Query
 from store.reading import check_range
@@ -47,14 +39,14 @@ from store.schema import GIVEN
 from store.selection import Selection
 from store.snapshots.memory import MemorySnapshots
 from store.sql import Asked, Session, Tables
-from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
+from store.submits import Answer
 from store.subscription import Bell, LogSubscription
 from store.times import Clock, now
 from store.verdict import judge, judge_bulk
 
 
-class MemoryEventStore:
+class MemoryEventStore(Handle):
     """A list of rows, and one lock."""
 
     def __init__(self, clock: Clock = now, contract: Contract | None = None, privacy: Privacy | None = None) -> None:
@@ -74,14 +66,6 @@ class MemoryEventStore:
         self._closed = False
 
     # The contract ---------------------------------------------------------------------------------------------
-
-    def append(
-        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
-    ) -> Appended:
-        return self._append([self._intake.draft(stream_id, events, expected_version)], fail_if, after)[0]
-
-    def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
-        return self._append(self._intake.drafts(appends), fail_if, after)
 
     def append_table(self, events: pa.Table) -> TableAppended:
         refuse_in_decision()
@@ -159,19 +143,6 @@ class MemoryEventStore:
         self._check_open()
         return 0 if self._is_gone(stream_id) else self._log.version(stream_id)
 
-    def erase(
-        self,
-        erasure: Erasure,
-        *,
-        by: str,
-        why: str,
-        dry_run: bool = False,
-        now: bool = False,
-        values: Sequence[str] = (),
-        backups: Sequence[str] = (),
-    ) -> ErasureReport:
-        return erase(self, erasure, by=by, why=why, dry_run=dry_run, now=now, values=values, backups=backups)
-
     def erasable(self) -> dict[str, MemoryEventStore]:
         return {"h": self}
 
@@ -213,58 +184,15 @@ class MemoryEventStore:
         self._deciding.forget()
         return Rewritten(None, touched)
 
-    def sql(
-        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
-    ) -> duckdb.DuckDBPyRelation:
-        self._check_open()
-        return self._sessions.sql(query, params, as_of, tables)
-
-    def ask(
-        self,
-        query: str,
-        params: Sequence[Any] | dict[str, Any] | None = None,
-        as_of: AsOf | None = None,
-        *,
-        tables: Tables | None = None,
-        limits: SqlLimits = LIMITS,
-        grant: Grant | None = None,
-    ) -> pa.Table:
-        self._check_open()
-        return self._sessions.ask(query, params, as_of, tables, limits, grant)
-
     def _asked(self, session: Session, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         events = self._events()
         view = view_table(events, until(as_of, len(events)), self._snapshots.table, self._retention.hidden)
         return session.query(view, query, params, tables)
 
     @property
-    def retention(self) -> Retention:
-        self._check_open()
-        return self._retention
-
-    @property
     def snapshots(self) -> MemorySnapshots:
         self._check_open()
         return self._snapshots
-
-    @property
-    def aio(self) -> AsyncEventStore:
-        return self._aio
-
-    @property
-    def deciding(self) -> Deciding:
-        self._check_open()
-        return self._deciding
-
-    @property
-    def audit(self) -> Audit:
-        self._check_open()
-        return self._audit
-
-    @property
-    def privacy(self) -> Confidant:
-        self._check_open()
-        return self._privacy
 
     def close(self) -> None:
         self._aio.close()
@@ -272,12 +200,6 @@ class MemoryEventStore:
         self._closed = True
         self._bell.ring()
         self._sessions.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     # Below ----------------------------------------------------------------------------------------------------
 

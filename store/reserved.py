@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from store.aio import Submits
 from store.append import Append, Appended
 from store.draft import any_draft
 from store.reply import Reply
+from store.submits import Submits
 
 AUDIT: Final = "$audit"
 """What was done to the store itself, and by whom."""

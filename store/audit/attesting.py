@@ -7,7 +7,6 @@ from itertools import chain as chain_of
 from itertools import islice
 from typing import Final
 
-from store.aio import Submits
 from store.append import Append
 from store.audit.block import Block, blocks, spans
 from store.audit.chain import Chain, Places, Told, read_chains
@@ -18,6 +17,7 @@ from store.audit.recomputing import recomputed
 from store.errors import StorageError, TableRefusedError, WrongExpectedVersionError
 from store.husk import erasure_of
 from store.reserved import append_own
+from store.submits import Submits
 
 RENEWED: Final = 2_000
 """Blocks that one link attests anew at most."""

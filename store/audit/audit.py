@@ -18,7 +18,7 @@ from store.errors import InvalidEventError
 from store.event import RecordedEvent
 
 if TYPE_CHECKING:
-    from store.aio import Submits
+    from store.submits import Submits
 
 
 def _nobody(done: int, of: int) -> None: ...

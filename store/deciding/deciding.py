@@ -8,7 +8,6 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.aio import Submits
 from store.append import Appended
 from store.deciding.decider import Decider
 from store.deciding.loader import Loader
@@ -19,6 +18,7 @@ from store.intake import Intake
 from store.observer import Observer
 from store.query import Query
 from store.reply import Reply
+from store.submits import Submits
 from store.times import Clock
 
 

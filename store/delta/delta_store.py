@@ -7,15 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 
-from store.aio import Answer, AsyncEventStore
-from store.append import Append, Appended, TableAppended
+from store.aio import AsyncEventStore
+from store.append import Appended, TableAppended
 from store.audit.audit import Audit
 from store.bulk import Bulk
 from store.condition import Condition, Match, check_condition
@@ -38,19 +36,13 @@ from store.delta.stream_cache import StreamCache
 from store.delta.trail import RecentTrail, Step
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, instant
-from store.erasing.erasing import erase
-from store.erasing.erasure import Erasure
-from store.erasing.erasure_report import ErasureReport
 from store.errors import LogSealedError, StoreClosedError
-from store.event import Event
 from store.event_store import AsOf
-from store.expected import ANY, ExpectedVersion
-from store.grants.grant import Grant
+from store.handle import Handle
 from store.intake import Intake
 from store.log_size import LogSize
 from store.log_view import until, view_files, view_table
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
-from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
@@ -60,10 +52,10 @@ from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
 from store.sql import Asked, Session, Tables
-from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.storage.objects import Objects
 from store.storage.places import objects_at
+from store.submits import Answer
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
 
@@ -75,7 +67,7 @@ NEAR: Final = 4_096
 """A condition on no more of the log's last events than this is left to the committer, which remembers them."""
 
 
-class DeltaEventStore:
+class DeltaEventStore(Handle):
     """See `EventStore` for the verbs. One handle serves many threads; a forked child must open its own."""
 
     _before: Callable[[str], int] | None = None
@@ -135,15 +127,6 @@ class DeltaEventStore:
         self._closed = False
 
     # Appending ------------------------------------------------------------------------------------------------
-
-    def append(
-        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
-    ) -> Appended:
-        return self._append([self._intake.draft(stream_id, events, expected_version)], fail_if, after)[0]
-
-    def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
-        parts = self._intake.drafts(appends)
-        return self._append(parts, fail_if, after) if parts or fail_if is not None or after else []
 
     def append_table(self, events: pa.Table) -> TableAppended:
         answer = self._answered(self._intake.bulk(events))
@@ -225,25 +208,6 @@ class DeltaEventStore:
         self._refresh()
         return self.standings.version(stream_id)
 
-    def sql(
-        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
-    ) -> duckdb.DuckDBPyRelation:
-        self._check_open()
-        return self._sessions.sql(query, params, as_of, tables)
-
-    def ask(
-        self,
-        query: str,
-        params: Sequence[Any] | dict[str, Any] | None = None,
-        as_of: AsOf | None = None,
-        *,
-        tables: Tables | None = None,
-        limits: SqlLimits = LIMITS,
-        grant: Grant | None = None,
-    ) -> pa.Table:
-        self._check_open()
-        return self._sessions.ask(query, params, as_of, tables, limits, grant)
-
     def _asked(self, session: Session, query: str, params: Any, as_of: AsOf | None, tables: Tables | None) -> Asked:
         with self._log.lock:
             condition = until(as_of, self._refresh())
@@ -252,19 +216,6 @@ class DeltaEventStore:
             return session.query(view_table(EVENTS.empty_table(), condition, self._snapshots.locations), query, params, tables)
         files = [self._objects.location(segment.path) for segment in segments]
         return session.query(view_files(files, condition, self._snapshots.locations, self._retention.hidden), query, params, tables)
-
-    def erase(
-        self,
-        erasure: Erasure,
-        *,
-        by: str,
-        why: str,
-        dry_run: bool = False,
-        now: bool = False,
-        values: Sequence[str] = (),
-        backups: Sequence[str] = (),
-    ) -> ErasureReport:
-        return erase(self, erasure, by=by, why=why, dry_run=dry_run, now=now, values=values, backups=backups)
 
     def erasable(self) -> dict[str, DeltaEventStore]:
         """Its logs, for an erasure; see `store.erasing`, here and below."""
@@ -320,33 +271,9 @@ class DeltaEventStore:
         return self._upkeep.maintain(dry_run)
 
     @property
-    def retention(self) -> Retention:
-        self._check_open()
-        return self._retention
-
-    @property
     def snapshots(self) -> DeltaSnapshots:
         self._check_open()
         return self._snapshots
-
-    @property
-    def aio(self) -> AsyncEventStore:
-        return self._aio
-
-    @property
-    def deciding(self) -> Deciding:
-        self._check_open()
-        return self._deciding
-
-    @property
-    def audit(self) -> Audit:
-        self._check_open()
-        return self._audit
-
-    @property
-    def privacy(self) -> Confidant:
-        self._check_open()
-        return self._privacy
 
     def close(self) -> None:
         if self._closed or os.getpid() != self._process:
@@ -360,12 +287,6 @@ class DeltaEventStore:
         self._sessions.close()
         self._snapshots.close()
         self._objects.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     # Below ----------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol, cast
 
 import pyarrow as pa
 
-from store.aio import Submits
 from store.deeds import Deed, check_named, record
 from store.erasing.choice import Choice, Meant, Several, positions_of
 from store.erasing.erasure import Erasure
@@ -26,6 +25,7 @@ from store.privacy.traces import traces
 from store.query import Query
 from store.rewrite import TOUCHED, Rewrite, Rewritten
 from store.sql_guard import SqlLimits
+from store.submits import Submits
 
 OLD_FILES_S: Final = 3600.0
 """So long upkeep leaves files of the log that were replaced, for readers of an older state."""

@@ -15,7 +15,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.aio import Submits
 from store.append import Append
 from store.deeds import FINDINGS, deeds
 from store.erasing.choice import ID_SIGNS
@@ -24,6 +23,7 @@ from store.event import Event
 from store.event_store import EventStore
 from store.query import Query
 from store.reserved import AUDIT, append_own
+from store.submits import Submits
 
 BEGAN: Final = "ErasureBegan"
 ERASED: Final = "Erased"

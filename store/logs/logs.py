@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.aio import Answer, AsyncEventStore
-from store.append import Append, Appended, TableAppended
+from store.aio import AsyncEventStore
+from store.append import Appended, TableAppended
 from store.audit.audit import Audit
 from store.bulk import bulk
 from store.confiding import confidant
@@ -23,14 +21,9 @@ from store.deeds import UNKNOWN, Deed, check_named, record
 from store.delta import log as delta_log
 from store.delta.upkeep import Maintained, summed
 from store.draft import Draft, instant
-from store.erasing.erasing import erase
-from store.erasing.erasure import Erasure
-from store.erasing.erasure_report import ErasureReport
 from store.errors import CrossLogError, InvalidEventError, LogSealedError, StoreClosedError, TableRefusedError
-from store.event import Event
 from store.event_store import AsOf, EventStore
-from store.expected import ANY, ExpectedVersion
-from store.grants.grant import Grant
+from store.handle import Handle
 from store.intake import Intake
 from store.log_size import LogSize
 from store.log_view import LogView, until, view_table
@@ -40,7 +33,6 @@ from store.logs.merged_sql import SEEN, merged_sql
 from store.logs.together import Together
 from store.logs.tree import Tree
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
-from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
@@ -49,16 +41,16 @@ from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
 from store.sql import Asked, Session, Tables
-from store.sql_guard import LIMITS, SqlLimits
 from store.sql_sessions import SqlSessions
 from store.storage.places import join, objects_at
+from store.submits import Answer
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
 
 T = TypeVar("T")
 
 
-class Logs:
+class Logs(Handle):
     """See `EventStore` for the verbs. A stream is in one log, found by the hash of its id, and all that is said of one stream holds as there.
 
     All logs together are one log again: `read_all`, `subscribe`, `head`, `position_at` and `sql` count positions in one order over all of them,
@@ -69,7 +61,8 @@ class Logs:
 
     What `append` answers, and `read_stream` and `load` tell, are positions in the stream's own log: `place` says where an event is among all.
 
-    CrossLogError: of what would have to hold over several logs at once: an append to streams of several, and any condition (`fail_if`).
+    CrossLogError: of what would have to hold over several logs at once: an append to streams of several (`log_of` tells), any condition
+    (`fail_if`), and what `retention` would say.
     """
 
     def __init__(self, warehouse: str, observer: Observer, clock: Clock, intake: Intake | None = None, upkeep: bool = True) -> None:
@@ -104,16 +97,6 @@ class Logs:
         self._closed = False
 
     # Appending ------------------------------------------------------------------------------------------------
-
-    def append(
-        self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion = ANY, fail_if: Query | None = None, after: int = 0
-    ) -> Appended:
-        return self._append([self._intake.draft(stream_id, events, expected_version)], fail_if, after)[0]
-
-    def append_many(self, appends: Sequence[Append], fail_if: Query | None = None, after: int = 0) -> list[Appended]:
-        """All streams must be of one log; see `log_of`."""
-        parts = self._intake.drafts(appends)
-        return self._append(parts, fail_if, after) if parts or fail_if is not None or after else []
 
     def append_table(self, events: pa.Table) -> TableAppended:
         """All streams must be of one log: append `parts` of the table one by one where there are several."""
@@ -232,25 +215,6 @@ class Logs:
         sizes = [member.size() for member in self.each()]
         return LogSize(*map(sum, zip(*sizes, strict=True)))
 
-    def sql(
-        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None, as_of: AsOf | None = None, *, tables: Tables | None = None
-    ) -> duckdb.DuckDBPyRelation:
-        self._check_open()
-        return self._sessions.sql(query, params, as_of, tables)
-
-    def ask(
-        self,
-        query: str,
-        params: Sequence[Any] | dict[str, Any] | None = None,
-        as_of: AsOf | None = None,
-        *,
-        tables: Tables | None = None,
-        limits: SqlLimits = LIMITS,
-        grant: Grant | None = None,
-    ) -> pa.Table:
-        self._check_open()
-        return self._sessions.ask(query, params, as_of, tables, limits, grant)
-
     # The logs -------------------------------------------------------------------------------------------------
 
     def logs(self) -> list[str]:
@@ -313,19 +277,6 @@ class Logs:
         merges = [merge for one in done for merge in one.compacted]
         return Maintained(merges, *(summed([getattr(one, name) for one in done]) for name in ("checkpointed", "cleaned", "vacuumed")))
 
-    def erase(
-        self,
-        erasure: Erasure,
-        *,
-        by: str,
-        why: str,
-        dry_run: bool = False,
-        now: bool = False,
-        values: Sequence[str] = (),
-        backups: Sequence[str] = (),
-    ) -> ErasureReport:
-        return erase(self, erasure, by=by, why=why, dry_run=dry_run, now=now, values=values, backups=backups)
-
     def erasable(self) -> dict[str, Member]:
         """Its logs, for an erasure; see `store.erasing`, here and below."""
         return {str(member.name): member for member in self.each()}
@@ -349,34 +300,9 @@ class Logs:
         return self._objects.uri.rpartition("/")[0]
 
     @property
-    def retention(self) -> Retention:
-        """Of a warehouse of one log, which may not be split any more; of several: CrossLogError."""
-        self._check_open()
-        return self._retention
-
-    @property
     def snapshots(self) -> DeltaSnapshots:
         self._check_open()
         return self._snapshots
-
-    @property
-    def aio(self) -> AsyncEventStore:
-        return self._aio
-
-    @property
-    def deciding(self) -> Deciding:
-        self._check_open()
-        return self._deciding
-
-    @property
-    def audit(self) -> Audit:
-        self._check_open()
-        return self._audit
-
-    @property
-    def privacy(self) -> Confidant:
-        self._check_open()
-        return self._privacy
 
     def close(self) -> None:
         if self._closed or os.getpid() != self._process:
@@ -389,12 +315,6 @@ class Logs:
         self._sessions.close()
         self._snapshots.close()
         self._objects.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     # Below ----------------------------------------------------------------------------------------------------
 

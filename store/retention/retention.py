@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.aio import Submits
 from store.append import Append
 from store.deeds import FINDINGS, Deed, check_named, record, recording
 from store.draft import RESERVED, check_expected, check_text
@@ -25,6 +24,7 @@ from store.retention.removal import Removal, Removed
 from store.retention.rule import Rule
 from store.retention.terms import NOTHING, Held, Terms, Window, check_before, held
 from store.rewrite import Extent, Rewrite, Rewritten
+from store.submits import Submits
 from store.times import Clock
 
 BEGAN: Final = "RemovalBegan"
