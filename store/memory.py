@@ -15,7 +15,6 @@ from store.append import Appended, TableAppended
 from store.audit.audit import Audit
 from store.bulk import Bulk
 from store.condition import Condition, check_condition
-from store.confiding import confidant
 from store.contract import Contract
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
@@ -29,6 +28,7 @@ from store.log_view import until, view_table
 from store.memory_ledger import MemoryLedger
 from store.memory_log import MemoryLog
 from store.observer import Guarded, LoggingObserver
+from store.privacy.confidant import Confidant
 from store.privacy.privacy import Privacy
 from store.query import Query
 from store.reading import check_range
@@ -54,7 +54,7 @@ class MemoryEventStore(Handle):
         self._lock = threading.RLock()
         self._log = MemoryLog()
         self._bell = Bell()
-        self._privacy = confidant(self, self._intake)
+        self._privacy = Confidant(self, self._intake.seals)
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts)
         self._snapshots = MemorySnapshots()
         check = self._check_open

@@ -17,7 +17,6 @@ from store.append import Appended, TableAppended
 from store.audit.audit import Audit
 from store.bulk import Bulk
 from store.condition import Condition, Match, check_condition
-from store.confiding import confidant
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.delta import reader
@@ -43,6 +42,7 @@ from store.intake import Intake
 from store.log_size import LogSize
 from store.log_view import until, view_files, view_table
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
@@ -112,7 +112,7 @@ class DeltaEventStore(Handle):
         self._snapshots = DeltaSnapshots(saved, observer, upkeep=upkeep)
         self._aio = AsyncEventStore(self, self._intake)
         self._deciding = Deciding(self, observer, clock, self._intake)
-        self._privacy = confidant(self, self._intake)
+        self._privacy = Confidant(self, self._intake.seals)
         self.events: Final = DeltaRewritable(objects, self._log, self._files, self._check_open)
         self.standings: Final = Standings(self._log, self._policies, self._heads, self._version_by, clock)
         self._retention = Retention(

@@ -14,7 +14,6 @@ from store.aio import AsyncEventStore
 from store.append import Appended, TableAppended
 from store.audit.audit import Audit
 from store.bulk import bulk
-from store.confiding import confidant
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.deeds import UNKNOWN, Deed, check_named, record
@@ -33,6 +32,7 @@ from store.logs.merged_sql import SEEN, merged_sql
 from store.logs.together import Together
 from store.logs.tree import Tree
 from store.observer import Checkpointed, Cleaned, Compacted, Observer, Vacuumed
+from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
@@ -87,7 +87,7 @@ class Logs(Handle):
         self._together = Together(self._tree, self._objects.poll_s)
         self._snapshots = DeltaSnapshots(objects_at(snapshots_uri, observer), observer, upkeep=upkeep)
         self._aio = AsyncEventStore(self, self._intake)
-        self._privacy = confidant(self, self._intake)
+        self._privacy = Confidant(self, self._intake.seals)
         root = self._tree.root
         ruled = Ruled(self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock, root.events, lambda: root.log_id)
         self._retention = Retention(self, ruled)

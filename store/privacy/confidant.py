@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.deeds import Deed, record
 from store.draft import check_text, encode_json
 from store.errors import InvalidEventError
 from store.event import Event
@@ -17,13 +18,12 @@ from store.privacy.keyring import Keyring
 from store.privacy.opening import DATA, ids_in, ids_of, may_hold, open_column, open_data, open_table
 from store.privacy.sealing import Seals
 from store.privacy.token import MARK, Opened, opened_json, safe_stand_in, tokens
+from store.submits import Submits
 
 Events = TypeVar("Events", pa.Table, pa.RecordBatch)
 
 SHORT: Final = 4
 """Characters of a value as JSON: shorter ones stand in any text by chance."""
-Record = Callable[[str, str, str, Mapping[str, Any]], object]
-"""Records a deed, durably: its type, by whom, why, and of what."""
 
 _NO_KEYS: Final = "open the store with privacy=types.privacy(keys)"
 
@@ -31,11 +31,10 @@ _NO_KEYS: Final = "open the store with privacy=types.privacy(keys)"
 class Confidant:
     """`store.privacy`. Without keys everything personal reads as redacted, and nobody can be forgotten."""
 
-    def __init__(self, seals: Seals, record: Record, forgotten: Callable[[str], None]) -> None:
-        """`forgotten`: told of the `ref` of a subject whose keys are gone."""
+    def __init__(self, store: Submits, seals: Seals) -> None:
+        """The store records the deeds, and forgets with the keys what it remembers."""
         self.keyring: Final = seals.keyring
-        self._seals = seals
-        self._record, self._forgotten = record, forgotten
+        self._store, self._seals = store, seals
 
     def open(self, events: Events) -> Events:
         """Events with the values of their tokens in `data`, or what stands for them where the key is not at hand."""
@@ -108,8 +107,8 @@ class Confidant:
         _check_named(by, why)
         count = keyring.keys.delete(subject)
         keyring.drop(ref)
-        self._forgotten(ref)
-        self._record("KeyDeleted", by, why, {"ref": ref, "keys": count})
+        self._store.deciding.forget_subject(ref)
+        record(self._store, Deed("KeyDeleted", by, why, {"ref": ref, "keys": count}))
         return count
 
     def rotate(self, subject: str, *, by: str, why: str) -> int:
@@ -118,7 +117,7 @@ class Confidant:
         _check_named(by, why)
         key = keyring.keys.rotate(subject)
         keyring.drop(ref)
-        self._record("KeyRotated", by, why, {"ref": ref, "n": key.id.n})
+        record(self._store, Deed("KeyRotated", by, why, {"ref": ref, "n": key.id.n}))
         return key.id.n
 
     def _opener(self, ids: Collection[KeyId]) -> Opened:
