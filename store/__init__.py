@@ -30,9 +30,11 @@ from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.display import Cell, Display, Mark, printable
-from store.erasing.erasing import BACKUPS, READ_MODELS, PastErasure, past_erasures, reapply
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
+from store.erasing.past_erasures import PastErasure, past_erasures
+from store.erasing.reapplying import reapply
+from store.erasing.remnants import BACKUPS, READ_MODELS
 from store.errors import (
     AccessDeniedError,
     ClockSkewError,

@@ -15,7 +15,8 @@ from store.append import Append, Appended
 from store.audit.audit import Audit
 from store.deciding.deciding import Deciding
 from store.draft import Draft
-from store.erasing.erasing import Erases, erase
+from store.erasing.erasable import Erases
+from store.erasing.erasing import erase
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport
 from store.event import Event

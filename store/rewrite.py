@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -67,3 +68,26 @@ class Rewrite(Protocol):
     def changed(self, events: pa.Table, chosen: pa.Array) -> pa.Table:
         """The same rows in the same order, of all columns, the chosen ones changed. Nothing that a file is named, sorted or found by changes:
         position, stream_id, version, event_id, type, recorded_at, occurred_at."""
+
+
+class Rewrites(Protocol):
+    """Events that can be rewritten."""
+
+    def find(self, what: Rewrite) -> pa.Table:
+        """Those that would change, with the columns of TOUCHED."""
+
+    def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = ...) -> Rewritten:
+        """Change them, in one commit. `about`: told of them before."""
+
+
+def counted(tables: Iterable[pa.Table]) -> dict[str, int]:
+    """How many events of each stream, of tables with the columns of TOUCHED."""
+    counted = Counter[str]()
+    for touched in tables:
+        for row in touched["stream_id"].value_counts().to_pylist():
+            counted[row["values"]] += row["counts"]
+    return dict(counted)
+
+
+def types_in(tables: Iterable[pa.Table]) -> list[str]:
+    return sorted({type for touched in tables for type in touched["type"].unique().to_pylist()})

@@ -6,7 +6,7 @@ import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import duckdb
 import polars as pl
@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.draft import RESERVED
+from store.erasing.erasable import Log
 from store.erasing.erasure import Erasure
 from store.erasing.json_path import Path, parse, parsed, replaced, sql_path
 from store.errors import InvalidEventError, QueryRefusedError
-from store.event_store import AsOf
 from store.husk import are_husks, husked, with_said, without_tags
 from store.query import carries
 from store.rewrite import Extent
@@ -38,13 +38,7 @@ _LAST_HASH: Final = "g"
 """Behind any hash that begins as the shard does."""
 
 
-class Asks(Protocol):
-    """A log that answers queries of others."""
-
-    def ask(self, query: str, params: Any = None, as_of: AsOf | None = None, *, limits: SqlLimits = ...) -> pa.Table: ...
-
-
-def positions_of(log: Asks, erasure: Erasure, head: int) -> pa.Array | None:
+def positions_of(log: Log, erasure: Erasure, head: int) -> pa.Array | None:
     """Where the events are for which the condition and the field hold, in order; None: nothing is said of either.
 
     InvalidEventError: DuckDB refuses the condition.

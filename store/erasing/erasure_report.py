@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from store.display import Cell, Display
+from store.rewrite import Rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class RewrittenLog:
     bytes_before: int
     bytes_after: int
     seconds: float
+
+    @classmethod
+    def of(cls, name: str, done: Rewritten) -> RewrittenLog:
+        files = len(done.replaced), done.files_after, done.bytes_before, done.bytes_after
+        return cls(name, done.delta_version, len(done.touched), *files, done.seconds)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

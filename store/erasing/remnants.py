@@ -1,0 +1,57 @@
+"""What is left of erased events beside the log, and until when: snapshots, replaced files, read models, traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from store.erasing.erasable import Erases
+from store.erasing.erasure_report import Remnant
+from store.privacy.traces import traces
+from store.rewrite import Rewritten
+
+OLD_FILES_S: Final = 3600.0
+"""So long upkeep leaves files of the log that were replaced, for readers of an older state."""
+OLD_SNAPSHOTS_S: Final = 600.0
+READ_MODELS: Final = "read models and dead letters"
+"""What a remnant of them is called that the store alone knows nothing of."""
+BACKUPS: Final = "backups and copies"
+"""What that of other places is called."""
+_FORGOTTEN: Final = 10_000
+"""Streams whose snapshots are forgotten at once."""
+
+
+def settled(store: Erases, streams: Mapping[str, int], done: Sequence[Rewritten], now: bool) -> tuple[list[str], list[Remnant]]:
+    """What follows from it on this floor: snapshots are forgotten, old files are removed or listed."""
+    if not streams and not now:
+        return [], []
+    names = sorted(streams)
+    forgotten = sum(store.snapshots.forget(None, names[first : first + _FORGOTTEN]) for first in range(0, len(names), _FORGOTTEN))
+    gone = [f"{forgotten:,} snapshots of these streams are forgotten"]
+    if now:
+        gone += store.purge()
+    return gone, [] if store.warehouse is None else list(_left(store.warehouse, done, forgotten > 0 and not now, now))
+
+
+def _left(place: str, done: Sequence[Rewritten], snapshots: bool, now: bool) -> Iterator[Remnant]:
+    moments = [rewritten.replaced_ms for rewritten in done if rewritten.replaced_ms is not None]
+    files = sum(len(rewritten.replaced) for rewritten in done)
+    if moments and not now:
+        erased_at = datetime.fromtimestamp(max(moments) / 1000, UTC)
+        until, size_bytes = erased_at + timedelta(seconds=OLD_FILES_S), sum(rewritten.bytes_before for rewritten in done)
+        yield Remnant("replaced files of the log", f"{files:,} below {place}/events, {size_bytes:,} bytes", until, "erase(now=True), or vacuum(0)")
+    if snapshots:
+        until = datetime.now(UTC) + timedelta(seconds=OLD_SNAPSHOTS_S)
+        yield Remnant("replaced files of snapshots", f"{place}/snapshots", until, "erase(now=True), or snapshots.vacuum(0, 0)")
+    yield Remnant(READ_MODELS, f"{place}/projections, {place}/dead_letters", None, "`erase_everywhere`, which knows the projections")
+
+
+def traced(store: Erases, values: Sequence[str]) -> tuple[list[str], list[Remnant]]:
+    """Each byte of the warehouse is searched, compressed pages too."""
+    if not values or store.warehouse is None:
+        return [], []
+    found = traces(store.warehouse, values)
+    if not found:
+        return [f"{len(values):,} values were searched for in every byte below {store.warehouse}: there is no trace of them"], []
+    return [], [Remnant("a trace of a value", f"{trace.path}, {trace.how}", None, "see what file it is") for trace in found]
