@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from store.delta.actions import Commit
+from store.delta.commits import Commit
 from store.delta.log import Log, Outcome
 from store.storage.objects import Objects
 

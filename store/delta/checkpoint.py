@@ -9,15 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from store.delta.actions import (
-    CLOCK,
-    Retired,
-    Segment,
-    add_of,
-    remove_of,
-    retired_of,
-    segment_of,
-)
+from store.delta.actions import Retired, Segment, add_of, remove_of, retired_of, segment_of
+from store.delta.commits import CLOCK
 from store.delta.table import NotOursError, Table, check_protocol, table_of
 from store.storage.objects import Objects
 from store.tables import checkpoint_file

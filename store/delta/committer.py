@@ -17,7 +17,7 @@ import pyarrow as pa
 from store.append import Appended, TableAppended
 from store.bulk import Bulk
 from store.condition import Condition
-from store.delta.actions import LISTED_STREAMS, Commit, appending
+from store.delta.commits import LISTED_STREAMS, Commit, appending
 from store.delta.heads import Heads
 from store.delta.log import Log, Outcome, log_path
 from store.delta.passage import Passage

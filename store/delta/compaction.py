@@ -14,8 +14,9 @@ from math import log
 from typing import Final
 
 from store.delta import segment
-from store.delta.actions import Commit, Retired, Segment, mark_of, replacing
+from store.delta.actions import Retired, Segment, mark_of
 from store.delta.amendment import amend
+from store.delta.commits import Commit, replacing
 from store.delta.log import Log, Outcome
 from store.delta.part import Part
 from store.delta.reader import gather

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.delta import head_runs
-from store.delta.actions import Commit, Segment
+from store.delta.actions import Segment
+from store.delta.commits import Commit
 from store.delta.head_runs import HeadRun, hash_of
 from store.storage.objects import Objects
 from store.verdict import REMEMBERED_EVENTS, Place

@@ -13,8 +13,9 @@ from operator import itemgetter
 from typing import Final, Protocol
 
 from store.delta import checkpoint, head_runs
-from store.delta.actions import Commit, Retired, Segment, creation, decode
+from store.delta.actions import Retired, Segment
 from store.delta.checkpoint import State
+from store.delta.commits import Commit, creation, decode
 from store.delta.table import NotOursError, Table
 from store.errors import AccessDeniedError, OutcomeUnknownError, StorageError, StoreClosedError, TableRefusedError
 from store.storage.objects import Objects

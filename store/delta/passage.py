@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import Final
 
-from store.delta.actions import Commit, Writer, claiming
+from store.delta.commits import Commit, Writer, claiming
 from store.delta.log import AHEAD, Log, Outcome
 from store.delta.rota import Rota
 from store.times import Clock

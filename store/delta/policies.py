@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from store.delta.actions import Commit
+from store.delta.commits import Commit
 from store.retention.policy import RETENTION, Policy, said_in
 
 ReadSince = Callable[[int, int], pa.Table]

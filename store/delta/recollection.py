@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from store.delta.actions import Commit
+from store.delta.commits import Commit
 
 
 class Recollection:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from store.delta.actions import Commit, Retired, Segment, erasing, mark_of
+from store.delta.actions import Retired, Segment, mark_of
 from store.delta.amendment import amend
+from store.delta.commits import Commit, erasing
 from store.delta.log import Log, Outcome
 from store.delta.part import Part, landed, renamed
 from store.delta.reader import others

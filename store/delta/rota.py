@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from store.delta.actions import Commit, Writer
+from store.delta.commits import Commit, Writer
 
 LEAST_S: Final = 0.001
 MOST_S: Final = 10.0

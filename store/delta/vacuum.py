@@ -12,8 +12,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from store.delta.actions import Commit, checked_path, vacuuming
+from store.delta.actions import checked_path
 from store.delta.amendment import amend
+from store.delta.commits import Commit, vacuuming
 from store.delta.log import Log
 from store.delta.table import NotOursError
 from store.observer import Vacuumed

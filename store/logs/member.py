@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.delta import reader
-from store.delta.actions import Commit, erasing, sealing, ticking
 from store.delta.amendment import amend
+from store.delta.commits import Commit, erasing, sealing, ticking
 from store.delta.delta_store import DeltaEventStore
 from store.errors import CrossLogError, InvalidEventError, LogSealedError
 from store.intake import Intake

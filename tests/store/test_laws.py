@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, Query, Removed, StoreError, open_store
-from store.delta import actions, committer, compaction, delta_store, heads, log, log_cleanup, part, reader, segment, segment_files, trail, upkeep
+from store.delta import commits, committer, compaction, delta_store, heads, log, log_cleanup, part, reader, segment, segment_files, trail, upkeep
 from store.delta.delta_store import DeltaEventStore
 from tests.store.facts import fact, table
 from tests.store.model import Model, Row
@@ -308,7 +308,7 @@ class DeltaLaws(Laws):
 @pytest.fixture
 def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few events come by every path: leaf shards, several runs and windows, lists left out, memories that overflow."""
-    for module in (actions, committer):
+    for module in (commits, committer):
         monkeypatch.setattr(module, "LISTED_STREAMS", 3)
     monkeypatch.setattr(segment, "LEAF_ROWS", 2)
     monkeypatch.setattr(segment, "RUN_ROWS", 32)

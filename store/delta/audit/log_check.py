@@ -10,9 +10,10 @@ import orjson
 import pyarrow as pa
 
 from store.delta import checkpoint
-from store.delta.actions import Commit, Segment, decode
+from store.delta.actions import Segment
 from store.delta.audit.findings import REPAIR, RESTORE, Finding
 from store.delta.audit.log_state import LogState
+from store.delta.commits import Commit, decode
 from store.delta.log import log_path
 from store.delta.table import NotOursError
 from store.errors import TableRefusedError

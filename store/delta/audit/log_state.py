@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from store.delta.actions import Commit, Segment
+from store.delta.actions import Segment
 from store.delta.audit.findings import RESTORE, Finding
+from store.delta.commits import Commit
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.delta import head_runs
-from store.delta.actions import Segment, Share, copying
+from store.delta.actions import Segment
+from store.delta.commits import Share, copying
 from store.delta.copying.body import VanishedError, contents, fetch, missing
 from store.delta.copying.lineage import check_lineage
 from store.delta.copying.stretches import Likeness, Piece, Stretch, joined, lacking, likeness

@@ -13,7 +13,7 @@ import pytest
 
 from store import NO_STREAM, LoggingObserver, WrongExpectedVersionError, open_store
 from store.delta import heads
-from store.delta.actions import LISTED_STREAMS
+from store.delta.commits import LISTED_STREAMS
 from store.delta.delta_store import DeltaEventStore
 from store.storage.local_objects import LocalObjects
 from store.times import now

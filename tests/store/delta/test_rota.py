@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from store.delta.actions import Commit, Writer
+from store.delta.commits import Commit, Writer
 from store.delta.rota import MOST_S, SLACK, STALE_US, Rota
 
 TAKES_S = 0.1

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from store import Event, StorageError, StoreError, TableRefusedError, open_store
 from store.delta import checkpoint
-from store.delta.actions import Commit, Segment, commit_id_of, decode
+from store.delta.actions import Segment
+from store.delta.commits import Commit, commit_id_of, decode
 from store.delta.log import log_path
 from store.delta.table import NotOursError
 from store.storage.objects import Entry

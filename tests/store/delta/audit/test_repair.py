@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from store import Event, TableRefusedError, open_store
-from store.delta.actions import appending
 from store.delta.audit.repair import Repaired, repair
 from store.delta.audit.verify import verify
+from store.delta.commits import appending
 from store.delta.log import log_path
 from store.storage.places import join, objects_at
 from tests.store.delta.audit.damage import aged, commit, contents, data_file, edit_add, fill, live, newest, objects, rewrite, swapped

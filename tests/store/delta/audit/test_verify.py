@@ -16,8 +16,9 @@ import pytest
 
 import store
 from store import TableRefusedError, open_store
-from store.delta.actions import Segment, replacing
+from store.delta.actions import Segment
 from store.delta.audit.verify import verify
+from store.delta.commits import replacing
 from store.delta.log import log_path
 from store.storage.local_objects import LocalObjects
 from store.storage.objects import Objects
