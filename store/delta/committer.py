@@ -7,91 +7,37 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
-import pyarrow as pa
-
-from store.append import Appended, TableAppended
 from store.bulk import Bulk
-from store.condition import Condition
 from store.delta.commits import LISTED_STREAMS, Commit, appending
 from store.delta.heads import Heads
 from store.delta.log import Log, Outcome, log_path
 from store.delta.passage import Passage
 from store.delta.pending import Pending
-from store.delta.placing import place_rows, place_table
+from store.delta.plan import Plan, Planner
 from store.delta.policies import Policies
 from store.delta.reader import read_all
+from store.delta.removals import Removals
+from store.delta.request import Answer, Request
 from store.delta.rota import Rota
 from store.delta.segment import write_segments
 from store.delta.segment_files import SegmentFiles
 from store.delta.trail import RecentTrail
-from store.draft import Draft
-from store.errors import AccessDeniedError, ClockSkewError, LogSealedError, StorageError, StoreClosedError, StoreError
-from store.observer import Committed, Failed, Observer, Refused
+from store.errors import LogSealedError, StoreClosedError, StoreError
+from store.observer import Committed, Observer, Refused
 from store.selection import Selection
 from store.storage.objects import Objects
-from store.times import Clock, moment
-from store.verdict import Find, judge, judge_bulk
+from store.times import Clock
+from store.verdict import Find
 
 GROUP_EVENTS: Final = 20_000
 """A group takes no more appends once it holds this many events."""
 LINGER_S: Final = 0.0002
 BEHIND_S: Final = 0.005
 """A group waits so long for more while upkeep is behind."""
-SKEW_US: Final = 3_600_000_000
-"""The log's clock may be this far ahead of ours."""
-
-Answer = list[Appended] | TableAppended | BaseException
-
-
-@dataclass(slots=True)
-class Request:
-    """One append that waits: the drafts of one atomic append, or a table. `arrived_s`: by the monotonic clock."""
-
-    parts: Sequence[Draft] | Bulk
-    answered: Callable[[Answer], None]
-    arrived_s: float
-    condition: Condition | None = None
-
-    @property
-    def correlation_id(self) -> str | None:
-        if isinstance(self.parts, Bulk):
-            return None
-        return next((part.correlation_id for part in self.parts if part.correlation_id is not None), None)
-
-    @property
-    def stream_id(self) -> str | None:
-        return None if isinstance(self.parts, Bulk) or not self.parts else self.parts[0].stream_id
-
-    @property
-    def events(self) -> int:
-        return len(self.parts.table) if isinstance(self.parts, Bulk) else sum(len(part.rows) for part in self.parts)
-
-    def correlation_ids(self) -> set[str]:
-        """Of all its events."""
-        if isinstance(self.parts, Bulk):
-            return set()
-        return {correlation_id for part in self.parts for row in part.rows if (correlation_id := row[5]) is not None}
-
-
-@dataclass(slots=True)
-class Plan:
-    """A group decided against one state of the log: the answers, and what must be durable before they are given."""
-
-    target: int
-    head: int
-    recorded_at: int
-    answers: list[Answer]
-    final: bool
-    """Do all answers say that something was written? Others may only be given if the state was the newest."""
-    pending: Pending
-    events: pa.Table | None = None
-    heads: dict[str, int] = field(default_factory=dict)
-    written_bytes: int = 0
 
 
 class Committer:
@@ -114,16 +60,15 @@ class Committer:
         policies: Policies,
         rota: Rota,
     ) -> None:
-        self._objects, self._log, self._files, self._heads, self._find, self._trail = objects, log, files, heads, find, trail
-        self._policies = policies
-        self._observer, self._clock, self._committed, self._rota = observer, clock, committed, rota
+        self._objects, self._log, self._files, self._heads, self._trail, self._policies = objects, log, files, heads, trail, policies
+        self._observer, self._committed, self._rota = observer, committed, rota
+        self._planner = Planner(log, heads, trail, policies, find, clock)
         self._passage = Passage(log, rota, clock)
+        self._removals = Removals(objects, observer)
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._held: Request | None = None
         self._door = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._removals = ThreadPoolExecutor(1, "alluvium-removals")
-        self._may_remove = True
         self._answered = 0
         self._behind = False
         self._broken: BaseException | None = None
@@ -147,7 +92,7 @@ class Committer:
                 return
             self._waiting.put(None)
         self._thread.join()
-        self._removals.shutdown()
+        self._removals.close()
 
     # The thread -----------------------------------------------------------------------------------------------
 
@@ -236,65 +181,11 @@ class Committer:
         """A plan whose refusals and repeats, if any, rest on the newest state of the log."""
         if newest:
             self._passage.look()
-        plan = self._plan(group)
+        plan = self._planner.plan(group)
         if not plan.final and not newest:
             self._log.refresh()
-            plan = self._plan(group)
+            plan = self._planner.plan(group)
         return plan
-
-    def _plan(self, group: list[Request]) -> Plan:
-        with self._log.lock:
-            log, policy = self._log, self._policies.newest()         # first: the log may be known further afterwards
-            pending = Pending(self._heads, log.head, self._trail, policy)
-            plan = Plan(log.version + 1, log.head, self._time(log.recorded_at), [], True, pending)
-            if isinstance(table := group[0].parts, Bulk):
-                self._plan_table(plan, table)
-            else:
-                for request in group:
-                    self._plan_drafts(plan, request)
-                if pending.rows:
-                    plan.heads = pending.versions
-                    plan.events = place_rows(pending.rows, pending.row_versions, plan.head, plan.recorded_at)
-            return plan
-
-    def _plan_drafts(self, plan: Plan, request: Request) -> None:
-        parts = request.parts
-        assert not isinstance(parts, Bulk)
-        try:
-            answer: Answer | None = judge(plan.pending, parts, request.condition)
-        except StoreError as error:
-            error.correlation_id = request.correlation_id
-            answer = error
-        except Exception as error:                 # what one request asks of the log is not the fault of those beside it
-            answer = StorageError(f"the append could not be judged by what the log holds ({error!r}): try again")
-            answer.correlation_id, answer.__cause__ = request.correlation_id, error
-        if answer is None:
-            head = plan.pending.head
-            answer = [plan.pending.add(part) for part in parts]
-            plan.final &= plan.pending.head > head
-        else:
-            plan.final = False
-        plan.answers.append(answer)
-
-    def _plan_table(self, plan: Plan, table: Bulk) -> None:
-        try:
-            answer: Answer | None = judge_bulk(self._find, table, plan.pending.terms)
-        except StoreError as error:
-            answer = error
-        if answer is None:
-            rows = len(table.table)
-            answer = TableAppended(plan.head + 1, plan.head + rows)
-            if rows:
-                plan.events, plan.heads = place_table(table, self._heads.versions, plan.head, plan.recorded_at)
-        plan.final = plan.events is not None
-        plan.answers.append(answer)
-
-    def _time(self, newest: int) -> int:
-        """The time of the next commit: never before the last one."""
-        now = self._clock()
-        if newest > now + SKEW_US:
-            raise ClockSkewError(f"the log's newest time is {moment(newest)}, this machine's clock says {moment(now)}: set the clocks right")
-        return max(now, newest)
 
     def _publish(self, plan: Plan) -> bool:
         """Make the plan durable as commit `target`. False: another writer was first, nothing of ours is in the log."""
@@ -310,7 +201,7 @@ class Committer:
             return self._was_in_time(plan, commit_id)
         if outcome is not Outcome.OURS:
             if outcome is Outcome.THEIRS:          # no put of ours is under way any more that could name these files
-                self._removals.submit(self._remove, [segment.path for segment in segments])
+                self._removals.add([segment.path for segment in segments])
             return False
         listed = frozenset(plan.heads) if len(plan.heads) <= LISTED_STREAMS else None
         added = [replace(segment, streams=listed) for segment in segments]
@@ -318,18 +209,6 @@ class Committer:
             self._files.keep(added[0], plan.events)
         self._take(Commit(plan.target, commit_id, plan.recorded_at, head, added, (), plan.heads, appends=True, writer=writer), plan.pending)
         return True
-
-    def _remove(self, paths: Sequence[str]) -> None:
-        """Files of a race that was lost, while the next one is under way. Those that stay a vacuum will find, all where we may not remove any."""
-        if not self._may_remove:
-            return
-        try:
-            self._objects.delete(paths)
-        except AccessDeniedError as error:
-            self._may_remove = False
-            self._observer.record(Failed("removal", f"{error}; files of lost races are left to the vacuum of who has it, from now on"))
-        except StoreError as error:
-            self._observer.record(Failed("removal", str(error)))
 
     def _was_in_time(self, plan: Plan, commit_id: str) -> bool:
         """After a sleep through a clean-up of the log: is our commit part of it?

@@ -21,12 +21,13 @@ from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
 from store.delta import reader
 from store.delta.actions import Segment
-from store.delta.committer import Committer, Request
+from store.delta.committer import Committer
 from store.delta.heads import Heads
 from store.delta.ledger import DeltaLedger
 from store.delta.log import Followers, Log
 from store.delta.policies import Policies
 from store.delta.recollection import Recollection
+from store.delta.request import Request
 from store.delta.rewritable import DeltaRewritable
 from store.delta.rota import Rota
 from store.delta.segment_files import SegmentFiles

@@ -17,8 +17,9 @@ import store as package
 from store import ConditionFailedError, Event, Query, StorageError, open_store
 from store.condition import Condition
 from store.delta import committer, delta_store, trail
-from store.delta.committer import Plan, Request
 from store.delta.delta_store import DeltaEventStore
+from store.delta.plan import Plan
+from store.delta.request import Request
 from store.draft import draft
 from tests.store.facts import fact, table
 
@@ -48,7 +49,7 @@ def request(stream_id: str) -> Request:
 
 def test_in_a_group_the_first_one_s_events_refuse_the_second(store: DeltaEventStore) -> None:
     """And the plan is not final: no answer is given before it is durable, and none if the commit is lost."""
-    plan = store._committer._plan([request("a"), request("b")])
+    plan = store._committer._planner.plan([request("a"), request("b")])
     assert isinstance(plan.answers[0], list)
     assert isinstance(plan.answers[1], ConditionFailedError)
     assert not plan.final
