@@ -25,10 +25,9 @@ from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import history, load, load_as_of, load_at, load_query, transact, transact_many, transact_query
 from store.deeds import Deed
-from store.delta.audit.findings import Finding, Verified
-from store.delta.audit.repair import Repaired
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
+from store.delta.verifying.repair import Repaired
 from store.display import Cell, Display, Mark, printable
 from store.erasing.erasure import Erasure
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
@@ -72,6 +71,7 @@ from store.event_types.event_types import EventTypes
 from store.event_types.raw_event import RawEvent
 from store.event_types.step import Rename, Split, Upcast
 from store.expected import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
+from store.finding import Finding, Verified
 from store.grants.grant import EVERY, Grant
 from store.husk import erasure_of, without_husks
 from store.json_lines import JsonLines

@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from store.delta.audit import contents_check
+from store.delta.verifying import contents_check
 from store.errors import StoreError
 from store.verifying import repair, verify
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from store.deeds import UNKNOWN, Deed, check_named
-from store.delta.audit import contents_check
-from store.delta.audit import repair as mending
-from store.delta.audit import verify as audit
-from store.delta.audit.findings import Finding, Verified
-from store.delta.audit.order_check import Order
-from store.delta.audit.repair import Repaired
+from store.delta.verifying import contents_check
+from store.delta.verifying import repair as mending
+from store.delta.verifying import verify as verifying
+from store.delta.verifying.order_check import Order
+from store.delta.verifying.repair import Repaired
+from store.finding import Finding, Verified
 from store.logs.log_name import WHOLE, LogName
 from store.recording import unrecorded
 from store.storage.objects import Objects
@@ -33,7 +33,7 @@ def verify(warehouse_uri: str, progress: contents_check.Progress = lambda done, 
     comes first. Of damage `repair` mends what a crash can leave. TableRefusedError: there is no log at all. StorageError: the storage does not
     answer.
     """
-    looked = dict(_each_log(warehouse_uri, lambda objects, order: audit.verify(objects, progress, order)))
+    looked = dict(_each_log(warehouse_uri, lambda objects, order: verifying.verify(objects, progress, order)))
     findings = sorted((found for name, one in looked.items() for found in _named(name, one.findings)), key=lambda found: not found.damage)
     first, *_ = looked.values()
     sums = {name: sum(getattr(one, name) for one in looked.values()) for name in ("version", "files", "events", "data_bytes", "seconds")}

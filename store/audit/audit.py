@@ -13,9 +13,9 @@ from store.audit.head import PublishedHead
 from store.audit.ledger import Ledger
 from store.audit.recomputing import recomputed
 from store.deeds import Deed, check_named, deeds
-from store.delta.audit.findings import RESTORE, Finding
 from store.errors import InvalidEventError
 from store.event import RecordedEvent
+from store.finding import RESTORE, Finding
 
 if TYPE_CHECKING:
     from store.submits import Submits

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from store.audit.block import Block
 from store.audit.link import CHAIN, Link
-from store.delta.audit.findings import RESTORE, Finding
 from store.event import RecordedEvent
 from store.event_store import EventStore
+from store.finding import RESTORE, Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from store.audit.erasures import Erasures
 from store.audit.head import PublishedHead
 from store.audit.ledger import Ledger
 from store.deeds import deeds
-from store.delta.audit.findings import RESTORE, Finding
 from store.event_store import EventStore
+from store.finding import RESTORE, Finding
 
 RESTORED: Final = "Restored"
 Progress = Callable[[int, int], None]

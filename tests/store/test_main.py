@@ -10,7 +10,7 @@ import pytest
 
 import store
 from store.__main__ import DAMAGED, REFUSED, SOUND, main
-from tests.store.delta.audit.damage import commit, contents, data_file, fill, live
+from tests.store.delta.verifying.damage import commit, contents, data_file, fill, live
 
 
 @pytest.fixture

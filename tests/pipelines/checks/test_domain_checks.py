@@ -19,7 +19,7 @@ from store import Event, open_store, rebuild_snapshots
 from tests.pipelines import library
 from tests.pipelines.checks.conftest import Checked, failing, told
 from tests.pipelines.library import BOOK, DAYS, ON_LOAN, READERS, append, lent, loaded
-from tests.store.delta.audit.damage import live, rewrite, with_values
+from tests.store.delta.verifying.damage import live, rewrite, with_values
 
 
 def declared(monkeypatch: pytest.MonkeyPatch, warehouse: Path, domain: Domain) -> dg.Definitions:

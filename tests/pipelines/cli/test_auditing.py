@@ -11,7 +11,7 @@ import pytest
 from pipelines.cli.doer import named
 from pipelines.cli.outcome import DONE, FAILED, FOUND
 from tests.pipelines.cli.conftest import Alluvium
-from tests.store.delta.audit.damage import live, rewrite, with_values
+from tests.store.delta.verifying.damage import live, rewrite, with_values
 
 
 def test_what_is_attested_is_checked_by_its_head(alluvium: Alluvium, warehouse: Path) -> None:

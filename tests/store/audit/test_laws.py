@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from store import Erasure, PublishedHead, backup, open_store, restore, verify
 from store.audit import block, erasures
 from store.delta.part import encoded
-from tests.store.delta.audit.damage import data_file, live, with_values
+from tests.store.delta.verifying.damage import data_file, live, with_values
 from tests.store.facts import facts, table
 from tests.store.test_laws import everybody_sleeps, small_numbers  # noqa: F401
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from store import open_store
 from tests.store.audit.outsider import source
-from tests.store.delta.audit.damage import live, rewrite, with_values
+from tests.store.delta.verifying.damage import live, rewrite, with_values
 from tests.store.facts import facts
 
 

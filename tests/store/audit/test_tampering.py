@@ -20,7 +20,7 @@ from store.audit.head import PublishedHead
 from store.delta.part import encoded
 from tests.store.audit.erasing import erase, erase_secretly
 from tests.store.audit.outsider import outsiders_problems
-from tests.store.delta.audit.damage import HOUR_S, aged, commit, data_file, edit_commit, live, newest, relink, rewrite, swapped, with_values
+from tests.store.delta.verifying.damage import HOUR_S, aged, commit, data_file, edit_commit, live, newest, relink, rewrite, swapped, with_values
 from tests.store.facts import facts
 
 EVENTS = 2_100

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from store.delta import checkpoint
 from store.delta.actions import Segment
-from store.delta.audit.findings import REPAIR, RESTORE, Finding
-from store.delta.audit.log_state import LogState
 from store.delta.commits import Commit, decode
 from store.delta.log import log_path
 from store.delta.table import NotOursError
+from store.delta.verifying.log_state import LogState
 from store.errors import TableRefusedError
+from store.finding import REPAIR, RESTORE, Finding
 from store.storage.objects import Objects
 
 HINT: Final = "_delta_log/_last_checkpoint"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from store import Event, TableRefusedError, open_store
-from store.delta.audit.repair import Repaired, repair
-from store.delta.audit.verify import verify
 from store.delta.commits import appending
 from store.delta.log import log_path
+from store.delta.verifying.repair import Repaired, repair
+from store.delta.verifying.verify import verify
 from store.storage.places import join, objects_at
-from tests.store.delta.audit.damage import aged, commit, contents, data_file, edit_add, fill, live, newest, objects, rewrite, swapped
+from tests.store.delta.verifying.damage import aged, commit, contents, data_file, edit_add, fill, live, newest, objects, rewrite, swapped
 
 HINT = "_delta_log/_last_checkpoint"
 

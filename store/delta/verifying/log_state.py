@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from store.delta.actions import Segment
-from store.delta.audit.findings import RESTORE, Finding
 from store.delta.commits import Commit
+from store.finding import RESTORE, Finding
 
 
 @dataclass(slots=True)

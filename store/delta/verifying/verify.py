@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from store.delta.actions import checked_path
-from store.delta.audit.chain_check import check_chain
-from store.delta.audit.contents_check import Contents, Progress, VanishedError
-from store.delta.audit.findings import REPAIR, Finding, Verified
-from store.delta.audit.log_check import check_log
-from store.delta.audit.log_state import LogState
-from store.delta.audit.order_check import Order
 from store.delta.table import NotOursError
+from store.delta.verifying.chain_check import check_chain
+from store.delta.verifying.contents_check import Contents, Progress, VanishedError
+from store.delta.verifying.log_check import check_log
+from store.delta.verifying.log_state import LogState
+from store.delta.verifying.order_check import Order
+from store.finding import REPAIR, Finding, Verified
 from store.storage.objects import Entry, Objects
 from store.tables.quarantine import QUARANTINE
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import chain
 
 from store.delta import vacuum
-from store.delta.audit.contents_check import Progress
-from store.delta.audit.findings import Finding, Verified
-from store.delta.audit.log_check import check_log
-from store.delta.audit.order_check import Order
-from store.delta.audit.verify import verify
-from store.delta.audit.without import Without
 from store.delta.log import Log, Nobody
+from store.delta.verifying.contents_check import Progress
+from store.delta.verifying.log_check import check_log
+from store.delta.verifying.order_check import Order
+from store.delta.verifying.verify import verify
+from store.delta.verifying.without import Without
 from store.errors import TableRefusedError
+from store.finding import Finding, Verified
 from store.storage.objects import Objects
 from store.tables.quarantine import claimed, move_aside, new_folder
 

@@ -12,9 +12,9 @@ import duckdb
 import polars as pl
 
 from store.delta.actions import Segment
-from store.delta.audit.file_check import FileChecked, check_file
-from store.delta.audit.findings import RESTORE, Finding
-from store.delta.audit.order_check import Order
+from store.delta.verifying.file_check import FileChecked, check_file
+from store.delta.verifying.order_check import Order
+from store.finding import RESTORE, Finding
 from store.storage.objects import Objects
 
 STRETCH_ROWS: Final = 1 << 19

@@ -17,13 +17,13 @@ import pytest
 import store
 from store import TableRefusedError, open_store
 from store.delta.actions import Segment
-from store.delta.audit.verify import verify
 from store.delta.commits import replacing
 from store.delta.log import log_path
+from store.delta.verifying.verify import verify
 from store.storage.local_objects import LocalObjects
 from store.storage.objects import Objects
 from store.tables.publishing import digest_of, linked
-from tests.store.delta.audit.damage import (
+from tests.store.delta.verifying.damage import (
     aged,
     commit,
     contents,

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from store import Event, open_store
 from store.delta.actions import Segment
-from store.delta.audit.log_check import check_log
 from store.delta.log import log_path
 from store.delta.part import sha256
 from store.delta.segment_files import conform
+from store.delta.verifying.log_check import check_log
 from store.storage.local_objects import LocalObjects
 from store.tables.publishing import digest_of
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.delta.actions import Segment
-from store.delta.audit.findings import RESTORE, Finding
-from store.delta.audit.row_check import Places, places, streams_elsewhere, texts_that_are_not_json
-from store.delta.audit.stats_check import Summary, astray, bounds_of
 from store.delta.part import sha256
 from store.delta.segment_files import conform
+from store.delta.verifying.row_check import Places, places, streams_elsewhere, texts_that_are_not_json
+from store.delta.verifying.stats_check import Summary, astray, bounds_of
 from store.errors import AccessDeniedError, StorageError
+from store.finding import RESTORE, Finding
 from store.schema import EVENTS
 from store.storage.objects import Objects
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from store.delta.audit.findings import RESTORE, Finding
+from store.finding import RESTORE, Finding
 from store.storage.objects import Objects
 from store.tables.publishing import commit_id_of, digest_of, log_path, previous_of
 

@@ -13,8 +13,8 @@ import pytest
 from deltalake import DeltaTable
 
 from store import Event, TableRefusedError, backup, open_store, repair, verify
-from store.delta.audit.chain_check import check_chain
-from tests.store.delta.audit.damage import aged, commit, data_file, edit_commit, fill, live, newest, objects, rewrite, with_values
+from store.delta.verifying.chain_check import check_chain
+from tests.store.delta.verifying.damage import aged, commit, data_file, edit_commit, fill, live, newest, objects, rewrite, with_values
 from tests.store.facts import facts
 
 
