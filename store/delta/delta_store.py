@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-import polars as pl
 import pyarrow as pa
 
 from store.aio import AsyncEventStore
@@ -19,20 +18,19 @@ from store.bulk import Bulk
 from store.condition import Condition, Match, check_condition
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
-from store.delta import reader
 from store.delta.actions import Segment
 from store.delta.committer import Committer
 from store.delta.heads import Heads
 from store.delta.ledger import DeltaLedger
 from store.delta.log import Followers, Log
 from store.delta.policies import Policies
+from store.delta.reads import Reads
 from store.delta.recollection import Recollection
 from store.delta.request import Request
 from store.delta.rewritable import DeltaRewritable
 from store.delta.rota import Rota
 from store.delta.segment_files import SegmentFiles
 from store.delta.standings import Standings
-from store.delta.stream_cache import StreamCache
 from store.delta.trail import RecentTrail, Step
 from store.delta.upkeep import Maintained, Upkeep
 from store.draft import Draft, instant
@@ -47,7 +45,6 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
-from store.retention.policy import RETENTION
 from store.retention.retention import Retention, Ruled
 from store.schema import EVENTS
 from store.selection import Selection
@@ -60,8 +57,6 @@ from store.submits import Answer
 from store.subscription import Bell, LogSubscription
 from store.times import Clock
 
-WHOLE_EVENTS: Final = 10_000
-"""So many of a stream's events at most are remembered once they are read: from where a reader began to the end, whatever its limit."""
 WORN: Final = 0.05
 """Upkeep removes what is hidden from files of which it is this part of the rows, and `retention.remove` from all."""
 NEAR: Final = 4_096
@@ -70,9 +65,6 @@ NEAR: Final = 4_096
 
 class DeltaEventStore(Handle):
     """See `EventStore` for the verbs. One handle serves many threads; a forked child must open its own."""
-
-    _before: Callable[[str], int] | None = None
-    """The version at which a stream came to this log, if streams may have begun in another."""
 
     def __init__(
         self,
@@ -83,10 +75,11 @@ class DeltaEventStore(Handle):
         snapshots_uri: str = "",
         floor: int = 0,
         upkeep: bool = True,
+        earlier: Reads | None = None,
     ) -> None:
         """`snapshots_uri`: where they are, if not beside the log. `floor`: no event is recorded before it, in microseconds.
 
-        `upkeep`: does it merge, checkpoint, clean and vacuum by itself?
+        `upkeep`: does it merge, checkpoint, clean and vacuum by itself? `earlier`: of the log in which its streams may have begun.
         """
         self._objects, self._intake = objects, Intake() if intake is None else intake
         self._files = SegmentFiles(objects)
@@ -94,20 +87,20 @@ class DeltaEventStore(Handle):
             objects,
             lambda: self._log.segments(),
             lambda segment: self._files.read_columns(segment, ["stream_id", "version", "position"]),
-            lambda stream_id, after, until, position: self._read_stream(
+            lambda stream_id, after, until, position: self.reads.stream(
                 stream_id, after, until, ["event_id", "version", "position", "stream_id"], position
             ),
-            self._before,
+            None if earlier is None else earlier.version,
         )
-        self._policies = Policies(self._read_policy, lambda: self._log.head)
+        self._policies = Policies(lambda version, position: self.reads.rules(version, position), lambda: self._log.head)
         rota, self.recollection = Rota(objects.machine), Recollection()
         self._log = Log(objects, Followers(self._heads, self._policies, rota, self.recollection), floor=floor)
         self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer, self._remove_hidden, upkeep)
-        self._streams = StreamCache()
+        self.reads: Final = Reads(self._log, self._files, self._heads, self._refresh, earlier)
         self._bell = Bell()
-        self._trail = RecentTrail(self._read_steps)
+        self._trail = RecentTrail(lambda after, until: self.reads.rows(Selection(after, until), ["position", *Step._fields]))
         self._committer = Committer(
-            objects, self._log, self._files, self._heads, self._find, observer, clock, self._committed, self._trail, self._policies, rota
+            objects, self._log, self._files, self._heads, self.reads.find, observer, clock, self._committed, self._trail, self._policies, rota
         )
         saved = objects_at(snapshots_uri or f"{objects.uri.rpartition('/')[0]}/snapshots", observer)
         self._snapshots = DeltaSnapshots(saved, observer, upkeep=upkeep)
@@ -115,14 +108,14 @@ class DeltaEventStore(Handle):
         self._deciding = Deciding(self, observer, clock, self._intake)
         self._privacy = Confidant(self, self._intake.seals)
         self.events: Final = DeltaRewritable(objects, self._log, self._files, self._check_open)
-        self.standings: Final = Standings(self._log, self._policies, self._heads, self._version_by, clock)
+        self.standings: Final = Standings(self._log, self._policies, self._heads, self.reads.version_by, clock)
         self._retention = Retention(
             self, Ruled(self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events, lambda: self.log_id)
         )
         self.ledger: Final = DeltaLedger(objects, self._log)
         self._audit = Audit(self, lambda: [self.ledger])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())
-        for forget in (self._streams.forget, self._trail.forget, self._files.forget, self._deciding.forget):
+        for forget in (self.reads.forget, self._trail.forget, self._files.forget, self._deciding.forget):
             self.recollection.add(forget)
         self._process = os.getpid()
         self._closed = False
@@ -147,8 +140,8 @@ class DeltaEventStore(Handle):
         self._refresh()
         after = max(after, self.standings.hidden(stream_id))
         if not backward:
-            return self._read_known(stream_id, after, limit)
-        events = self._read_known(stream_id, after, None)
+            return self.reads.known_stream(stream_id, after, limit)
+        events = self.reads.known_stream(stream_id, after, None)
         return events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64())).slice(0, limit)
 
     def read_all(
@@ -166,7 +159,7 @@ class DeltaEventStore(Handle):
         check_range(after, limit)
         head = self._reaching(until)
         selection = Selection(after, head if until is None else min(until, head), types, categories, tags, query, shards)
-        return pa.RecordBatchReader.from_batches(EVENTS, self._read(self._narrowed(selection, head), limit, backward))
+        return pa.RecordBatchReader.from_batches(EVENTS, self.reads.selected(self._narrowed(selection, head), limit, backward))
 
     def subscribe(
         self,
@@ -194,11 +187,11 @@ class DeltaEventStore(Handle):
     def position_at(self, time: datetime) -> int:
         moment = instant("time", time)
         self._refresh()
-        return self._recorded_by(moment)
+        return self.reads.recorded_by(moment)
 
     def version_at(self, stream_id: str, position: int) -> int:
         self._reaching(position)
-        return self._version_at(stream_id, position) if self.standings.version(stream_id) else 0
+        return self.reads.version_at(stream_id, position) if self.standings.version(stream_id) else 0
 
     def size(self) -> LogSize:
         with self._log.lock:
@@ -306,7 +299,7 @@ class DeltaEventStore(Handle):
         if head - after <= NEAR:
             self._trail.warm(after, head)
             return Condition(fail_if, after, after)
-        for batch in self._read(Selection(after, head, query=fail_if), limit=1):
+        for batch in self.reads.selected(Selection(after, head, query=fail_if), limit=1):
             return Condition(fail_if, after, head, Match(*(batch[name][0].as_py() for name in Match._fields)))
         return Condition(fail_if, after, head)
 
@@ -334,10 +327,6 @@ class DeltaEventStore(Handle):
         if self._log.sealed:
             raise LogSealedError(self._objects.uri, self._log.sealed)
 
-    def _recorded_by(self, moment: int) -> int:
-        known = self._log.recorded_by(moment)
-        return reader.position_at(self._files, self._log.segments(), moment) if known is None else known
-
     def _reaching(self, position: int | None) -> int:
         """A head that is at that position or beyond, if there is one: what is known of the log need not be asked again. None: the newest."""
         self._check_open()
@@ -353,31 +342,6 @@ class DeltaEventStore(Handle):
     def _check_ruled(self) -> None:
         """One log can be given rules for its streams."""
 
-    def _read_policy(self, version: int, position: int) -> pa.Table:
-        """By the statistics of the files alone it is told that there is nothing to read, as in most logs."""
-        columns, spans = ["position", "type", "data"], [(position, self._log.head)]
-        return reader.read_stream(self._files, self._log.segments(), RETENTION, version, None, columns, spans, self._live)
-
-    def _version_by(self, stream_id: str, moment: int) -> int:
-        return self._version_at(stream_id, self._recorded_by(moment))
-
-    def _version_at(self, stream_id: str, position: int) -> int:
-        with self._log.lock:
-            spans = [span for span in self._heads.spans(stream_id, self._log.head) if span[0] <= position]
-        return reader.version_at(self._files, self._log.segments(), stream_id, position, spans, self._live)
-
-    def _live(self) -> Sequence[Segment]:
-        with self._log.lock:
-            self._refresh()
-            return self._log.segments()
-
-    def _read(self, selection: Selection, limit: int | None = None, backward: bool = False) -> Iterator[pa.RecordBatch]:
-        return reader.read_all(self._files, self._log.segments(), selection, limit, backward, self._live)
-
-    def _read_steps(self, after: int, until: int) -> pa.Table:
-        names = ["position", *Step._fields]
-        return reader.read_columns(self._files, self._log.segments(), Selection(after, until), names, self._live)
-
     def _narrowed(self, selection: Selection, head: int) -> Selection:
         """To begin with the first match, where the last events are asked for: a decision over a query asks for these, over and over."""
         if selection.query is None or head - selection.after > NEAR:
@@ -386,35 +350,6 @@ class DeltaEventStore(Handle):
         with self._log.lock:                       # before the trail's own, as the committer takes them
             match = self._trail.find(selection.query, selection.after, head)
         return replace(selection, after=max(selection.after, head if match is None else match.position - 1))
-
-    def _read_known(self, stream_id: str, after: int, limit: int | None) -> pa.Table:
-        """From memory as far as the stream was read before: who follows it reads what is new, not all of it again."""
-        with self._log.lock:
-            version = self._heads.known(stream_id)
-        if version is None or version - after > WHOLE_EVENTS:
-            return self._read_stream(stream_id, after, None if limit is None else after + limit, EVENTS.names)
-        if version <= after:
-            return EVENTS.empty_table()
-        events: pa.Table | None = None
-        while events is None:                      # else some were erased while it was read
-            forgotten, events = self._streams.forgotten, self._streams.get(stream_id, after)
-            last, position = (events["version"][-1].as_py(), events["position"][-1].as_py()) if len(events) else (after, 0)
-            if last < version:
-                events = self._streams.add(stream_id, self._read_stream(stream_id, last, None, EVENTS.names, position + 1), forgotten)
-        return events.slice(after + 1 - events["version"][0].as_py(), limit)
-
-    def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:
-        """`position`: no event that is wanted lies before it."""
-        with self._log.lock:
-            segments, spans = self._log.segments(), self._heads.spans(stream_id, self._log.head)
-        spans = [(max(first, position), last) for first, last in spans if last >= position]
-        return reader.read_stream(self._files, segments, stream_id, after, until, columns, spans, self._live)
-
-    def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
-        earliest = self._heads.earliest(pl.Series(stream_ids).unique())
-        if earliest is None:                       # streams that do not exist hold no events: nothing need be read
-            return pa.nulls(len(event_ids), pa.int64())
-        return reader.find_events(self._files, [s for s in self._log.segments() if s.last >= earliest], stream_ids, event_ids)
 
     def _check_open(self) -> None:
         if self._closed:

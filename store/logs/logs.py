@@ -156,7 +156,7 @@ class Logs(Handle):
         if not len(events):
             raise InvalidEventError("version", version, f"is beyond stream {stream_id!r}", "give one that `append` answered")
         log = self._tree.of(stream_id)
-        while log.earlier is not None and log.earlier.version_here(stream_id) >= version:
+        while log.earlier is not None and log.earlier.reads.version(stream_id) >= version:
             log = log.earlier
         recorded_at, position = events["recorded_at"].cast(pa.int64())[0].as_py(), events["position"][0].as_py()
         return self._together.before(log, recorded_at) + int(position)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from store.delta import reader
 from store.delta.amendment import amend
 from store.delta.commits import Commit, erasing, sealing, ticking
 from store.delta.delta_store import DeltaEventStore
@@ -19,7 +16,6 @@ from store.logs.log_name import LogName
 from store.logs.order import Bounds
 from store.observer import Observer
 from store.retention.retention import Standing
-from store.schema import EVENTS
 from store.selection import Selection
 from store.storage.objects import Objects
 from store.subscription import Bell
@@ -51,9 +47,8 @@ class Member(DeltaEventStore):
         self.may_tick = True
         """Until storage has refused it: who may only read cannot promise anything."""
         self.generation: int = 0 if earlier is None else earlier.generation + 1
-        if earlier is not None:
-            self._before = earlier.version_here
-        super().__init__(objects, observer, clock, intake, snapshots_uri, 0 if earlier is None else earlier._log.recorded_at, upkeep)
+        floor, began = (0, None) if earlier is None else (earlier._log.recorded_at, earlier.reads)
+        super().__init__(objects, observer, clock, intake, snapshots_uri, floor, upkeep, began)
         if earlier is not None:
             self.recollection.add(earlier.refreshed)
         self._bell = bell                          # one for all logs: who follows them is woken by each
@@ -85,14 +80,9 @@ class Member(DeltaEventStore):
         """The last position that was read of; nothing is asked of the storage."""
         return self._log.head
 
-    def version_here(self, stream_id: str) -> int:
-        """The same of a stream."""
-        with self._log.lock:
-            return self._heads.version(stream_id)
-
     def recorded_by(self, moment: int) -> int:
         """The last position recorded by that microsecond, as far as is known here."""
-        return self._recorded_by(moment)
+        return self.reads.recorded_by(moment)
 
     def bounds(self) -> Bounds:
         segments = self._log.segments()
@@ -100,11 +90,7 @@ class Member(DeltaEventStore):
 
     def times(self, after: int, until: int) -> pa.ChunkedArray:
         """When the events at positions (after, until] were recorded, in microseconds."""
-        return self.rows(Selection(after, until), _TIMED)["recorded_at"].cast(pa.int64())
-
-    def rows(self, selection: Selection, columns: Sequence[str] = EVENTS.names) -> pa.Table:
-        """The wanted events in order of position, all at once."""
-        return reader.read_columns(self._files, self._log.segments(), selection, columns, self._live)
+        return self.reads.rows(Selection(after, until), _TIMED)["recorded_at"].cast(pa.int64())
 
     def locations(self, until: int) -> list[str]:
         """The files that hold positions up to that one."""
@@ -174,22 +160,6 @@ class Member(DeltaEventStore):
 
     def _check_goes_on(self) -> None:
         """Whoever has all logs goes on in the next one."""
-
-    def _read_stream(self, stream_id: str, after: int, until: int | None, columns: Sequence[str], position: int = 1) -> pa.Table:
-        here = partial(super()._read_stream, stream_id, until=until, columns=columns)
-        came = 0 if self.earlier is None else self.earlier.version_here(stream_id)
-        if after > came or self.earlier is None:
-            return here(after, position=position)
-        there = self.earlier._read_stream(stream_id, after, came if until is None else min(until, came), columns) if after < came else None
-        if until is not None and until <= came:
-            return EVENTS.empty_table().select(columns) if there is None else there
-        events = here(came)                        # a position that the caller knows is one of the earlier log
-        return events if there is None else pa.concat_tables([there, events])
-
-    def _find(self, stream_ids: pa.ChunkedArray, event_ids: pa.ChunkedArray) -> pa.Array:
-        found = super()._find(stream_ids, event_ids)
-        return found if self.earlier is None or not found.null_count else pc.coalesce(found, self.earlier._find(stream_ids, event_ids))
-
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000

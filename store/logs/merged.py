@@ -58,5 +58,5 @@ class _Rows:
 
     def _read_on(self) -> None:
         end = min((self._read_to // SECTION_ROWS + 1) * SECTION_ROWS, self._until)
-        new = self._member.rows(replace(self._wanted, after=self._read_to, until=end))
+        new = self._member.reads.rows(replace(self._wanted, after=self._read_to, until=end))
         self._held, self._read_to = pa.concat_tables([self._held, new]) if len(self._held) else new, end

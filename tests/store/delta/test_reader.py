@@ -141,7 +141,7 @@ def test_stream_is_read_from_the_live_files_when_those_of_the_list_are_gone(stor
     vacuum(store, tmp_path)
     with pytest.raises(TableRefusedError, match="missing"):
         reader.read_stream(store._files, old, "s-3", 0, None)
-    assert reader.read_stream(store._files, old, "s-3", 0, None, fresh=store._live).equals(whole)
+    assert reader.read_stream(store._files, old, "s-3", 0, None, fresh=store.reads.live).equals(whole)
 
 
 def test_file_that_is_missing_though_live_is_refused(store: DeltaEventStore, tmp_path: Path) -> None:
