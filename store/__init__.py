@@ -111,7 +111,6 @@ from store.privacy.key_table import KeysStatus, KeyTable
 from store.privacy.memory_keys import MemoryKeys
 from store.privacy.personal import Personal
 from store.privacy.privacy import Privacy
-from store.privacy.traces import Trace, traces
 from store.query import Query
 from store.retention.removal import Removed
 from store.retention.retention import Retention
@@ -126,6 +125,7 @@ from store.sql_guard import SqlLimits
 from store.storage.breaker import Breaker
 from store.tables.files import File
 from store.timeline import Timeline, span
+from store.traces.traces import Trace, traces
 from store.verifying import repair, verify
 
 __all__ = [

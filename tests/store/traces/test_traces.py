@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from store import Event, InvalidEventError, open_store
-from store.privacy.traces import traces
 from store.storage.places import objects_at
+from store.traces.traces import traces
 
 ADA = "Ada Lovelace"
 

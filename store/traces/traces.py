@@ -18,8 +18,8 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from store.errors import InvalidEventError
-from store.privacy.pages import pages
 from store.storage.places import objects_at
+from store.traces.pages import pages
 
 SHORTEST: Final = 4
 """Bytes of a value, at least: shorter ones stand in any file by chance."""

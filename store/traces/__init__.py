@@ -1,0 +1,1 @@
+"""Traces: a search of every byte of a warehouse, whatever format it hides in."""
