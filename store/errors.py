@@ -243,7 +243,8 @@ class IncompatibleTypesError(StoreError, ValueError):
 class UnreadableEventError(StoreError):
     """An event in the log does not fit the event types; nothing was changed. Mend the class or the step as `remedy` says, then read again.
 
-    What the table read did not tell of the event (`stream_id`, `version`, `position`, `event_id`) is None.
+    What the table read did not tell of the event (`stream_id`, `version`, `position`, `event_id`) is None. `outline`: the reason without any value
+    out of the event, for what outlives the keys of personal data.
     """
 
     def __init__(
@@ -257,8 +258,10 @@ class UnreadableEventError(StoreError):
         version: int | None = None,
         position: int | None = None,
         event_id: str | None = None,
+        outline: str | None = None,
     ) -> None:
         self.type, self.schema_version, self.reason, self.remedy = type, schema_version, reason, remedy
+        self.outline = reason if outline is None else outline
         self.stream_id, self.version, self.position, self.event_id = stream_id, version, position, event_id
         places = {"stream": stream_id, "version": version, "position": position, "event_id": event_id}
         place = ", ".join(f"{name} {value!r}" for name, value in places.items() if value is not None)

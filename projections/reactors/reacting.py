@@ -148,7 +148,8 @@ class _Run:
         except UnreadableEventError as error:
             position = int(error.position or 0)
             yield from self._causes(events.filter(pc.less(events["position"], position)))
-            problem = scrubbed(str(error), self._store.privacy.values(events).get(position, frozenset()))
+            secret = position in self._store.privacy.values(events)      # a class shows what it was given, or parts of it
+            problem = f"it cannot be read, {error.outline}: {error.remedy}" if secret else str(error)
             raise ApplyError(self._reactor.name, position, position, problem, stream_id=error.stream_id, type=error.type) from error
         for _, pieces in groupby(read, key=lambda piece: piece[1].position):
             together = list(pieces)
@@ -175,7 +176,7 @@ class _Run:
             raise
         except Exception as error:                     # the handler is the user's: it may raise anything
             told = {"stream_id": cause.stream_id, "type": cause.type, "correlation_id": cause.correlation_id}
-            problem = scrubbed(str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}", personal)
+            problem = self._hidden(str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}", personal)
             raise ApplyError(self._reactor.name, cause.position, cause.position, problem, **told) from error
 
     def _refuse_plain(self, effect: Append, personal: Set[str]) -> None:
@@ -192,19 +193,16 @@ class _Run:
 
     def _call(self, cause: Place, effect: Effect, number: int, personal: Set[str]) -> None:
         if not isinstance(effect, Call):
-            raise TypeError(f"{effect!r:.200} is no effect: give an Append or a Call")
+            raise TypeError(f"{self._hidden(repr(effect), personal)[:200]} is no effect: give an Append or a Call")
         key = f"{self._reactor.name}:{cause.event_id}:{number}"
         try:
             insist(lambda: effect.target(*effect.args, idempotency_key=key), self._reactor.patience_s, effect.target.refusals)
         except effect.target.refusals:
             raise
         except Exception as error:
-            problem = scrubbed(f"{type(error).__name__}: {error}", personal)
+            problem = self._hidden(f"{type(error).__name__}: {error}", personal)
             raise EffectError(self._reactor.name, cause.position, cause.stream_id, problem) from error
 
-
-def scrubbed(problem: str, personal: Set[str]) -> str:
-    """What a mark keeps of an error is there for good, so nothing personal stands in it."""
-    for value in sorted(personal, key=len, reverse=True):
-        problem = problem.replace(value, "[redacted]").replace(value.strip('"'), "[redacted]")
-    return problem
+    def _hidden(self, problem: str, personal: Set[str]) -> str:
+        """What a mark keeps of an error is there for good, so nothing personal stands in it."""
+        return self._store.privacy.hidden(problem, personal)

@@ -50,7 +50,8 @@ class Decoder:
                 put(ways[shape](text))
         except Exception as error:                 # the classes are the user's: their own checks may raise anything
             reason = f"the data does not fit its class ({type(error).__name__}: {error})"
-            raise unreadable(events, len(decoded), reason, _MISFIT) from error
+            outline = f"{_field(error, events, len(decoded))} does not fit its class ({type(error).__name__})"
+            raise unreadable(events, len(decoded), reason, _MISFIT, outline) from error
         return decoded
 
     def _around_husks(self, events: pa.RecordBatch) -> list[Any]:
@@ -79,6 +80,14 @@ class Decoder:
             found = misfit(error, text)
             problem = f"{place}does not fit {shape[0]} {shape[1]} ({found.reason})"
             raise InvalidEventError(found.field, found.value, problem, _MEND) from error
+
+
+def _field(error: Exception, events: pa.RecordBatch, row: int) -> str:
+    """Which one is amiss, at the top of the data: the names below may be personal themselves."""
+    try:
+        return ".".join(misfit(error, events.column("data")[row].as_py()).field.split(".")[:2])
+    except Exception:                              # whatever a class raises, and calls it
+        return "the data"
 
 
 def _raw(shape: ShapeName) -> Decode:

@@ -9,7 +9,9 @@ import pyarrow as pa
 from store.errors import UnreadableEventError
 
 
-def unreadable(events: pa.RecordBatch, row: int, reason: str, remedy: str) -> UnreadableEventError:
+def unreadable(events: pa.RecordBatch, row: int, reason: str, remedy: str, outline: str | None = None) -> UnreadableEventError:
+    """`outline`: the reason without any value of the event's, where it may tell one."""
+
     def told(column: str) -> Any:
         return events.column(column)[row].as_py() if column in events.schema.names else None
 
@@ -22,4 +24,5 @@ def unreadable(events: pa.RecordBatch, row: int, reason: str, remedy: str) -> Un
         version=told("version"),
         position=told("position"),
         event_id=told("event_id"),
+        outline=outline,
     )

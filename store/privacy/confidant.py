@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
+from itertools import chain
 from typing import Any, Final, TypeVar
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.deeds import Deed, record
 from store.draft import check_text, encode_json
 from store.errors import InvalidEventError
-from store.event import Event
+from store.event import Event, Json
 from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
 from store.privacy.key import KeyId
 from store.privacy.keyring import Keyring
 from store.privacy.opening import DATA, ids_in, ids_of, may_hold, open_column, open_data, open_table
 from store.privacy.sealing import Seals
 from store.privacy.token import MARK, Opened, opened_json, safe_stand_in, tokens
+from store.privacy.values import hidden, names_of, stand_in, texts_of
 from store.submits import Submits
 
 Events = TypeVar("Events", pa.Table, pa.RecordBatch)
-
-SHORT: Final = 4
-"""Characters of a value as JSON: shorter ones stand in any text by chance."""
 
 _NO_KEYS: Final = "open the store with privacy=types.privacy(keys)"
 
@@ -61,21 +61,25 @@ class Confidant:
         return pc.fill_null(pc.match_substring(events.column(DATA), MARK), False)
 
     def values(self, events: pa.Table | pa.RecordBatch) -> Mapping[int, Set[str]]:
-        """By position: what of the events is encrypted and can be read here, as JSON; texts of less than SHORT characters are left out."""
+        """By position: the texts and numbers in what of the events is encrypted and can be read here."""
         column = events.column(DATA)
         if self.keyring is None or not may_hold(column):
             return {}
         held = self.sealed(events)
         rows = zip(events.column("position").filter(held).to_pylist(), column.filter(held).to_pylist(), strict=True)
-        opened, _ = self.keyring.opener(ids_of(column))
-        return {position: {value for token in tokens(text) if len(value := opened(token).decode()) >= SHORT} for position, text in rows}
+        opened, at_hand = self.keyring.opener(ids_of(column))
+        return {position: _texts(opened(token) for token in tokens(text) if token.id in at_hand) for position, text in rows}
 
     def tells(self, event: Event, values: Set[str]) -> bool:
         """Would one of these values stand in the log, as a value of its own or in a longer text, if this event were appended?"""
         if not values or self._seals.personal_in(event.type, event.schema_version, event.personal) is not None:
             return False                           # what is declared is sealed; what else stands beside it is the application's
-        texts = [encode_json("data", event.data), "" if event.metadata is None else encode_json("metadata", event.metadata), *event.tags]
-        return any(value.strip('"') in text for value in values for text in texts)
+        held = [_decoded("data", event.data), {} if event.metadata is None else _decoded("metadata", event.metadata)]
+        return stand_in(values, chain(event.tags, *map(texts_of, held), *map(names_of, held)))
+
+    def hidden(self, text: str, values: Set[str]) -> str:
+        """A text, such as that of an error, without these values: "[redacted]" stands for each, however JSON or Python wrote it."""
+        return hidden(text, values)
 
     def holds(self, ids: frozenset[KeyId]) -> bool:
         """Are all of these keys still there? So what was read by them may be shown."""
@@ -127,6 +131,14 @@ class Confidant:
         if self.keyring is None:
             raise InvalidEventError("privacy", None, "was not given to this store", _NO_KEYS)
         return self.keyring
+
+
+def _texts(values: Iterable[bytes]) -> Set[str]:
+    return {text for value in values for text in texts_of(msgspec.json.decode(value))}
+
+
+def _decoded(name: str, value: Json) -> Any:
+    return msgspec.json.decode(encode_json(name, value))
 
 
 def _checked(subject: str) -> str:

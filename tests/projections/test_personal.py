@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pydantic
 import pytest
 
 from projections import (
@@ -33,8 +34,8 @@ from projections import (
     saga_reactor,
     typed_table,
 )
-from store import Append, Event, EventStore, EventType, EventTypes, KeyTable, Personal, load, open_store, traces
-from tests.store.privacy.people import SECRETS, Registered, Renamed, people, registered
+from store import Append, Event, EventStore, EventType, EventTypes, KeyTable, MemoryEventStore, MemoryKeys, Personal, load, open_store, traces
+from tests.store.privacy.people import SECRETS, Address, Registered, Renamed, people, registered
 
 TOKEN = "$personal:"
 
@@ -138,8 +139,26 @@ noting = EventTypes(
 )
 
 
+class Strict(pydantic.BaseModel):
+    """Takes no name, and says which one, backwards too."""
+
+    customer: str
+    name: str
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def none(cls, name: str) -> str:
+        if name.startswith("Ada"):
+            raise ValueError(f"no such name as {name[::-1]}")
+        return name
+
+
+def reactor_of(reaction: Any) -> Reactor:
+    return Reactor(name="greet", version=1, on={Registered: reaction}, event_types=people, after=0)
+
+
 def run(store: EventStore, reaction: Any) -> MemoryModel:
-    reactor = Reactor(name="greet", version=1, on={Registered: reaction}, event_types=people, after=0)
+    reactor = reactor_of(reaction)
     mark = MemoryModel(reactor.mark)
     react(store, reactor, mark)
     return mark
@@ -171,6 +190,7 @@ def test_without_keys_a_reactor_sees_redacted_values(log: EventStore, tmp_path: 
     [
         lambda name: noting.event(Noted(name)),
         lambda name: Event("Mailed", {"text": f"Dear {name},"}),
+        lambda name: Event("Mailed", {"to": [{"name": name}]}),
         lambda name: Event("Mailed", {}, metadata={"to": name}),
         lambda name: Event("Mailed", {}, tags=[f"to:{name}"]),
     ],
@@ -195,6 +215,32 @@ def test_an_error_does_not_carry_a_personal_value_into_the_mark(log: EventStore)
     assert hold is not None
     assert "Ada" not in f"{failed.value} {hold}"
     assert "nobody knows [redacted]" in str(failed.value)
+
+
+@pytest.mark.parametrize("fail", [lambda event, place: {}[event.name], lambda event, place: ["." * 190 + event.name]])
+def test_an_error_that_shows_a_quote_or_the_beginning_of_a_value_does_not_either(fail: Any) -> None:
+    reactor = reactor_of(fail)
+    mark = MemoryModel(reactor.mark)
+    with MemoryEventStore(privacy=people.privacy(MemoryKeys())) as store:
+        store.append("customer-7", [people.event(Registered("7", 'Ada "Countess" Lovelace', None, Address("St James's Square", "London")))])
+        with pytest.raises(ApplyError) as failed:
+            react(store, reactor, mark)
+    assert not any(part in f"{failed.value} {mark.hold()}" for part in ("Ada", "Countess", "James", "Square"))
+
+
+def test_an_event_that_cannot_be_read_is_told_by_field_and_kind_of_error() -> None:
+    """A class may show what it was given, or a part of it."""
+    keys = MemoryKeys()
+    with MemoryEventStore(privacy=people.privacy(keys)) as store:
+        store.append("customer-7", [people.event(registered())])
+        strict = EventTypes(EventType("Registered", Strict, personal=Personal({"name": "[forgotten]"}, subject="customer")))
+        reactor = Reactor(name="greet", version=1, on={Strict: lambda event, place: None}, event_types=strict, after=0)
+        mark = MemoryModel(reactor.mark)
+        with pytest.raises(ApplyError) as failed:
+            react(store, reactor, mark)
+        told = f"{failed.value} {mark.hold()}"
+        assert "data.name does not fit its class (ValidationError)" in told
+        assert not any(part in told for part in ("Ada", "Lovelace", "ecalevoL"))
 
 
 def test_dead_letters_hold_tokens(log: EventStore, tmp_path: Path) -> None:
