@@ -9,7 +9,7 @@ from typing import Final
 import dagster as dg
 
 from projections import CheckpointMovedError, ProjectionError, UnderWayError
-from store import ContentionError, OutcomeUnknownError, StorageError, StoreError, TableMovedError
+from store import ContentionError, EventStore, OutcomeUnknownError, StorageError, StoreError, TableMovedError
 
 TRYING: Final = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 _PASSING: Final = (CheckpointMovedError, ContentionError, OutcomeUnknownError, StorageError, TableMovedError)
@@ -28,6 +28,23 @@ def hopeless_at_once() -> Iterator[None]:
         raise
     except (ProjectionError, StoreError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+@contextmanager
+def without_values(store: EventStore) -> Iterator[None]:
+    """Inside, no error shows a value of an event if the store has the keys of personal data: Dagster keeps what it is told for longer than them.
+
+    That is said of the application's errors, too: of those nothing but the class is left.
+    """
+    try:
+        yield
+    except _PASSING:
+        raise
+    except Exception as error:
+        if store.privacy.keyring is None:
+            raise
+        told = error.outline if isinstance(error, StoreError) else f"{type(error).__name__} (what it says is not shown: it may be personal)"
+        raise dg.Failure(told, allow_retries=False) from None
 
 
 @contextmanager

@@ -29,6 +29,11 @@ class StoreError(Exception):
         super().__init__(*told)
         self.correlation_id = cause().correlation_id
 
+    @property
+    def outline(self) -> str:
+        """The message without any value out of an event: for what outlives the keys of personal data, such as a log."""
+        return str(self)
+
     def told(self, correlation_id: str | None, stream_id: str | None = None) -> Self:
         """The same error for one of several operations that it ends."""
         twin = self.__copy__().of_stream(stream_id)
@@ -61,6 +66,11 @@ class InvalidEventError(StoreError, ValueError):
     def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
         super().__init__(f"{field} {_shown(value)} {problem}: {remedy}")
+
+    @property
+    def outline(self) -> str:
+        place = ".".join(self.field.split(".")[:2])              # names below may be personal
+        return f"{place} ({type(self.value).__name__}) breaks a rule: {self.remedy}"
 
 
 class Conflict(NamedTuple):
@@ -243,8 +253,8 @@ class IncompatibleTypesError(StoreError, ValueError):
 class UnreadableEventError(StoreError):
     """An event in the log does not fit the event types; nothing was changed. Mend the class or the step as `remedy` says, then read again.
 
-    What the table read did not tell of the event (`stream_id`, `version`, `position`, `event_id`) is None. `outline`: the reason without any value
-    out of the event, for what outlives the keys of personal data.
+    What the table read did not tell of the event (`stream_id`, `version`, `position`, `event_id`) is None. `bare_reason`: the reason without any
+    value out of the event.
     """
 
     def __init__(
@@ -258,14 +268,19 @@ class UnreadableEventError(StoreError):
         version: int | None = None,
         position: int | None = None,
         event_id: str | None = None,
-        outline: str | None = None,
+        bare_reason: str | None = None,
     ) -> None:
         self.type, self.schema_version, self.reason, self.remedy = type, schema_version, reason, remedy
-        self.outline = reason if outline is None else outline
+        self.bare_reason = reason if bare_reason is None else bare_reason
         self.stream_id, self.version, self.position, self.event_id = stream_id, version, position, event_id
         places = {"stream": stream_id, "version": version, "position": position, "event_id": event_id}
         place = ", ".join(f"{name} {value!r}" for name, value in places.items() if value is not None)
-        super().__init__(f"{type} {schema_version}{f' ({place})' if place else ''} cannot be read, {reason}: {remedy}")
+        self._event = f"{type} {schema_version}{f' ({place})' if place else ''}"
+        super().__init__(f"{self._event} cannot be read, {reason}: {remedy}")
+
+    @property
+    def outline(self) -> str:
+        return f"{self._event} cannot be read, {self.bare_reason}: {self.remedy}"
 
 
 class NewerTableError(TableRefusedError):

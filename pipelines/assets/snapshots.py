@@ -11,7 +11,7 @@ from pipelines.assets.event_log import EVENT_LOG
 from pipelines.automation.conditions import on_cron
 from pipelines.domain import Domain
 from pipelines.markdown import markdown_table
-from pipelines.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once, without_values
 from pipelines.warehouse import Warehouse
 from store import SNAPSHOTS, Aggregate, EventStore, snapshot_due
 
@@ -50,7 +50,7 @@ def snapshots(aggregate: Aggregate[Any], domain: Domain) -> dg.AssetsDefinition:
         automation_condition=on_cron(EVERY_HOUR),
     )
     def save_due(warehouse: Warehouse) -> dg.MaterializeResult[None]:
-        with hopeless_at_once(), warehouse.open(domain) as store:
+        with hopeless_at_once(), warehouse.open(domain) as store, without_values(store):
             return dg.MaterializeResult(metadata={"saved": _saved(store, aggregate), **_told(store, aggregate)})
 
     return save_due

@@ -45,16 +45,19 @@ def _look(look: Look, event_types: EventTypes) -> Verdict:
 def _unreadable(privacy: Confidant, event_types: EventTypes, events: pa.Table, most: int) -> list[dict[str, Any]]:
     """Those that fail, `most` of them: decoding stops at the first one, so it goes on behind it.
 
-    A schema is for what was said: of an event with redacted values it could say nothing but that these are redacted.
+    A schema is for what was said: of an event with redacted values it could say nothing but that these are redacted. And why an event with personal
+    values fails is told without any: a class shows what it was given, and Dagster keeps that.
     """
-    failing, rest, good = list[dict[str, Any]](), privacy.open(events), events.filter(pc.invert(privacy.sealed(events)))
+    sealed = privacy.sealed(events)
+    secret = set(events["position"].filter(sealed).to_pylist())
+    failing, rest, good = list[dict[str, Any]](), privacy.open(events), events.filter(pc.invert(sealed))
     while len(rest) and len(failing) < most:
         try:
             event_types.decode(rest)
             break
         except UnreadableEventError as error:
-            told = {"position": error.position, "stream_id": error.stream_id, "version": error.version, "type": error.type, "why": error.reason}
-            failing.append(told)
+            place = {"position": error.position, "stream_id": error.stream_id, "version": error.version, "type": error.type}
+            failing.append({**place, "why": error.bare_reason if error.position in secret else error.reason})
             rest, good = (table.filter(pc.not_equal(table["position"], error.position)) for table in (_behind(rest, error.position), good))
     return [*failing, *_broken(event_types, good)][:most] if len(failing) < most else failing
 

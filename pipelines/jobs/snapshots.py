@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.domain import Domain
-from pipelines.trying import TRYING, hopeless_at_once
+from pipelines.trying import TRYING, hopeless_at_once, without_values
 from pipelines.warehouse import Warehouse
 from store import rebuild_snapshots
 
@@ -26,7 +26,7 @@ def save_all(context: dg.OpExecutionContext, config: Aggregates, warehouse: Ware
         there = ", ".join(known) or "none"
         raise dg.Failure(f"no aggregate {', '.join(unknown)} has a policy for snapshots: take some of {there}", allow_retries=False)
     chosen = [known[name] for name in config.aggregates] or list(known.values())
-    with hopeless_at_once(), warehouse.open(domain) as store:
+    with hopeless_at_once(), warehouse.open(domain) as store, without_values(store):
         saved = {aggregate.name: rebuild_snapshots(store, aggregate) for aggregate in chosen}
     context.add_output_metadata({"snapshots": sum(saved.values()), "of": saved})
 

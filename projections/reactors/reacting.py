@@ -149,7 +149,7 @@ class _Run:
             position = int(error.position or 0)
             yield from self._causes(events.filter(pc.less(events["position"], position)))
             secret = position in self._store.privacy.values(events)      # a class shows what it was given, or parts of it
-            problem = f"it cannot be read, {error.outline}: {error.remedy}" if secret else str(error)
+            problem = error.outline if secret else str(error)
             raise ApplyError(self._reactor.name, position, position, problem, stream_id=error.stream_id, type=error.type) from error
         for _, pieces in groupby(read, key=lambda piece: piece[1].position):
             together = list(pieces)

@@ -47,8 +47,8 @@ def typed(codec: Codec, events: pa.RecordBatch, values: Sequence[Any]) -> pa.Tab
         try:
             column = _column_of(schema, plain(given))
         except _MISFITS as error:
-            outline = f"the value of {name} does not fit a column of {arrow_type(schema)}"
-            raise unreadable(events, _misfit(schema, given), f"{outline} ({error})", _REMEDY, outline) from error
+            bare = f"the value of {name} does not fit a column of {arrow_type(schema)}"
+            raise unreadable(events, _misfit(schema, given), f"{bare} ({error})", _REMEDY, bare) from error
         columns[f"data_{name}" if name in BESIDE else name] = column
     return pa.table(columns)
 

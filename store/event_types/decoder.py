@@ -50,8 +50,8 @@ class Decoder:
                 put(ways[shape](text))
         except Exception as error:                 # the classes are the user's: their own checks may raise anything
             reason = f"the data does not fit its class ({type(error).__name__}: {error})"
-            outline = f"{_field(error, events, len(decoded))} does not fit its class ({type(error).__name__})"
-            raise unreadable(events, len(decoded), reason, _MISFIT, outline) from error
+            bare = f"{_field(error, events, len(decoded))} does not fit its class ({type(error).__name__})"
+            raise unreadable(events, len(decoded), reason, _MISFIT, bare) from error
         return decoded
 
     def _around_husks(self, events: pa.RecordBatch) -> list[Any]:

@@ -9,8 +9,8 @@ import pyarrow as pa
 from store.errors import UnreadableEventError
 
 
-def unreadable(events: pa.RecordBatch, row: int, reason: str, remedy: str, outline: str | None = None) -> UnreadableEventError:
-    """`outline`: the reason without any value of the event's, where it may tell one."""
+def unreadable(events: pa.RecordBatch, row: int, reason: str, remedy: str, bare_reason: str | None = None) -> UnreadableEventError:
+    """`bare_reason`: without any value out of the event, where the reason may tell one."""
 
     def told(column: str) -> Any:
         return events.column(column)[row].as_py() if column in events.schema.names else None
@@ -24,5 +24,5 @@ def unreadable(events: pa.RecordBatch, row: int, reason: str, remedy: str, outli
         version=told("version"),
         position=told("position"),
         event_id=told("event_id"),
-        outline=outline,
+        bare_reason=bare_reason,
     )

@@ -82,8 +82,8 @@ def _lift(ladder: Ladder, events: pa.RecordBatch, rows: Sequence[int]) -> list[l
             lifted.append([Lifted(*husk_shape(ladder, (name, version)), data)] if husk else lift(ladder, (name, version), data))
     except UNLIFTABLE as error:
         reason = f"what its steps make of it breaks a rule: {error}" if isinstance(error, InvalidEventError) else str(error)
-        outline = f"no step makes the newest shape of it ({type(error.__cause__ or error).__name__})"
-        raise unreadable(events, rows[len(lifted)], reason, "mend or add the step; the log need not change", outline) from error
+        bare = f"no step makes the newest shape of it ({type(error.__cause__ or error).__name__})"
+        raise unreadable(events, rows[len(lifted)], reason, "mend or add the step; the log need not change", bare) from error
     return lifted
 
 
