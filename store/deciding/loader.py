@@ -83,7 +83,7 @@ class Loader:
                     self._snapshotter.take(aggregate, stream_id, known)
                     self._states.put((aggregate, stream_id), replace(known, saved_at=known.version, tail_bytes=0))
             except Exception as error:             # the application's predicate: what was decided is a fact all the same
-                self._observer.record(Failed("snapshots", f"the policy of {aggregate.name!r} failed ({error!r})"))
+                self._observer.record(Failed("snapshots", f"the policy of {aggregate.name!r} failed ({known.shown(error)})"))
 
     def decided(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> None:
         """The state after a decision; unless retention has hidden something since it was loaded: then it saw what is hidden now."""

@@ -49,13 +49,14 @@ def decode_state(aggregate: Aggregate[S], snapshot: Snapshot, privacy: Confidant
     """
     if snapshot.schema_version > aggregate.schema_version:
         raise UnusableSnapshotError(f"it has schema_version {snapshot.schema_version}, this code knows {aggregate.schema_version}", saved_at=0)
+    text, keys = _opened(privacy, snapshot)
     try:
-        text, keys = _opened(privacy, snapshot)
         return aggregate.saved_as().decode(_lifted(aggregate, snapshot._replace(state=text))), keys
     except UnusableSnapshotError:
         raise
     except Exception as error:                     # whatever a step or a class makes of an old state: the events are there
-        raise UnusableSnapshotError(f"its state cannot be read ({error!r})", saved_at=REPLACE) from error
+        told = type(error).__name__ if keys else repr(error)     # what it says of a sealed one may be personal, and is logged
+        raise UnusableSnapshotError(f"its state cannot be read ({told})", saved_at=REPLACE) from error
 
 
 def _sealed(privacy: Confidant, known: Known, text: str, place: str) -> str:
@@ -72,7 +73,10 @@ def _opened(privacy: Confidant, snapshot: Snapshot) -> tuple[str, frozenset[KeyI
         return snapshot.state, frozenset()
     if privacy.keyring is None:                    # whoever has the keys needs it
         raise UnusableSnapshotError("it is sealed, and the store has no keys", saved_at=0)
-    found = open_state(privacy.keyring, snapshot.state, _place(snapshot.aggregate, snapshot.stream_id, snapshot.version))
+    try:
+        found = open_state(privacy.keyring, snapshot.state, _place(snapshot.aggregate, snapshot.stream_id, snapshot.version))
+    except ValueError as error:                    # damaged
+        raise UnusableSnapshotError(str(error), saved_at=REPLACE) from error
     if found is None:
         raise UnusableSnapshotError("it holds personal data of somebody who was forgotten", saved_at=REPLACE)
     return found

@@ -161,7 +161,8 @@ class Snapshotter:
         except UnsealableError:                    # the next load folds what may still be read
             return None
         except Exception as error:                 # JSON cannot hold it, or it is too large: the others are saved all the same
-            problem = f"the state of {one.stream_id!r} cannot be saved ({error!r:.300}): mend its class, or set no policy"
+            told = one.known.shown(error)
+            problem = f"the state of {one.stream_id!r} cannot be saved ({told:.300}): mend its class, or set no policy"
             self._observer.record(Failed("snapshots", problem))
             return None
         return snapshot

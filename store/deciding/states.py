@@ -55,6 +55,10 @@ class Known:
     hidden: int = 0
     changed: int = 0
 
+    def shown(self, error: Exception) -> str:
+        """An error about the state, for a log: with personal data in it nothing but the class, since what it says may show some."""
+        return type(error).__name__ if self.keys else repr(error)
+
     @property
     def place(self) -> tuple[int, int, float]:
         """Of two states of one stream the greater one is the newer one."""

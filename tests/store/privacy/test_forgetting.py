@@ -6,11 +6,13 @@ import asyncio
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pydantic
 import pytest
 
 from store import (
@@ -22,6 +24,7 @@ from store import (
     MemoryKeys,
     Query,
     SnapshotIgnored,
+    SnapshotPolicy,
     backup,
     given,
     history,
@@ -226,6 +229,37 @@ def test_without_keys_no_snapshot_is_taken_and_none_is_spoilt(tmp_path: Path) ->
             snapshot(keyless, saved_customers, "7")
         with pytest.raises(InvalidEventError, match="cannot be saved"):
             rebuild_snapshots(keyless, saved_customers)
+
+
+class Grumpy(pydantic.BaseModel):
+    name: str
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def nobody(cls, name: str) -> str:
+        if name:
+            raise ValueError(f"no {name}")
+        return name
+
+
+def test_what_is_logged_of_a_state_with_personal_data_shows_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """That its class cannot be written, cannot be read any more, or fails the policy: classes and policies show what they were given."""
+
+    def grumble(due: object) -> bool:
+        raise ValueError(f"no policy for {due}")
+
+    first, asked = SnapshotPolicy(every_events=1), SnapshotPolicy(when=grumble)
+    with open_store(tmp_path, create=True, privacy=people.privacy(KeyTable(tmp_path))) as store:
+        store.append("customer-7", [people.event(registered())])
+        load(store, replace(saved_customers, evolve=lambda state, event: (event.name, object()), snapshots=first, name="no JSON"), "7")
+        store.deciding.snapshotter.flush()
+        load(store, replace(saved_customers, snapshots=asked, name="no policy"), "7")
+        snapshot(store, saved_customers, "7")
+    with open_store(tmp_path, privacy=people.privacy(KeyTable(tmp_path))) as store:
+        load(store, replace(saved_customers, state=Grumpy, initial=Grumpy(name=""), evolve=lambda state, event: state), "7")
+    for told in ("cannot be saved (InvalidEventError)", "'no policy' failed (ValueError)", "cannot be read (ValidationError)"):
+        assert told in caplog.text
+    assert not [secret for secret in (*SECRETS, "Ada") if secret in caplog.text]
 
 
 def test_what_waits_to_be_saved_is_forgotten_too(private: EventStore) -> None:
