@@ -36,7 +36,9 @@ class GrantedSession:
         grant, tables = self._grant, {name: source for name, source in (tables or {}).items() if name in self._grant.tables}
         if "snapshots" in grant.tables and "snapshots" in query.lower():
             select, rows = view.kept_snapshots()
-            tables["snapshots"] = f"with events as ({located}) select * exclude (shard) from ({select})"
+            # Of a stream that hides events none is shown, as it may be of a state that these events made.
+            shown = "true" if cuts is None else "stream_id not in (select stream_id from hidden_versions)"
+            tables["snapshots"] = f"with events as ({located}) select * exclude (shard) from ({select}) where {shown}"
             given |= rows
         # By names that nobody gives a table.
         called = {name: f"given_rows_{number}" for number, name in enumerate(tables) if isinstance(tables[name], pa.Table)}
