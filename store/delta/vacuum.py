@@ -21,7 +21,7 @@ from store.observer import Vacuumed
 from store.storage.objects import Entry, Objects
 
 LEFT_S: Final = 3600
-"""No put takes so long, so a temporary file of this age belongs to one that was killed."""
+"""No put takes so long, so a temporary file of this age belongs to one that was killed. Where more is asked, it goes sooner: a put writes it again."""
 CHUNK: Final = 500
 """Files removed in one go; between two of them others get the disk."""
 
@@ -40,7 +40,7 @@ def vacuum(objects: Objects, log: Log, retired_until_ms: int, retention_s: float
     """
     began = time.monotonic()
     listed = [entry for entry in objects.list("") if _is_ours(entry.path)]
-    listed += [entry for entry in objects.leftovers() if entry.modified_ms < now_ms - LEFT_S * 1000]
+    listed += [entry for entry in objects.leftovers() if entry.modified_ms <= now_ms - int(min(LEFT_S, retention_s) * 1000)]
     if not dry_run and not begin(objects, log):
         return Vacuumed(0, 0, 0.0)
     with log.lock:

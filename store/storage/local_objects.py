@@ -28,6 +28,8 @@ _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _DENIED: Final = (errno.EACCES, errno.EROFS)
 _NO_ANSWER: Final = (errno.EIO, errno.ETIMEDOUT)
 """Of a network file system, which may have made the link all the same."""
+TRIALS: Final = 10
+"""So often a temporary file is written that is taken away before it has its name."""
 _TEMPORARY: Final = re.compile(r"\.[0-9a-f]{32}\.tmp").fullmatch
 
 
@@ -49,17 +51,12 @@ class LocalObjects:
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         folder, name = self._place(path)
-        temporary = f".{uuid.uuid4().hex}.tmp"
-        self._write(folder, temporary, path, data)
         try:
-            folder.link(temporary, name)           # atomic, and fails if the name is taken
+            self._written(folder, path, data, lambda temporary: folder.link(temporary, name))     # atomic, and fails if the name is taken
         except FileExistsError:
             return False
         except OSError as error:
             raise _not_linked(self._full(path), error) from error
-        finally:
-            with suppress(OSError):
-                folder.remove(temporary)
         try:
             self._fsync(folder.handle, path)
         except StorageError as error:
@@ -69,10 +66,8 @@ class LocalObjects:
 
     def replace(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
         folder, name = self._place(path)
-        temporary = f".{uuid.uuid4().hex}.tmp"
-        self._write(folder, temporary, path, data)
         with self._told("replace", path):
-            folder.rename(temporary, name)
+            self._written(folder, path, data, lambda temporary: folder.rename(temporary, name))
         self._fsync(folder.handle, path)
 
     def get(self, path: str) -> bytes | None:
@@ -175,6 +170,21 @@ class LocalObjects:
                     yield from self._entries(path, wanted)
                 elif stat.S_ISREG(status.st_mode) and wanted(name):
                     yield _entry(path, status)
+
+    def _written(self, folder: Folder, path: str, data: bytes | memoryview | pa.Buffer, named: Callable[[str], None]) -> None:
+        """Write a temporary file, and let it be named; once more, if somebody who purges took it for one that was left: then it had no name yet."""
+        for trial in range(TRIALS):
+            temporary = f".{uuid.uuid4().hex}.tmp"
+            self._write(folder, temporary, path, data)
+            try:
+                named(temporary)
+                return
+            except FileNotFoundError:
+                if trial == TRIALS - 1:
+                    raise
+            finally:
+                with suppress(OSError):
+                    folder.remove(temporary)
 
     def _write(self, folder: Folder, name: str, path: str, data: bytes | memoryview | pa.Buffer) -> None:
         """A new file with durable contents; its name is durable once the directory is synced."""

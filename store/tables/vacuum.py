@@ -22,7 +22,7 @@ from store.tables.shape import NotOursError
 from store.tables.table_log import TableLog
 
 LEFT_S: Final = 3600.0
-"""No put takes so long, so a temporary file of this age belongs to one that was killed."""
+"""No put takes so long, so a temporary file of this age belongs to one that was killed. Where more is asked, it goes sooner: a put writes it again."""
 
 
 def expire(objects: Objects, log: TableLog, retention_s: float, kept_files: int, now_ms: int) -> Vacuumed:
@@ -45,7 +45,7 @@ def vacuum(objects: Objects, log: TableLog, retention_s: float, unnamed_s: float
     began = time.monotonic()
     until_ms, old_ms = now_ms - int(retention_s * 1000), now_ms - int(unnamed_s * 1000)
     listed = [entry for entry in objects.list("") if _is_ours(log.layout, entry.path)]
-    left = [entry for entry in objects.leftovers() if entry.modified_ms < now_ms - LEFT_S * 1000]
+    left = [entry for entry in objects.leftovers() if entry.modified_ms <= now_ms - int(min(LEFT_S, unnamed_s) * 1000)]
     left += [entry for entry in objects.list(QUARANTINE) if entry.modified_ms <= old_ms]
     if log.version >= 0 and not dry_run:
         log.amend(lambda: Change(operation=VACUUM_START, data_change=False))

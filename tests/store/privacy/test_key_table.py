@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from store import InvalidEventError, KeyTable, TableRefusedError, traces
+from store import InvalidEventError, Key, KeyTable, TableRefusedError, traces
 from store.keyed.keyed_table import KeyedTable
 
 
@@ -56,6 +59,34 @@ def test_what_a_killed_writer_left_goes_with_the_next_deletion(tmp_path: Path) -
         (tmp_path / "keys" / f"{os.urandom(16).hex()}.parquet").write_bytes(leaf.read_bytes())
     table.delete("ada")
     assert traces(str(tmp_path), [ada.material]) == []
+
+
+def test_a_key_in_a_temporary_file_goes_with_the_next_deletion(tmp_path: Path) -> None:
+    """A writer was killed between writing it and giving it its name, just now."""
+    table = KeyTable(tmp_path)
+    ada = table.newest(["ada"])["ada"]
+    leaf = max((tmp_path / "keys").rglob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
+    left = leaf.with_name(f".{uuid.uuid4().hex}.tmp")
+    shutil.copy(leaf, left)
+    assert left.as_posix().removeprefix(f"{tmp_path}/") in {trace.path for trace in traces(str(tmp_path), [ada.material])}
+    table.delete("ada")
+    assert not left.exists()
+    assert traces(str(tmp_path), [ada.material]) == []
+
+
+def test_deletions_beside_writers_lose_nothing(tmp_path: Path) -> None:
+    """A purge takes their temporary files for ones that were left: they write them again."""
+    def write(writer: int) -> list[Key]:
+        table = KeyTable(tmp_path)
+        return [key for number in range(5) for key in table.newest([f"{writer} {number}"]).values()]
+
+    KeyTable(tmp_path).newest(["ada"])
+    with ThreadPoolExecutor(3) as pool:
+        writing = [pool.submit(write, writer) for writer in range(3)]
+        while not all(one.done() for one in writing):
+            KeyTable(tmp_path).delete("ada")
+        made = [key for one in writing for key in one.result()]
+    assert list(KeyTable(tmp_path).find([key.id for key in made]).values()) == made
 
 
 def test_the_table_names_no_subject(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from store import OutcomeUnknownError, StorageError, StoreClosedError
 from store.storage import local_objects
 from store.storage.folders import KEPT
-from store.storage.local_objects import LocalObjects
+from store.storage.local_objects import TRIALS, LocalObjects
 
 
 @pytest.fixture
@@ -510,6 +510,32 @@ def test_two_listings_at_once_are_both_whole(objects: LocalObjects) -> None:
         objects.put(f"log/{number}", b"")
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(lambda _: len(list(objects.list("log"))), range(100))) == {200}
+
+
+@pytest.mark.parametrize(("named", "write"), [("link", LocalObjects.put_if_absent), ("rename", LocalObjects.replace)])
+@pytest.mark.parametrize("times", [1, TRIALS - 1, TRIALS])
+def test_a_temporary_file_that_a_purge_takes_is_written_again(
+    objects: LocalObjects, root: Path, monkeypatch: pytest.MonkeyPatch, named: str, write: Callable[[LocalObjects, str, bytes], Any], times: int
+) -> None:
+    """Between its writing and its naming; nothing is lost, and after so many times it is refused with nothing written."""
+    real, taken = getattr(os, named), list[str]()
+
+    def purged(old: str, new: str, **at: Any) -> None:
+        if len(taken) < times:
+            taken.append(old)
+            objects.delete([entry.path for entry in objects.leftovers()])
+        real(old, new, **at)
+
+    monkeypatch.setattr(os, named, purged)
+    if times < TRIALS:
+        write(objects, "log/1.json", b"one")
+        assert objects.get("log/1.json") == b"one"
+    else:
+        with pytest.raises(StorageError):
+            write(objects, "log/1.json", b"one")
+        assert objects.get("log/1.json") is None
+    assert len(set(taken)) == times
+    assert list(objects.leftovers()) == []
 
 
 # Sweeping -------------------------------------------------------------------------------------------------------
