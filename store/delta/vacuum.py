@@ -21,7 +21,7 @@ from store.observer import Vacuumed
 from store.storage.objects import Entry, Objects
 
 LEFT_S: Final = 3600
-"""No put takes so long, so a temporary file of this age belongs to one that was killed. Where more is asked, it goes sooner: a put writes it again."""
+"""No put takes so long, so a temporary file of this age belongs to one that was killed. Asked for more it goes sooner: a put writes it again."""
 CHUNK: Final = 500
 """Files removed in one go; between two of them others get the disk."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
@@ -32,6 +32,7 @@ def fitted(name: str, personal: Personal, cls: type) -> Personal:
     textless = set()
     for path, stand_in in personal.fields.items():
         reads = _reader(subject, cls, path)
+        _check_names(subject, cls, path)
         if (problem := _refused(reads, orjson.dumps(stand_in))) is not None:
             told = f"cannot read {stand_in!r} as its {path} ({problem})"
             raise EventTypesError(subject, told, f"say another redacted value, as in Personal({{{path!r}: …}}), that {cls.__qualname__} takes there")
@@ -71,6 +72,28 @@ def _reader(subject: str, cls: type, path: str) -> Reads:
         model: Any = cls
         return lambda value: model.__pydantic_validator__.validate_assignment(model.model_construct(), attribute, orjson.loads(value))
     return lambda value: msgspec.json.decode(value, type=annotation)
+
+
+def _check_names(subject: str, cls: Any, path: str) -> None:
+    """EventTypesError: a Pydantic model reads the field, or what it lies in, under further names: by those it would pass in plain text."""
+    for name in path.split("."):
+        attribute, annotation = _annotations(cls)[name]
+        others = sorted(set(_read_names(cls, attribute)) - {name}) if is_model(cls) else []
+        if others:
+            problem = f"reads its personal field {path!r} under {', '.join(map(repr, others))}, too, where it would not be encrypted"
+            raise EventTypesError(subject, problem, f"leave populate_by_name, validate_by_name and further aliases of {attribute!r} out")
+        cls = _class_in(annotation)
+
+
+def _read_names(model: Any, attribute: str) -> Iterator[str]:
+    """The names in JSON under which a model reads a field; of a path into something else, all of it."""
+    info, config = model.model_fields[attribute], model.model_config
+    alias = info.validation_alias or info.alias
+    if alias is None or config.get("populate_by_name") or config.get("validate_by_name"):
+        yield attribute
+    if alias is not None and config.get("validate_by_alias", True) is not False:
+        for choice in getattr(alias, "choices", [alias]):                  # AliasChoices, an AliasPath, or one name
+            yield choice if isinstance(choice, str) else ".".join(map(str, choice.path))
 
 
 def _annotations(cls: Any) -> Mapping[str, tuple[str, Any]]:

@@ -22,7 +22,7 @@ from store.tables.shape import NotOursError
 from store.tables.table_log import TableLog
 
 LEFT_S: Final = 3600.0
-"""No put takes so long, so a temporary file of this age belongs to one that was killed. Where more is asked, it goes sooner: a put writes it again."""
+"""No put takes so long, so a temporary file of this age belongs to one that was killed. Asked for more it goes sooner: a put writes it again."""
 
 
 def expire(objects: Objects, log: TableLog, retention_s: float, kept_files: int, now_ms: int) -> Vacuumed:

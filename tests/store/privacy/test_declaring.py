@@ -47,6 +47,44 @@ def test_it_is_found_out_which_fields_can_hold_a_token() -> None:
     assert textless(OfModel, "text", "number", "theDay") == {"number", "theDay"}
 
 
+class ByName(pydantic.BaseModel, populate_by_name=True):
+    full_name: str = pydantic.Field(alias="fullName")
+    plan: str = pydantic.Field("free", alias="thePlan")
+    same: str = ""
+
+
+class ByEither(pydantic.BaseModel, validate_by_name=True, validate_by_alias=True):
+    full_name: str = pydantic.Field(alias="fullName")
+
+
+class ByChoice(pydantic.BaseModel):
+    name: str = pydantic.Field(validation_alias=pydantic.AliasChoices("name", "called", pydantic.AliasPath("names", 0)))
+
+
+class Around(pydantic.BaseModel):
+    inner: ByName | None = None
+
+
+@pytest.mark.parametrize(
+    ("cls", "path", "names"),
+    [
+        (ByName, "fullName", "'full_name'"),
+        (ByEither, "fullName", "'full_name'"),
+        (ByChoice, "name", "'called', 'names.0'"),
+        (Around, "inner.fullName", "'full_name'"),
+    ],
+)
+def test_a_personal_field_has_one_name(cls: type, path: str, names: str) -> None:
+    """By another one that the model takes its value would pass in plain text."""
+    with pytest.raises(EventTypesError, match=f"reads its personal field '{path}' under {names}, too, where it would not be encrypted"):
+        EventTypes(EventType("It", cls, personal=Personal([path])))
+
+
+def test_what_is_not_personal_may_have_several_names() -> None:
+    EventTypes(EventType("It", ByName, personal=Personal(["same"])))
+    EventTypes(EventType("It", OfModel, personal=Personal({"theDay": None})))
+
+
 @pytest.mark.parametrize(
     ("personal", "problem"),
     [
