@@ -54,7 +54,8 @@ class KeyTable:
     """See `Keys`. Any number of processes may use one table.
 
     `master_keys`: of 32 bytes; the first one wraps what is written, the others unwrap what is there still. To change the master key give the new one
-    before the old one everywhere, call `rewrap`, and leave out the old one.
+    before the old one everywhere, call `rewrap`, and leave out the old one. To introduce one, give it, and call `rewrap`: what was written without
+    stays readable to whoever reads the table until then, or until something is written about that subject again (see `status`).
 
     Every method: StorageError; TableRefusedError, there is something else, or it is wrapped by a master key that was not given; TableMovedError,
     others were first all the time; OutcomeUnknownError, do it again.
@@ -132,9 +133,9 @@ class KeyTable:
 
         def rewrapped(turn: KeyedTurn) -> int:
             rows = {row["ref"]: row for row in _plain(self._table.rows())}
-            changed = [self._rewrapped(row) for row in rows.values() if any(one["master"] != self._wrapping.name for one in row["keys"])]
+            changed = [row for row in rows.values() if any(one["master"] != self._wrapping.name for one in row["keys"])]
             if changed:
-                self._commit(turn, changed)
+                self._commit(turn, [{**row, "keys": [self._rewrapped(row["ref"], one) for one in row["keys"]]} for row in changed])
             return sum(len(row["keys"]) for row in changed if row["ref"] != _PEPPER)
 
         count = self._in_turn(rewrapped)
@@ -185,8 +186,10 @@ class KeyTable:
         return {row["ref"]: row for row in _plain(turn.rows(wanted))}
 
     def _commit(self, turn: KeyedTurn, rows: Collection[Mapping[str, Any]]) -> None:
-        table = pa.Table.from_pylist([dict(row) for row in rows], KEYS)
-        turn.commit(table, KEYS.empty_table(), {})
+        """Wrapped by the first master key, what was wrapped otherwise too; and so what refs are hashed by, which nobody writes a second time."""
+        peppers = [row for row in self._rows(turn, [_PEPPER]).values() if self._wrapped_anew(row) != row]
+        written = {row["ref"]: self._wrapped_anew(row) for row in (*peppers, *rows)}
+        turn.commit(pa.Table.from_pylist(list(written.values()), KEYS), KEYS.empty_table(), {})
 
     def _with_new_key(self, ref: str, row: Mapping[str, Any] | None) -> dict[str, Any]:
         before = row or _NOBODY
@@ -196,9 +199,13 @@ class KeyTable:
     def _one(self, ref: str, n: int, material: bytes) -> dict[str, Any]:
         return {"n": n, "made_at": self._clock(), "master": self._wrapping.name, "material": self._wrapping.wrapped(f"{ref}.{n}", material)}
 
-    def _rewrapped(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        keys = [self._one(row["ref"], one["n"], self._key(row["ref"], one).material) | {"made_at": one["made_at"]} for one in row["keys"]]
-        return {**row, "keys": keys}
+    def _wrapped_anew(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What a master key wraps that is not given stays as it is."""
+        ours = [one["master"] != self._wrapping.name and self._wrapping.unwraps(one["master"]) for one in row["keys"]]
+        return {**row, "keys": [self._rewrapped(row["ref"], one) if anew else one for one, anew in zip(row["keys"], ours, strict=True)]}
+
+    def _rewrapped(self, ref: str, one: Mapping[str, Any]) -> dict[str, Any]:
+        return self._one(ref, one["n"], self._key(ref, one).material) | {"made_at": one["made_at"]}
 
     def _key(self, ref: str, one: Mapping[str, Any]) -> Key:
         try:

@@ -39,6 +39,10 @@ class Wrapping:
         nonce = os.urandom(NONCE_BYTES)
         return written(nonce + self._ciphers[self.name].encrypt(nonce, material, place.encode()))
 
+    def unwraps(self, name: str) -> bool:
+        """Is that master key given, or was there none?"""
+        return name == PLAIN or name in self._ciphers
+
     def unwrapped(self, name: str, place: str, text: str) -> bytes | None:
         """None: it was wrapped by a master key that is not given here. ValueError: it is damaged."""
         if name == PLAIN:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from store import InvalidEventError, Key, KeyTable, TableRefusedError, traces
 from store.keyed.keyed_table import KeyedTable
+from store.privacy.wrapping import name_of
 
 
 def test_two_processes_that_race_get_the_same_keys(tmp_path: Path) -> None:
@@ -120,6 +122,36 @@ def test_the_master_key_can_be_changed(tmp_path: Path) -> None:
     assert len(both.status().masters) == 1
     assert KeyTable(tmp_path, [new]).find([ada.id, bea.id]) == {ada.id: ada, bea.id: bea}
     assert both.rewrap() == 0
+
+
+@pytest.mark.parametrize("write", [KeyTable.rotate, lambda table, subject: table.delete("bea")], ids=["rotate", "delete"])
+def test_what_is_written_is_wrapped_by_a_master_key_that_came_later(tmp_path: Path, write: Callable[[KeyTable, str], object]) -> None:
+    """All keys of a row, and what refs are hashed by; what is not written waits for `rewrap`, and the status counts it."""
+    plain = KeyTable(tmp_path)
+    ada, bea, _ = plain.newest(["ada", "bea", "cid"]).values()
+    pepper = plain._peppered()
+    master = os.urandom(32)
+    later = KeyTable(tmp_path, [master])
+    write(later, "ada")
+    later.maintain()
+    assert traces(str(tmp_path), [pepper]) == []
+    assert bool(traces(str(tmp_path), [ada.material])) == (write is not KeyTable.rotate)
+    assert later.status().masters[""] == 2
+    assert later.find([ada.id]) == {ada.id: ada}
+    assert later.rewrap() == 2
+    assert traces(str(tmp_path), [ada.material, bea.material]) == []
+    assert set(later.status().masters) == {name_of(master)}
+
+
+def test_a_key_that_only_another_master_key_unwraps_stays_as_it_is(tmp_path: Path) -> None:
+    first, second = os.urandom(32), os.urandom(32)
+    ada = KeyTable(tmp_path, [first]).newest(["ada"])["ada"]
+    KeyTable(tmp_path, [second, first]).rewrap()
+    KeyTable(tmp_path, [first, second]).newest(["bea"])
+    with pytest.raises(TableRefusedError, match="which is not given"):
+        KeyTable(tmp_path, [first]).find([ada.id])
+    KeyTable(tmp_path, [second, first]).rotate("bea")
+    assert KeyTable(tmp_path, [second]).find([ada.id]) == {ada.id: ada}
 
 
 def test_a_master_key_of_another_length_is_refused_and_not_shown(tmp_path: Path) -> None:
