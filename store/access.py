@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from store.errors import AccessDeniedError
 from store.storage.objects import Entry, Objects
 from store.storage.places import join, objects_at
+from store.storage.refusal import refused
 
 PLACES: Final = ("events", "snapshots", "projections", "dead_letters", "metrics", "keys")
 
@@ -44,6 +45,16 @@ def check_access(uri: str) -> list[Access]:
     return [_access(place, objects_at(join(uri, place))) for place in PLACES]
 
 
+def check_maintenance(objects: Objects) -> None:
+    """To be asked before a change that takes what is there away is recorded. AccessDeniedError: these credentials may append at most.
+
+    One request, to remove a name that nothing ever had. Of a directory the permissions are looked at.
+    """
+    objects.delete([_nothing()])
+    if objects.filesystem() is None and _may_remove(objects) is False:
+        raise refused("delete", objects.uri, "files of others may not be removed from this directory")
+
+
 def _access(place: str, objects: Objects) -> Access:
     try:
         entries = list(objects.list(""))
@@ -63,8 +74,13 @@ def _access(place: str, objects: Objects) -> Access:
     if newest and body:
         creates = _allowed(lambda: objects.put_if_absent(path, body))
         replaces = _allowed(lambda: objects.replace(path, body)) if creates else False
-    removes = _allowed(lambda: objects.delete([f"access-check-{uuid.uuid4().hex}"])) if objects.filesystem() is not None else _may_remove(objects)
+    removes = _allowed(lambda: objects.delete([_nothing()])) if objects.filesystem() is not None else _may_remove(objects)
     return Access(place, lists, reads, creates, replaces, removes)
+
+
+def _nothing() -> str:
+    """A name that nothing ever had."""
+    return f"access-check-{uuid.uuid4().hex}"
 
 
 def _is_commit(entry: Entry) -> bool:

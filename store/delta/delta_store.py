@@ -110,8 +110,12 @@ class DeltaEventStore(Handle):
         self.events: Final = DeltaRewritable(objects, self._log, self._files, self._check_open)
         self.standings: Final = Standings(self._log, self._policies, self._heads, self.reads.version_by, clock)
         self._retention = Retention(
-            self, Ruled(self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events, lambda: self.log_id)
-        )
+            self,
+            Ruled(
+                self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events, lambda: self.log_id,
+                self.events.check_access,
+            ),
+        )  # fmt: skip
         self.ledger: Final = DeltaLedger(objects, self._log)
         self._audit = Audit(self, lambda: [self.ledger])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())

@@ -10,6 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from store.access import check_maintenance
 from store.delta.upkeep import Maintained
 from store.errors import TableMovedError
 from store.keyed.keyed_turn import KeyedTurn
@@ -128,6 +129,10 @@ class KeyedTable:
         self._table()
         assert self._upkeep is not None
         return self._upkeep.purge()
+
+    def check_maintenance(self) -> None:
+        """AccessDeniedError: these credentials may not remove what is replaced. To be asked before rows go of which nothing is to be left."""
+        check_maintenance(self._table().objects)
 
     def open_to_views(self) -> bool:
         """Let the views of a published database follow it: a checkpoint and a file without rows are there from now on. False: there is no table."""

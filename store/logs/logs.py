@@ -89,8 +89,8 @@ class Logs(Handle):
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = Confidant(self, self._intake.seals)
         root = self._tree.root
-        ruled = Ruled(self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock, root.events, lambda: root.log_id)
-        self._retention = Retention(self, ruled)
+        heard = self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock
+        self._retention = Retention(self, Ruled(*heard, root.events, lambda: root.log_id, root.events.check_access))
         self._audit = Audit(self, lambda: [member.ledger for member in self.each()])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()

@@ -112,8 +112,12 @@ class KeyTable:
         return self._in_turn(made)
 
     def delete(self, subject: str) -> int:
-        """See `Keys.delete`. The files that held them are removed, whoever wrote them; readers of an older state look again by themselves."""
+        """See `Keys.delete`. The files that held them are removed, whoever wrote them; readers of an older state look again by themselves.
+
+        AccessDeniedError: these credentials may not remove files; nothing was deleted.
+        """
         ref = self.ref(subject)
+        self._table.check_maintenance()
 
         def deleted(turn: KeyedTurn) -> int:
             row = self._rows(turn, [ref]).get(ref)
@@ -130,6 +134,7 @@ class KeyTable:
 
     def rewrap(self) -> int:
         """Wrap every key by the first master key, or by none if none is given, and remove the files with the old ones; how many were changed."""
+        self._table.check_maintenance()
 
         def rewrapped(turn: KeyedTurn) -> int:
             rows = {row["ref"]: row for row in _plain(self._table.rows())}

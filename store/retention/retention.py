@@ -61,7 +61,8 @@ class Rewritable(Protocol):
 
 class Ruled(NamedTuple):
     """A log as retention sees it. `check`: CrossLogError where it can be given no rules. `refresh`: hear of what others committed. `policy`,
-    `standing`: as far as was heard. `now`: in microseconds. `log_id`: as the audit calls it.
+    `standing`: as far as was heard. `now`: in microseconds. `log_id`: as the audit calls it. `check_access`: AccessDeniedError where these
+    credentials may take nothing out of it: upkeep would take out for them what they hide.
     """
 
     check: Callable[[], object]
@@ -71,6 +72,7 @@ class Ruled(NamedTuple):
     now: Clock
     events: Rewritable
     log_id: Callable[[], str]
+    check_access: Callable[[], object] = lambda: None
 
 
 class Retention:
@@ -81,6 +83,7 @@ class Retention:
     ask later.
 
     InvalidEventError: the stream is one of the store's own, or nobody, or nothing, is named. CrossLogError: the warehouse was split.
+    AccessDeniedError: of all but `close`, that these credentials may append at most (docs/access.md).
     """
 
     def __init__(self, store: Submits, log: Ruled) -> None:
@@ -97,6 +100,7 @@ class Retention:
         rule = Rule(max_age, max_count)
         _check(name, "name", by, why)
         self._log.check()
+        self._log.check_access()
         append_own(self._store, [Append(RETENTION, [kept(name, rule, by, why)])])
 
     def truncate(self, stream_id: str, before: int, *, by: str, why: str) -> Held:
@@ -147,7 +151,7 @@ class Retention:
                 raise InvalidEventError("stream_id", stream_id, "has no events to be closed behind", "tombstone it, so that it gets none")
             return [] if terms.closed else self._said(stream_id, CLOSED, {"version": None}, by, why, deed=False)
 
-        return self._say(stream_id, expected_version, by, why, say)
+        return self._say(stream_id, expected_version, by, why, say, hides=False)
 
     # Asking -----------------------------------------------------------------------------------------------------
 
@@ -243,7 +247,7 @@ class Retention:
         return [said, recording(Deed(f"Stream{type}", by, why, {"stream_id": stream_id, **known}))] if deed else [said]
 
     def _say(
-        self, stream_id: str, expected: ExpectedVersion, by: str, why: str, say: Callable[[Standing], list[Append]]
+        self, stream_id: str, expected: ExpectedVersion, by: str, why: str, say: Callable[[Standing], list[Append]], hides: bool = True
     ) -> Held:
         """In one append with a check of the stream: beside those who append to it all the time, it holds from its own place in the log on."""
         _check(stream_id, "stream_id", by, why)
@@ -252,6 +256,8 @@ class Retention:
         standing = self._newest(stream_id)
         _check_expected(stream_id, standing, expected)
         if said := say(standing):
+            if hides:
+                self._log.check_access()
             append_own(self._store, [Append(stream_id, [], expected), *said])
         return self.of(stream_id)
 

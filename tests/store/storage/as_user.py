@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from store import AccessDeniedError, Event, check_access, open_store
+from store import AccessDeniedError, Erasure, Event, check_access, open_store
 
 
 def main(uid: int, gid: int, place: str, verb: str) -> None:
@@ -22,6 +22,9 @@ def main(uid: int, gid: int, place: str, verb: str) -> None:
             case "append":
                 with open_store(place, upkeep=False) as store:
                     print("appended", store.append("a", [Event("Fact", {})]).position)
+            case "erase":
+                with open_store(place, upkeep=False) as store:
+                    print("erased", store.erase(Erasure(streams=["a"]), by="me", why="a test").events)
             case "check":
                 print(check_access(place)[0].capability)
     except AccessDeniedError as refused:

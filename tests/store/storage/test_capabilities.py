@@ -13,11 +13,14 @@ import pytest
 from store import (
     AccessDeniedError,
     Aggregate,
+    Erasure,
     Event,
     EventStore,
     Failed,
     KeyedTable,
+    KeyTable,
     Measurement,
+    Query,
     SnapshotPolicy,
     StoreError,
     WrongExpectedVersionError,
@@ -25,9 +28,11 @@ from store import (
     load,
     open_logs,
     open_store,
+    reapply,
     snapshot,
     verify,
 )
+from store.deeds import deeds
 from store.delta import log_cleanup, upkeep
 from store.storage.places import objects_at
 from store.tables.publishing import commit_id_of, log_path
@@ -270,6 +275,48 @@ def test_appenders_beside_a_keeper_lose_nothing(bucket: Bucket) -> None:
         assert store.head() == 30
 
 
+BY = {"by": "me", "why": "a test"}
+TAKES: dict[str, Callable[[EventStore], object]] = {
+    "erase": lambda store: store.erase(Erasure(streams=["a"]), **BY),
+    "reapply": lambda store: reapply(store, **BY),
+    "keep": lambda store: store.retention.keep("a", max_count=1, **BY),
+    "truncate": lambda store: store.retention.truncate("a", 3, **BY),
+    "delete": lambda store: store.retention.delete("a", **BY),
+    "tombstone": lambda store: store.retention.tombstone("b", **BY),
+    "remove": lambda store: store.retention.remove(**BY),
+}
+
+
+def test_who_may_only_append_takes_nothing_away(bucket: Bucket) -> None:
+    """Each such change is a commit, which they could make: it is refused before anything is recorded of it."""
+    bucket.become("owner")
+    with open_store(bucket.uri) as store:
+        store.erase(Erasure(streams=["b"], query=Query(types=["nothing of it"])), **BY)
+        store.retention.truncate("b", 2, **BY)
+        store.erase(Erasure(streams=["b"]), **BY)
+        before, head = list(deeds(store)), store.head()
+    for take in TAKES.values():
+        with bucket.open("append-only", upkeep=False) as store, pytest.raises(AccessDeniedError) as refused:
+            take(store)
+        assert (refused.value.action, refused.value.capability) == ("delete", "maintenance")
+    with bucket.open("maintenance", upkeep=False) as store:
+        assert (list(deeds(store)), store.head()) == (before, head)
+        assert (store.retention.of("a").hidden, store.retention.of("b").hidden) == (0, 1)
+        for take in TAKES.values():
+            take(store)
+        assert store.retention.of("a").hidden == 6
+    assert bucket.enforcer.refused("maintenance") == []
+
+
+def test_it_is_asked_once_whether_something_may_be_taken_away(bucket: Bucket) -> None:
+    with bucket.open("maintenance", upkeep=False) as store:
+        for number in range(1, 5):
+            store.retention.truncate("a", number, **BY)
+        store.retention.close("b", **BY)
+    asked = [one for who, one, _ in bucket.enforcer.asked if who == "maintenance" and "access-check" in one.resource]
+    assert len(asked) == 1
+
+
 # Several logs -----------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +373,19 @@ def test_keys_are_for_who_was_given_their_policy(bucket: Bucket, s3_bucket: str)
         bucket.become(capability)
         with pytest.raises(AccessDeniedError):
             keys().rows()
+
+
+def test_who_may_only_make_keys_deletes_none(bucket: Bucket, s3_bucket: str) -> None:
+    """It is refused before anything is said of it: the keys would be gone from the newest state, and their bytes would not."""
+    warehouse = bucket.uri.rpartition("/")[2]
+    bucket.enforcer.documents["maker"] = [document(name, s3_bucket, warehouse) for name in ("append-only", "append-keys")]
+    bucket.become("maker")
+    keys = KeyTable(bucket.uri)
+    ada = keys.newest(["ada"])["ada"]
+    for refuse in (lambda: keys.delete("ada"), keys.rewrap):
+        with pytest.raises(AccessDeniedError, match="maintenance capability"):
+            refuse()
+    assert keys.find([ada.id]) == {ada.id: ada}
 
 
 def test_a_commit_that_nobody_will_read_stays_where_it_may_not_be_removed(bucket: Bucket) -> None:

@@ -56,6 +56,8 @@ def test_who_may_not_read_a_directory_is_not_told_that_there_is_no_log(place: Pa
 def test_a_group_can_append_and_not_touch_what_others_wrote(place: Path) -> None:
     assert told(WRITER, WRITERS, place, "append") == "appended 4"
     assert told(WRITER, WRITERS, place, "check") == "append-only"
+    assert told(WRITER, WRITERS, place, "erase") == "refused delete maintenance"
     assert told(READER, READER, place, "read") == "read 4 4 4"
     assert told(KEEPER, WRITERS, place, "append") == "appended 5"
+    assert told(KEEPER, WRITERS, place, "erase") == "erased 5"
     assert verify(str(place)).sound
