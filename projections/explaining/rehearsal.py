@@ -19,14 +19,15 @@ from projections.models.overlay import Overlay
 from projections.projection import Projection
 from projections.running.applying import apply
 from projections.running.batches import Bounds, batches
-from store import Event, EventStore, MemoryEventStore, delta_rows, delta_table, is_table
+from store import Event, EventStore, MemoryEventStore, MemoryKeys, Privacy, delta_rows, delta_table, is_table
 
 
 def what_if(store: EventStore, model: Readable, events: Iterable[tuple[str, Event]]) -> RowDiff:
     """What these events would change, were they appended next, each to its stream, in this order: only rows that they touch are compared.
 
-    A model that is behind is caught up aside first. Positions, versions and times are as the log would give them. InvalidEventError: mend the
-    events. ApplyError: these, or those that the model is behind, cannot be applied.
+    A model that is behind is caught up aside first. Positions, versions and times are as the log would give them. What is personal in them is
+    encrypted by keys that end with the call: rows hold tokens, as they would, which nobody can open. InvalidEventError: mend the events.
+    ApplyError: these, or those that the model is behind, cannot be applied.
     """
     projection = model.projection
     with ExitStack() as opened:
@@ -38,7 +39,7 @@ def what_if(store: EventStore, model: Readable, events: Iterable[tuple[str, Even
         for batch, reached in batches(store, projection, before.checkpoint, head, Bounds()):
             _step(projection, fold, before, batch, reached)
         after, recorded_at = Overlay(projection, before), max(_last_recorded_at(store, head), time.time_ns() // 1000)
-        beside = opened.enter_context(MemoryEventStore(lambda: recorded_at))
+        beside = opened.enter_context(MemoryEventStore(lambda: recorded_at, privacy=Privacy(MemoryKeys())))
         for stream_id, event in events:
             beside.append(stream_id, [event])
         for batch, reached in batches(beside, projection, 0, beside.head(), Bounds()):

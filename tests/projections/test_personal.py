@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.flight as flight
 import pydantic
 import pytest
 
@@ -19,6 +20,7 @@ from projections import (
     DeadLetters,
     Frame,
     Handlers,
+    Live,
     MemoryModel,
     Park,
     Place,
@@ -26,15 +28,43 @@ from projections import (
     Reactor,
     ReadModel,
     Saga,
+    ServingModel,
     Sql,
     Step,
     WarehouseSql,
+    as_of,
     catch_up,
+    diff,
+    flight_endpoint,
+    granted_endpoint,
+    publish_sql,
     react,
     saga_reactor,
+    steps,
+    token_hash,
     typed_table,
+    wait_for,
+    what_if,
+    why,
 )
-from store import Append, Event, EventStore, EventType, EventTypes, KeyTable, MemoryEventStore, MemoryKeys, Personal, load, open_store, traces
+from store import (
+    EVERY,
+    Append,
+    Event,
+    EventStore,
+    EventType,
+    EventTypes,
+    Grant,
+    KeyTable,
+    MemoryEventStore,
+    MemoryKeys,
+    Personal,
+    load,
+    open_store,
+    traces,
+)
+from tests.projections.test_flight_endpoint import asked
+from tests.projections.test_granted_endpoint import asked as by_token
 from tests.store.privacy.people import SECRETS, Address, Registered, Renamed, people, registered
 
 TOKEN = "$personal:"
@@ -281,3 +311,84 @@ def test_a_saga_of_a_subject_keeps_its_data_sealed(log: EventStore, tmp_path: Pa
     log.privacy.forget("7", by="me", why="a test")
     forgotten = load(log, saga.progress, "7").state
     assert (forgotten.data, forgotten.why, forgotten.phase) == ({}, "[forgotten]", "compensated")
+
+
+# Showing rows to people --------------------------------------------------------------------------------------------
+
+
+def names(shown: pa.Table) -> list[str]:
+    """Of tokens and nothing else, as anybody sees them."""
+    assert not [secret for secret in (*SECRETS, "Bea Bee") if secret in str(shown.to_pylist())]
+    found: list[str] = shown["name"].to_pylist()
+    assert all(name.startswith(TOKEN) for name in found)
+    return found
+
+
+def test_a_live_model_holds_tokens_and_forgets_with_the_log(log: EventStore) -> None:
+    with Live(log, MemoryModel(handled)) as live:
+        wait_for(live, log.append("customer-9", [people.event(Registered("9", "Cid Cee"))]).position)
+        rows = live.rows().sort_by("customer")
+        assert len(names(rows)) == 3
+        assert log.privacy.decrypt(rows)["name"].to_pylist() == ["Ada Lovelace", "Bea Bee", "Cid Cee"]
+        log.privacy.forget("7", by="me", why="a test")
+        assert log.privacy.decrypt(live.rows().sort_by("customer"))["name"].to_pylist() == ["[forgotten]", "Bea Bee", "Cid Cee"]
+
+
+def test_explanations_show_tokens_that_open_with_the_keys(log: EventStore) -> None:
+    """The events behind a row, a row step by step, as of the past, what two models differ in, and what would be."""
+    [event] = why(log, handled, {"customer": "7"}).to_pylist()
+    assert "Ada" not in str(event)
+    assert "Ada Lovelace" in log.privacy.open_text(event["data"])
+    [stepped] = steps(log, handled, "customer-7")
+    past = as_of(log, handled, 1)
+    for shown in (stepped.after, past.rows()):
+        assert len(names(shown)) == 1
+        assert log.privacy.decrypt(shown)["name"].to_pylist() == ["Ada Lovelace"]
+    model = as_of(log, handled, 2)
+    assert "Bee" not in f"{diff(past, model)} {diff(past, model)._repr_html_()} {diff(past, model).table().to_pylist()}"
+    would = what_if(log, model, [("customer-7", people.event(Registered("7", "Ada King"))), ("customer-9", people.event(Registered("9", "Cid Cee")))])
+    assert would.changes() == {"name": 1, "plan": 1}
+    assert len(would.added) == 1
+    assert not [name for name in ("Ada", "Cid") if name in f"{would} {would.table().to_pylist()}"]
+    assert log.head() == 2
+
+
+@pytest.mark.parametrize("grant", [None, Grant(categories=["customer"], data=EVERY, tables={"handled": EVERY, "registered_events": EVERY})])
+def test_a_published_database_holds_tokens(log: EventStore, tmp_path: Path, grant: Grant | None) -> None:
+    """Whoever has it and the keys reads it, by the rows; in itself there is neither plain text nor a way to it."""
+    for projection in (handled, typed):
+        catch_up(log, ServingModel(str(tmp_path), projection))
+    done = publish_sql(str(tmp_path), [handled, typed], tmp_path / "theirs.duckdb", grant=grant)
+    with duckdb.connect(done.path, read_only=True) as theirs:
+        for name in done.names:
+            assert "Ada" not in str(theirs.sql(f"from {name}").fetchall())
+        rows = theirs.sql("from handled order by customer").to_arrow_table()
+        with pytest.raises(duckdb.CatalogException):
+            theirs.sql("select decrypt(name) from handled")
+        assert not [name for name in done.names if name.endswith("_plain")]
+    assert len(names(rows)) == 2
+    assert log.privacy.decrypt(rows)["name"].to_pylist() == ["Ada Lovelace", "Bea Bee"]
+    assert not traces(str(tmp_path), [*SECRETS, "Bea Bee"])
+
+
+def test_flight_sql_answers_with_tokens(log: EventStore, tmp_path: Path) -> None:
+    """With a token of access or without: the process that serves needs no keys, and has none."""
+    catch_up(log, ServingModel(str(tmp_path), handled))
+    grants = {token_hash("theirs"): Grant(categories=["customer"], data=EVERY, tables={"handled": EVERY})}
+    with granted_endpoint(str(tmp_path), grants, [handled]) as endpoint:
+        rows = pa.Table.from_pylist(by_token(endpoint, "theirs", "from handled order by customer"), COLUMNS)
+        assert len(names(rows)) == 2
+        assert log.privacy.decrypt(rows)["name"].to_pylist() == ["Ada Lovelace", "Bea Bee"]
+        assert "Ada" not in str(by_token(endpoint, "theirs", "from events"))
+        with pytest.raises(flight.FlightServerError):
+            by_token(endpoint, "theirs", "select decrypt(name) from handled")
+
+
+def test_flight_sql_of_sail_answers_with_tokens(log: EventStore, tmp_path: Path) -> None:
+    pytest.importorskip("pysail.flight")
+    pytest.importorskip("adbc_driver_flightsql")
+    catch_up(log, ServingModel(str(tmp_path), handled))
+    with flight_endpoint(str(tmp_path), [handled], port=0) as endpoint:
+        told = asked(endpoint, "SELECT customer, name FROM handled ORDER BY 1")
+        assert [(customer, name.startswith(TOKEN)) for customer, name in told] == [("7", True), ("8", True)]
+        assert "Ada" not in str(asked(endpoint, "SELECT data FROM events"))
