@@ -125,7 +125,7 @@ from store.sql_guard import SqlLimits
 from store.storage.breaker import Breaker
 from store.tables.files import File
 from store.timeline import Timeline, span
-from store.traces.traces import Trace, traces
+from store.tracing.traces import Trace, traces
 from store.verifying import repair, verify
 
 __all__ = [

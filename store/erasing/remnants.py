@@ -9,7 +9,7 @@ from typing import Final
 from store.erasing.erasable import Erases
 from store.erasing.erasure_report import Remnant
 from store.rewrite import Rewritten
-from store.traces.traces import traces
+from store.tracing.traces import traces
 
 OLD_FILES_S: Final = 3600.0
 """So long upkeep leaves files of the log that were replaced, for readers of an older state."""

@@ -16,7 +16,7 @@ import pytest
 
 from store import Event, InvalidEventError, open_store
 from store.storage.places import objects_at
-from store.traces.traces import traces
+from store.tracing.traces import traces
 
 ADA = "Ada Lovelace"
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.traces.thrift import read_struct
+from store.tracing.thrift import read_struct
 
 _CODECS: Final = {"SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd", "LZ4": "lz4_raw", "LZ4_RAW": "lz4_raw"}
 _UNCOMPRESSED_SIZE, _COMPRESSED_SIZE, _V2_HEADER = 2, 3, 8

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from store.errors import InvalidEventError
 from store.storage.places import objects_at
-from store.traces.pages import pages
+from store.tracing.pages import pages
 
 SHORTEST: Final = 4
 """Bytes of a value, at least: shorter ones stand in any file by chance."""

@@ -1,1 +1,0 @@
-"""Traces: a search of every byte of a warehouse, whatever format it hides in."""
