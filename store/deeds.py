@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from store.append import Append, Appended
 from store.draft import check_text
@@ -13,6 +13,9 @@ from store.event_store import EventStore
 from store.limits import MAX_NAME_BYTES
 from store.reserved import AUDIT, append_own
 from store.submits import Submits
+
+if TYPE_CHECKING:                                  # it imports what asks for a name before it does something
+    from store.aio import Submits
 
 UNKNOWN: Final = "unknown"
 """Who did it, or why, where a caller does not say."""

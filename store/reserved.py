@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from store.append import Append, Appended
 from store.draft import any_draft
 from store.reply import Reply
 from store.submits import Submits
+
+if TYPE_CHECKING:                                  # as for `store.deeds`
+    from store.aio import Submits
 
 AUDIT: Final = "$audit"
 """What was done to the store itself, and by whom."""

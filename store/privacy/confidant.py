@@ -10,11 +10,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.deeds import Deed, record
+from store.deeds import Deed, check_named, record
 from store.draft import check_text, encode_json
 from store.errors import InvalidEventError
 from store.event import Event, Json
-from store.limits import MAX_NAME_BYTES, MAX_STREAM_ID_BYTES
+from store.limits import MAX_STREAM_ID_BYTES
 from store.privacy.key import KeyId
 from store.privacy.keyring import Keyring
 from store.privacy.opening import DATA, ids_in, ids_of, may_hold, open_column, open_data, open_table
@@ -108,7 +108,7 @@ class Confidant:
         an error do it again. InvalidEventError: the store has no keys, or nobody, or nothing, is named.
         """
         keyring, ref = self._needed(), self.ref(subject)
-        _check_named(by, why)
+        check_named(by, why)
         count = keyring.keys.delete(subject)
         keyring.drop(ref)
         self._store.deciding.forget_subject(ref)
@@ -118,7 +118,7 @@ class Confidant:
     def rotate(self, subject: str, *, by: str, why: str) -> int:
         """A new key for the subject's events to come; its number. What is there stays readable by the old ones. The deed is KeyRotated."""
         keyring, ref = self._needed(), self.ref(subject)
-        _check_named(by, why)
+        check_named(by, why)
         key = keyring.keys.rotate(subject)
         keyring.drop(ref)
         record(self._store, Deed("KeyRotated", by, why, {"ref": ref, "n": key.id.n}))
@@ -144,9 +144,3 @@ def _decoded(name: str, value: Json) -> Any:
 def _checked(subject: str) -> str:
     check_text("subject", subject, MAX_STREAM_ID_BYTES)
     return subject
-
-
-def _check_named(by: str, why: str) -> None:
-    """Before anything is done: what is deleted is deleted, and somebody has to answer for it."""
-    for name, said in (("by", by), ("why", why)):
-        check_text(name, said, MAX_NAME_BYTES)
