@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
-from store.deeds import UNKNOWN, Deed, check_named
+from store.deeds import RESTORED, UNKNOWN, Deed, check_named
 from store.delta.copying.backup import Copied, copy
 from store.delta.copying.copier import Progress
 from store.event_store import AsOf
@@ -54,7 +54,7 @@ def restore(
     """
     check_named(by, why)
     copied = _copied(backup_uri, warehouse_uri, until, progress, fresh=True, step_bytes=sys.maxsize)
-    deed = Deed("Restored", by, why, {"from": backup_uri, "position": copied.position})
+    deed = Deed(RESTORED, by, why, {"from": backup_uri, "position": copied.position})
     return replace(copied, unrecorded=unrecorded(warehouse_uri, deed))
 
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:                                  # it imports what asks for a 
 UNKNOWN: Final = "unknown"
 """Who did it, or why, where a caller does not say."""
 
+# Types of deeds; erasures and removals name theirs where they are done.
+KEY_DELETED: Final = "KeyDeleted"
+KEY_ROTATED: Final = "KeyRotated"
+REPAIRED: Final = "Repaired"
+RESTORED: Final = "Restored"
+SPLIT: Final = "Split"
 
 FINDINGS: Final = 100
 """So many findings a deed tells at most: it is an event, and has its largest size."""

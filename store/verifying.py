@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from store.deeds import UNKNOWN, Deed, check_named
+from store.deeds import REPAIRED, UNKNOWN, Deed, check_named
 from store.delta.verifying import contents_check
 from store.delta.verifying import repair as mending
 from store.delta.verifying import verify as verifying
@@ -76,7 +76,7 @@ def _told(warehouse_uri: str, by: str, why: str, done: Repaired) -> Repaired:
     if done.dry_run or not done.moved:
         return done
     what = {"files": len(done.moved), "moved": done.moved[:MOVED_TOLD], "to": done.folder, "mended": [str(one) for one in done.mended[:MENDED_TOLD]]}
-    return replace(done, unrecorded=unrecorded(warehouse_uri, Deed("Repaired", by, why, what)))
+    return replace(done, unrecorded=unrecorded(warehouse_uri, Deed(REPAIRED, by, why, what)))
 
 
 def _each_log(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from store.audit.attesting import Attestation
+from store.audit.attesting import Attestation, Progress
 from store.audit.chain import Chain, Places, Told, read_chains
-from store.audit.checking import Checking, Progress, Proof
+from store.audit.checking import Checking, Proof
 from store.audit.erasures import Erasures
 from store.audit.head import PublishedHead
 from store.audit.ledger import Ledger

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
+from store.audit.attesting import Progress
 from store.audit.block import Block, blocks
 from store.audit.chain import Chain, Told
 from store.audit.erasures import Erasures
 from store.audit.head import PublishedHead
 from store.audit.ledger import Ledger
-from store.deeds import deeds
+from store.deeds import RESTORED, deeds
 from store.event_store import EventStore
 from store.finding import RESTORE, Finding
-
-RESTORED: Final = "Restored"
-Progress = Callable[[int, int], None]
-"""Told (positions done, all positions)."""
 
 
 @dataclass(frozen=True, slots=True)

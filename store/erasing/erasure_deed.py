@@ -15,14 +15,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.append import Append
-from store.deeds import FINDINGS, deeds
+from store.deeds import FINDINGS, Deed, deeds, record
 from store.erasing.choice import ID_SIGNS
 from store.erasing.erasure import Erasure
-from store.event import Event
 from store.event_store import EventStore
 from store.query import Query
-from store.reserved import AUDIT, append_own
 from store.submits import Submits
 
 BEGAN: Final = "ErasureBegan"
@@ -51,16 +48,13 @@ def begin(store: Submits, told: Told, by: str, why: str, found: Sequence[str] = 
     """
     parts = list(range(0, len(told.positions), _EVENTS))
     rest = {"fields": told.erasure.fields, "metadata": told.erasure.metadata, "tags": told.erasure.tags}
-    events = []
     for number, first in enumerate(parts, 1):
         what = {
             "erasure_id": told.erasure_id, "what": told.erasure.told(), "log": told.log, "log_id": told.log_id, "part": number, "parts": len(parts),
             "positions": _ranges(told.positions.slice(first, _EVENTS).to_pylist()), "ids": _packed(told.ends.slice(first, _EVENTS)), **rest,
             **({"found": list(found)[:FINDINGS]} if found and number == 1 else {}),
         }  # fmt: skip
-        events.append(Event(BEGAN, {"by": by, "why": why, "what": what}))
-    for event in events:
-        append_own(store, [Append(AUDIT, [event])])
+        record(store, Deed(BEGAN, by, why, what))
 
 
 def dated(store: EventStore) -> Iterator[tuple[datetime, Told]]:

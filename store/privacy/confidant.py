@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.deeds import Deed, check_named, record
+from store.deeds import KEY_DELETED, KEY_ROTATED, Deed, check_named, record
 from store.draft import check_text, encode_json
 from store.errors import InvalidEventError
 from store.event import Event, Json
@@ -112,7 +112,7 @@ class Confidant:
         count = keyring.keys.delete(subject)
         keyring.drop(ref)
         self._store.deciding.forget_subject(ref)
-        record(self._store, Deed("KeyDeleted", by, why, {"ref": ref, "keys": count}))
+        record(self._store, Deed(KEY_DELETED, by, why, {"ref": ref, "keys": count}))
         return count
 
     def rotate(self, subject: str, *, by: str, why: str) -> int:
@@ -121,7 +121,7 @@ class Confidant:
         check_named(by, why)
         key = keyring.keys.rotate(subject)
         keyring.drop(ref)
-        record(self._store, Deed("KeyRotated", by, why, {"ref": ref, "n": key.id.n}))
+        record(self._store, Deed(KEY_ROTATED, by, why, {"ref": ref, "n": key.id.n}))
         return key.id.n
 
     def _opener(self, ids: Collection[KeyId]) -> Opened:
