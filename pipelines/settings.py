@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from store import MASTER_KEY_BYTES
+
 IN_THE_WAREHOUSE: Final = "table"
 NO_KEYS: Final = "none"
-MASTER_KEY_BYTES: Final = 32
 FLIGHTS: Final = "pipelines.flights.domain:domain"
 
 

@@ -24,7 +24,7 @@ from store.deciding.saving import Disagreement, rebuild_snapshots, snapshot, sna
 from store.deciding.scenario import given, given_many, given_query
 from store.deciding.snapshot_policy import SnapshotPolicy
 from store.deciding.verbs import history, load, load_as_of, load_at, load_query, transact, transact_many, transact_query
-from store.deeds import Deed
+from store.deeds import UNKNOWN, Deed
 from store.delta.copying.backup import Copied
 from store.delta.upkeep import Maintained
 from store.delta.verifying.repair import Repaired
@@ -111,6 +111,7 @@ from store.privacy.key_table import KeysStatus, KeyTable
 from store.privacy.memory_keys import MemoryKeys
 from store.privacy.personal import Personal
 from store.privacy.privacy import Privacy
+from store.privacy.wrapping import MASTER_KEY_BYTES
 from store.query import Query
 from store.retention.removal import Removed
 from store.retention.retention import Retention
@@ -133,10 +134,12 @@ __all__ = [
     "BACKUPS",
     "EVENTS",
     "EVERY",
+    "MASTER_KEY_BYTES",
     "NO_STREAM",
     "READ_MODELS",
     "SNAPSHOTS",
     "STREAM_EXISTS",
+    "UNKNOWN",
     "Access",
     "AccessDeniedError",
     "Aggregate",

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import pyarrow.compute as pc
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET, Count
+from pipelines.cli.arguments import QUIET, Count, Sure
 from pipelines.cli.confirming import confirm
 from pipelines.cli.session import HERE, Session
 from projections import DeadLetters, ServingModel
@@ -50,7 +50,7 @@ def discard(
     stream: Stream,
     /,
     *,
-    yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
+    yes: Sure = False,
     session: Session = HERE,
 ) -> None:
     """Give them up, for good: the stream goes on without them in this read model. The log keeps its events."""

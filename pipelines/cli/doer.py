@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import getpass
 import socket
-from typing import Annotated, Final
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from store import UNKNOWN
+
 By = Annotated[str | None, Parameter(help="Who does it. [the user, at this machine]")]
 Why = Annotated[str, Parameter(help="Why; with a reference to the request or the incident, say. [unknown]")]
-
-UNKNOWN: Final = "unknown"
+Reason = Annotated[str, Parameter(help="Why; with a reference to the request, say. It stays in the audit for good.")]
+"""Of what cannot be taken back: nobody is spared to say it."""
 
 
 def named(by: str | None) -> str:

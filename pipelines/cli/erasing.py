@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import orjson
 from cyclopts import Parameter
 
-from pipelines.cli.arguments import Count
+from pipelines.cli.arguments import Count, Dry, Sure
 from pipelines.cli.bars import projection_bars, working
 from pipelines.cli.confirming import confirm
-from pipelines.cli.doer import By, named
+from pipelines.cli.doer import By, Reason, named
 from pipelines.cli.outcome import DONE, FOUND, MisusedError
 from pipelines.cli.session import HERE, Session
 from pipelines.executors import executor_of
@@ -20,9 +20,7 @@ from projections import erase_everywhere, follow_up
 from store import BACKUPS, Erasure, ErasureReport, open_store
 from store import reapply as reapply_erasures
 
-Reason = Annotated[str, Parameter(help="Why; with a reference to the request, say. It stays in the audit for good.")]
 Now = Annotated[bool, Parameter(help="Remove the files at once that still hold it. Readers of an older state may miss theirs.")]
-Sure = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")]
 _BACK = "This cannot be taken back."
 
 
@@ -40,7 +38,7 @@ def erase(
     tags: Annotated[bool, Parameter(help="The tags go, too.")] = False,
     why: Reason,
     by: By = None,
-    dry_run: Annotated[bool, Parameter(help="Say what would be erased; change nothing.")] = False,
+    dry_run: Dry = False,
     now: Now = False,
     backup: Annotated[tuple[str, ...], Parameter(help="A backup in which the same is to be erased.")] = (),
     values_in: Annotated[Path | None, Parameter(help="A file with a value a line: search all of the warehouse for them afterwards.")] = None,

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET
+from pipelines.cli.arguments import QUIET, Sure
 from pipelines.cli.confirming import confirm
-from pipelines.cli.doer import UNKNOWN, By, Why, named
+from pipelines.cli.doer import By, Reason, Why, named
 from pipelines.cli.outcome import CommandError
 from pipelines.cli.session import HERE, Session
 from pipelines.keys import keys_of
-from store import EventStore, Keys, KeysStatus, KeyTable, open_store
+from store import UNKNOWN, EventStore, Keys, KeysStatus, KeyTable, open_store
 
 app: Final = App("keys", help="See, delete, rotate and wrap the keys of personal data.", default_parameter=QUIET)
 
@@ -34,9 +34,9 @@ def delete(
     subject: Subject,
     /,
     *,
+    why: Reason,
     by: By = None,
-    why: Why = UNKNOWN,
-    yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
+    yes: Sure = False,
     session: Session = HERE,
 ) -> None:
     """Delete the keys of a subject, for good: what was encrypted by them is unreadable then, in every copy.

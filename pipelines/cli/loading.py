@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cyclopts import Parameter
 
+from pipelines.cli.arguments import Dry
 from pipelines.cli.bars import bar
 from pipelines.cli.events import each, tell_events
 from pipelines.cli.mapping import Mapping, Source
@@ -37,7 +38,7 @@ def load(
     mapping: Annotated[Path, Parameter(name=("--mapping", "-m"), help="A TOML file: which SQL over the columns makes stream_id, type, data …")],
     /,
     *,
-    dry_run: Annotated[bool, Parameter(help="Show what would be appended; change nothing.")] = False,
+    dry_run: Dry = False,
     session: Session = HERE,
 ) -> None:
     """Append a file's rows as events. Those that are in the log already, by their ids, are left out: after a failure say it again.

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET, Count
+from pipelines.cli.arguments import QUIET, Count, Sure
 from pipelines.cli.bars import projection_bars, working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError, MisusedError, ending, tell
@@ -46,7 +46,6 @@ Names = Annotated[tuple[str, ...], Parameter(help="Their names. [all]")]
 Name = Annotated[str, Parameter(help="Its name.")]
 Parking = Annotated[bool, Parameter(help="Park the streams of events that cannot be applied, instead of halting there.")]
 _EXECUTORS: Final = "Where the rows are made: serial, processes:4, ray, ray:address, sail, sail:grpc://host:port. [ALLUVIUM_EXECUTOR]"
-Sure = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")]
 
 
 @app.command(name="list")

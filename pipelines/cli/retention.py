@@ -8,22 +8,19 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET, Expected
+from pipelines.cli.arguments import QUIET, Dry, Expected, Sure
 from pipelines.cli.bars import working
 from pipelines.cli.confirming import confirm
-from pipelines.cli.doer import By, Why, named
+from pipelines.cli.doer import By, Reason, Why, named
 from pipelines.cli.outcome import MisusedError
 from pipelines.cli.session import HERE, Session
 from pipelines.cli.status import size
-from store import ANY, Held, Rule
+from store import ANY, UNKNOWN, Held, Rule
 
 app: Final = App("retention", help="Say what is to be kept of streams, and end them.", default_parameter=QUIET)
 
 Stream = Annotated[str, Parameter(name="STREAM", help="Its id.")]
-At = Annotated[Expected, Parameter(name="--expect", help="The version at which it must be: any, none, exists or a number. [any]")]
-Sure = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")]
-Dry = Annotated[bool, Parameter(help="Say what would be done; change nothing.")]
-UNSAID: Final = "unknown"
+At = Annotated[Expected, Parameter(name="--expected", help="The version at which it must be: any, none, exists or a number. [any]")]
 _UNITS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 
 
@@ -45,7 +42,7 @@ def keep(
     max_age: Annotated[str | None, Parameter(help="Of events, such as 90d, 12h, 30min or 20s. [any]")] = None,
     max_count: Annotated[int | None, Parameter(help="Of events of each stream. [any]")] = None,
     by: By = None,
-    why: Why = UNSAID,
+    why: Why = UNKNOWN,
     session: Session = HERE,
 ) -> None:
     """Keep the events within these bounds, and hide the others; with neither, keep all. Upkeep removes what is hidden."""
@@ -60,8 +57,8 @@ def truncate(
     before: Annotated[int, Parameter(name="VERSION", help="The first version that is to be kept.")],
     /,
     *,
+    why: Reason,
     by: By = None,
-    why: Why = UNSAID,
     yes: Sure = False,
     session: Session = HERE,
 ) -> None:
@@ -71,28 +68,28 @@ def truncate(
 
 
 @app.command
-def delete(stream: Stream, /, *, at: At = ANY, by: By = None, why: Why = UNSAID, yes: Sure = False, session: Session = HERE) -> None:
+def delete(stream: Stream, /, *, at: At = ANY, why: Reason, by: By = None, yes: Sure = False, session: Session = HERE) -> None:
     """Let a stream read as if it did not exist. It may be begun anew, behind its last version."""
     confirm(f"Delete {stream}? Its events are removed by upkeep.", yes)
     _said(session, lambda store: store.retention.delete(stream, at, by=named(by), why=why))
 
 
 @app.command
-def tombstone(stream: Stream, /, *, at: At = ANY, by: By = None, why: Why = UNSAID, yes: Sure = False, session: Session = HERE) -> None:
+def tombstone(stream: Stream, /, *, at: At = ANY, why: Reason, by: By = None, yes: Sure = False, session: Session = HERE) -> None:
     """Delete a stream for ever: nothing is appended under its id any more."""
     confirm(f"Tombstone {stream}? Its id can never be used again.", yes)
     _said(session, lambda store: store.retention.tombstone(stream, at, by=named(by), why=why))
 
 
 @app.command
-def close(stream: Stream, /, *, at: At = ANY, by: By = None, why: Why = UNSAID, yes: Sure = False, session: Session = HERE) -> None:
+def close(stream: Stream, /, *, at: At = ANY, why: Reason, by: By = None, yes: Sure = False, session: Session = HERE) -> None:
     """Let a stream take no more events. It is read as before, and `archive` moves it."""
     confirm(f"Close {stream}? It can never take an event again.", yes)
     _said(session, lambda store: store.retention.close(stream, at, by=named(by), why=why))
 
 
 @app.command
-def remove(*, dry_run: Dry = False, by: By = None, why: Why = UNSAID, session: Session = HERE) -> None:
+def remove(*, dry_run: Dry = False, by: By = None, why: Why = UNKNOWN, session: Session = HERE) -> None:
     """Take what is hidden out of the log now; upkeep does it once a day. Old files hold it until they are vacuumed (`maintain`)."""
     with session.open() as store, working("removing"):
         done = store.retention.remove(by=named(by), why=why, dry_run=dry_run)

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pipelines.cli.arguments import Place
+from pipelines.cli.arguments import Dry, Place
 from pipelines.cli.bars import bar
-from pipelines.cli.doer import UNKNOWN, By, Why, named
+from pipelines.cli.doer import By, Why, named
 from pipelines.cli.outcome import DONE, FOUND
 from pipelines.cli.session import HERE, Session
-from store import Copied
+from store import UNKNOWN, Copied
 from store import backup as backup_log
 from store import repair as repair_log
 from store import restore as restore_log
@@ -36,7 +36,7 @@ def verify(*, session: Session = HERE) -> int:
 
 def repair(
     *,
-    dry_run: Annotated[bool, Parameter(help="Say what would be moved; change nothing.")] = False,
+    dry_run: Dry = False,
     by: By = None,
     why: Why = UNKNOWN,
     session: Session = HERE,

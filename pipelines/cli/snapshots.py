@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET, Count
+from pipelines.cli.arguments import QUIET, Count, Sure
 from pipelines.cli.bars import working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.outcome import DONE, FOUND, CommandError
@@ -68,7 +68,7 @@ def forget(
     /,
     *,
     stream: Annotated[tuple[str, ...], Parameter(help="Of these streams alone, as often as wanted.")] = (),
-    yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
+    yes: Sure = False,
     session: Session = HERE,
 ) -> None:
     """Drop snapshots. They can be made again from the events."""

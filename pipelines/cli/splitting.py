@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from pipelines.cli.arguments import Sure
 from pipelines.cli.confirming import confirm
-from pipelines.cli.doer import UNKNOWN, By, Why, named
+from pipelines.cli.doer import By, Reason, named
 from pipelines.cli.session import HERE, Session
 from pipelines.cli.status import size
 from store import open_logs
@@ -27,9 +28,9 @@ def split(
     /,
     *,
     into: Annotated[int, Parameter(help="So many logs take its place.")] = 16,
-    yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
+    why: Reason,
     by: By = None,
-    why: Why = UNKNOWN,
+    yes: Sure = False,
     session: Session = HERE,
 ) -> None:
     """Let several logs take the events of one from now on, each those of some streams, while writers and readers go on.

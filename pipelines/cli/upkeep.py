@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
-
+from pipelines.cli.arguments import Dry
 from pipelines.cli.bars import working
 from pipelines.cli.session import HERE, Session
 from pipelines.cli.status import size
 from projections import Builds, ReadModel
 from store import Compacted, Maintained, open_store
-
-Dry = Annotated[bool, Parameter(help="Say what would be done; change nothing.")]
 
 
 def compact(*, dry_run: Dry = False, session: Session = HERE) -> None:

@@ -14,6 +14,7 @@ from store.errors import InvalidEventError
 from store.privacy.token import NONCE_BYTES, unwritten, written
 
 MASTER_KEY_BYTES: Final = 32
+"""Of a key that wraps the others: random ones, as `os.urandom` gives."""
 PLAIN: Final = ""
 """Stands for the name of the master key where there is none."""
 

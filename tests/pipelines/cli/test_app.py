@@ -76,6 +76,17 @@ def test_what_is_not_understood_is_explained_and_ends_with_2(alluvium: Alluvium,
     assert problem in " ".join(told.err.replace("│", " ").split())
 
 
+ENDINGS = ("delete account-1", "tombstone account-1", "close account-1", "truncate account-1 2")
+FINAL = ["keys delete 7", "split", "erase --tag a", "reapply", *(f"retention {ending}" for ending in ENDINGS)]
+
+
+@pytest.mark.parametrize("command", FINAL)
+def test_nobody_does_what_is_final_without_a_reason(alluvium: Alluvium, warehouse: Path, command: str) -> None:
+    told = alluvium(*command.split(), "--yes")
+    assert (told.code, told.out) == (MISUSED, "")
+    assert "--why requires an argument" in " ".join(told.err.replace("│", " ").split())
+
+
 def test_without_a_warehouse_one_is_told_how_to_make_it(alluvium: Alluvium, tmp_path: Path) -> None:
     told = alluvium("status")
     assert (told.code, told.out) == (FAILED, "")

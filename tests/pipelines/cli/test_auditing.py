@@ -43,11 +43,11 @@ def test_deeds_are_listed_with_who_and_why(alluvium: Alluvium, warehouse: Path) 
     assert "none" in alluvium("audit").err
     (warehouse / "events" / "_delta_log" / f"{13:020}.json").write_text("")
     assert alluvium("repair", "--by", "ada", "--why", "a power cut").code == DONE
-    assert alluvium("split", "h", "--into", "2", "--yes").code == DONE
+    assert alluvium("split", "h", "--into", "2", "--why", "it grew", "--yes").code == DONE
     repaired, split = alluvium("audit", "--json").rows
     assert [repaired[name] for name in ("position", "type", "by", "why")] == [13, "Repaired", "ada", "a power cut"]
     assert (repaired["what"]["files"], repaired["what"]["moved"]) == (1, [f"_delta_log/{13:020}.json"])
-    assert (split["type"], split["by"], split["why"]) == ("Split", f"{getpass.getuser()}@{socket.gethostname()}", "unknown")
+    assert (split["type"], split["by"], split["why"]) == ("Split", f"{getpass.getuser()}@{socket.gethostname()}", "it grew")
     assert "a power cut" in alluvium("audit").out
 
 

@@ -45,7 +45,7 @@ def test_a_file_is_loaded_sealed(people: Alluvium, tmp_path: Path) -> None:
 def test_deleting_a_key_forgets_somebody(people: Alluvium, tmp_path: Path) -> None:
     assert people("keys", "status", "--json").facts == {"subjects": 1, "keys": 1, "deleted_subjects": 0, "wrapped_by": {"none": 1}}
     assert people("keys", "rotate", "7", "--json").facts == {"subject": "7", "n": 2}
-    assert people("keys", "delete", "7").code == MISUSED             # there is nobody to ask
+    assert people("keys", "delete", "7", "--why", "a test").code == MISUSED             # there is nobody to ask
     done = people("keys", "delete", "7", "--by", "Zoe", "--why", "request 4711", "--yes", "--json").facts
     assert (done["subject"], done["keys_deleted"]) == ("7", 2)
     assert "[forgotten]" in people("replay", "customer-7", "--json").out
@@ -76,7 +76,7 @@ def test_without_keys_values_are_redacted_and_nothing_personal_is_taken(people: 
     monkeypatch.setenv("ALLUVIUM_KEYS", "none")
     assert "[forgotten]" in people("replay", "customer-7", "--json").out
     assert "has personal fields, and this store has no keys" in people("append", "customer-7", "Registered", ADA).err
-    assert "ALLUVIUM_KEYS is none" in people("keys", "delete", "7", "--yes").err
+    assert "ALLUVIUM_KEYS is none" in people("keys", "delete", "7", "--why", "a test", "--yes").err
 
 
 def test_keys_may_be_kept_elsewhere(people: Alluvium, monkeypatch: pytest.MonkeyPatch) -> None:

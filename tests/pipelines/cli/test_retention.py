@@ -33,8 +33,8 @@ def test_rules_are_kept_and_shown(alluvium: Alluvium, filled: Path) -> None:
 def test_streams_are_ended_by_those_who_are_sure(alluvium: Alluvium, filled: Path, verb: str, ended: str) -> None:
     refused = alluvium("retention", verb, "account-77", *WHO)
     assert (refused.code, "There is nobody to ask: say --yes" in refused.err) == (MISUSED, True)
-    assert alluvium("retention", verb, "account-77", "--expect", "2", "--yes", *WHO).code == CONFLICT
-    assert alluvium("retention", verb, "account-77", "--expect", "3", "--yes", *WHO, "--json").facts["ended"] == ended
+    assert alluvium("retention", verb, "account-77", "--expected", "2", "--yes", *WHO).code == CONFLICT
+    assert alluvium("retention", verb, "account-77", "--expected", "3", "--yes", *WHO, "--json").facts["ended"] == ended
 
 
 def test_an_append_to_an_ended_stream_fails_with_a_word(alluvium: Alluvium, filled: Path) -> None:

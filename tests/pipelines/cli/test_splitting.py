@@ -11,7 +11,7 @@ from tests.pipelines.cli.conftest import Alluvium
 def test_a_log_is_split_and_both_are_listed(alluvium: Alluvium, warehouse: Path) -> None:
     told = alluvium("logs", "--json").facts
     assert (told.pop("size") > 0, told) == (True, {"log": "h", "events": 12, "files": 12, "delta version": 12, "split into": []})
-    assert alluvium("split", "h", "--into", "2", "--yes", "--json").facts == {"log": "h", "logs": "h0-7, h8-f"}
+    assert alluvium("split", "h", "--into", "2", "--why", "a test", "--yes", "--json").facts == {"log": "h", "logs": "h0-7, h8-f"}
     alluvium("append", "account-1", "Deposited", '{"amount": 1}')
     rows = {row["log"]: row for row in alluvium("logs", "--json").rows}
     assert rows["h"]["split into"] == ["h0-7", "h8-f"]
@@ -20,10 +20,10 @@ def test_a_log_is_split_and_both_are_listed(alluvium: Alluvium, warehouse: Path)
 
 
 def test_nobody_splits_by_mistake(alluvium: Alluvium, warehouse: Path) -> None:
-    told = alluvium("split")
+    told = alluvium("split", "--why", "a test")
     assert told.code == MISUSED
     assert "cannot be taken back" in told.err
-    wrong = alluvium("split", "h3", "--yes")
+    wrong = alluvium("split", "h3", "--why", "a test", "--yes")
     assert wrong.code == FAILED
     assert "h3 takes no events: split one of h" in " ".join(wrong.err.replace("'", "").split())
     assert [row["log"] for row in alluvium("logs", "--json").rows] == ["h"]
@@ -31,7 +31,7 @@ def test_nobody_splits_by_mistake(alluvium: Alluvium, warehouse: Path) -> None:
 
 def test_all_commands_go_on_after_a_split(alluvium: Alluvium, warehouse: Path, tmp_path: Path) -> None:
     alluvium("projections", "run", "balances")
-    assert alluvium("split", "h", "--into", "4", "--yes").code == DONE
+    assert alluvium("split", "h", "--into", "4", "--why", "a test", "--yes").code == DONE
     events = tmp_path / "more.csv"
     events.write_text("account,amount\n" + "".join(f"account-{number},{number}\n" for number in range(1, 9)))
     mapping = tmp_path / "map.toml"
