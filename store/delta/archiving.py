@@ -6,7 +6,7 @@ commit. The same events at the same positions, so nothing else changes; a stream
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -42,12 +42,11 @@ def archive(objects: Objects, log: Log, files: SegmentFiles, streams: Collection
             elif (done := _part(objects, log, files, s, names)) is not None:
                 yield done
         except (StorageError, TableRefusedError) as error:
-            others([s], _live(log), error)         # merged and vacuumed meanwhile
+            others([s], log.live, error)           # merged and vacuumed meanwhile
 
 
 def _next(log: Log, names: pa.Array, looked: Collection[str]) -> Segment | None:
-    log.refresh()
-    return next((s for s in log.segments() if s.path not in looked and not s.archived and is_settled(s) and _meets(s, names)), None)
+    return next((s for s in log.live() if s.path not in looked and not s.archived and is_settled(s) and _meets(s, names)), None)
 
 
 def _meets(s: Segment, names: pa.Array) -> bool:
@@ -104,11 +103,3 @@ class _Half:
         if self._waiting:
             self._part.add(pa.concat_tables(self._waiting))
         self._waiting = []
-
-
-def _live(log: Log) -> Callable[[], Sequence[Segment]]:
-    def live() -> Sequence[Segment]:
-        log.refresh()
-        return log.segments()
-
-    return live

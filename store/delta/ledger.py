@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import sha256
 
 import pyarrow as pa
@@ -36,11 +36,11 @@ class DeltaLedger:
         return self._log.head
 
     def stored(self, after: int, until: int) -> Iterator[pa.Table]:
-        for batch in reader.read_all(self._files, self._live(), Selection(after, until), None, False, self._live):
+        for batch in reader.read_all(self._files, self._log.live(), Selection(after, until), None, False, self._log.live):
             yield pa.Table.from_batches([batch])
 
     def rewrites(self) -> str:
-        marks = sorted({segment.rewritten for segment in self._live()} - {""})
+        marks = sorted({segment.rewritten for segment in self._log.live()} - {""})
         return sha256("".join(marks).encode()).hexdigest() if marks else ""
 
     def husks(self, until: int) -> Iterator[pa.Table]:
@@ -51,7 +51,7 @@ class DeltaLedger:
             try:
                 events = self._files.read_columns(segment, ["position", "data"])
             except (StorageError, TableRefusedError) as error:
-                reader.others([segment], self._live, error)  # merged and vacuumed meanwhile: what it became is looked at instead
+                reader.others([segment], self._log.live, error)  # merged and vacuumed meanwhile: what it became is looked at instead
                 left = [one for one in self._rewritten(until) if one.path not in seen]
                 continue
             yield events.filter(are_husks(events["data"]))
@@ -66,8 +66,4 @@ class DeltaLedger:
         return None if body is None else digest_of(body)
 
     def _rewritten(self, until: int) -> list[Segment]:
-        return [segment for segment in self._live() if segment.rewritten and segment.first <= until]
-
-    def _live(self) -> Sequence[Segment]:
-        self._log.refresh()
-        return self._log.segments()
+        return [segment for segment in self._log.live() if segment.rewritten and segment.first <= until]

@@ -128,6 +128,11 @@ class Log:
         with self.lock:
             return list(self._segments.values())
 
+    def live(self) -> list[Segment]:
+        """The live files as of the newest commit of anybody."""
+        self.refresh()
+        return self.segments()
+
     def retired(self) -> list[Retired]:
         """The files that are no longer live and not vacuumed yet, in the order in which they were replaced."""
         with self.lock:
