@@ -59,7 +59,7 @@ from projections.reactors.saga import Saga, Step
 from projections.reactors.saga_events import Progress, saga_events
 from projections.reactors.saga_running import Stuck, saga_reactor
 from projections.reactors.target import PATIENCE_S, Call, Target
-from projections.running.erasing import erase_everywhere, follow_up
+from projections.running.erasing import erase_everywhere, reapply_everywhere
 from projections.running.executors import Executor, Processes, Ray, Serial
 from projections.running.failing import Halt, Park
 from projections.running.fill_shards import Filled, fill_shards, publish_shards
@@ -180,7 +180,6 @@ __all__ = [
     "fold_shards",
     "follow",
     "follow_reactors",
-    "follow_up",
     "granted_endpoint",
     "lag",
     "make_build",
@@ -189,6 +188,7 @@ __all__ = [
     "publish_sql",
     "published_at",
     "react",
+    "reapply_everywhere",
     "rebuild",
     "rehearse",
     "retry",

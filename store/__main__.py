@@ -1,4 +1,4 @@
-"""The store from a terminal: `python -m store verify URI`, `python -m store repair URI [--dry-run]`.
+"""The store from a terminal: `python -m store verify URI`, `python -m store repair URI [--dry-run] [--by WHO --why REASON]`.
 
 Exit code 0: sound, or mended. 1: damage was found. 2: bad usage, or refused. Notes alone do not make a log unsound.
 """
@@ -14,6 +14,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from store.deeds import UNKNOWN
 from store.delta.verifying import contents_check
 from store.errors import StoreError
 from store.verifying import repair, verify
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told, aside = Console(soft_wrap=True, markup=False, highlight=False), Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
     try:
         with _bar(aside) as progress:
-            code, lines = _verify(given.uri, progress) if given.command == "verify" else _repair(given.uri, given.dry_run, progress)
+            code, lines = _verify(given.uri, progress) if given.command == "verify" else _repair(given, progress)
     except StoreError as error:
         aside.print(str(error))
         return REFUSED
@@ -47,10 +48,12 @@ def _verify(uri: str, progress: contents_check.Progress) -> tuple[int, list[str]
     return (SOUND if report.sound else DAMAGED), lines
 
 
-def _repair(uri: str, dry_run: bool, progress: contents_check.Progress) -> tuple[int, list[str]]:
-    done = repair(uri, dry_run, progress)
-    place = "would be moved aside" if dry_run else f"moved to {done.folder}"
+def _repair(given: argparse.Namespace, progress: contents_check.Progress) -> tuple[int, list[str]]:
+    done = repair(given.uri, given.dry_run, progress, by=given.by, why=given.why)
+    place = "would be moved aside" if given.dry_run else f"moved to {done.folder}"
     lines = [*map(str, done.mended), *(f"{path} {place}" for path in done.moved), *map(str, done.left)]
+    if done.unrecorded is not None:
+        lines.append(f"that this was done could not be recorded in $audit: {done.unrecorded}")
     return SOUND, [*lines, f"{len(done.moved):,} files {place}" if done.moved else "nothing to repair"]
 
 
@@ -60,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     checking = commands.add_parser("verify", help="read everything and say what is wrong; changes nothing")
     mending = commands.add_parser("repair", help="move aside what a crash left; refuse the rest")
     mending.add_argument("--dry-run", action="store_true", help="only say what would be moved")
+    mending.add_argument("--by", default=UNKNOWN, help="who does it, for the audit")
+    mending.add_argument("--why", default=UNKNOWN, help="why, for the audit")
     for command in (checking, mending):
         command.add_argument("uri", help="the warehouse: a path, file://, s3://, gs:// or az://")
     return parser

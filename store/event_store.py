@@ -165,6 +165,12 @@ class EventStore(Protocol):
         InvalidEventError: the erasure cannot be meant. OutcomeUnknownError, or killed on the way: erase again, or `reapply`.
         """
 
+    def purge(self) -> list[str]:
+        """Remove at once what was replaced: files of the log and of the snapshots that upkeep would leave for a while. What was done, in words.
+
+        A reader of an older state, and an open `sql` relation, may miss its files. AccessDeniedError: it takes the capability maintenance.
+        """
+
     @property
     def snapshots(self) -> Snapshots:
         """The snapshots of the warehouse."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 from cyclopts import Parameter
 
-from pipelines.cli.arguments import Count, Dry, Sure
+from pipelines.cli.arguments import Count, Dry, Now, Sure
 from pipelines.cli.bars import projection_bars, working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.doer import By, Reason, named
@@ -16,11 +17,9 @@ from pipelines.cli.outcome import DONE, FOUND, MisusedError
 from pipelines.cli.session import HERE, Session
 from pipelines.executors import executor_of
 from pipelines.published import publish_again
-from projections import erase_everywhere, follow_up
+from projections import erase_everywhere, reapply_everywhere
 from store import BACKUPS, Erasure, ErasureReport, open_store
-from store import reapply as reapply_erasures
 
-Now = Annotated[bool, Parameter(help="Remove the files at once that still hold it. Readers of an older state may miss theirs.")]
 _BACK = "This cannot be taken back."
 
 
@@ -73,6 +72,8 @@ def erase(
             store, session.uri, session.projections(), erasure, by=who, why=why, dry_run=dry_run, now=now, values=values, backups=backup,
             observer=bars, executor=executor,
         )  # fmt: skip
+    if not dry_run:
+        _published(session)
     return _told(session, report)
 
 
@@ -89,19 +90,22 @@ def reapply(
 ) -> int:
     """Erase again whatever was ever erased: after a restore from an older backup, or an erasure that was killed on its way."""
     confirm(f"Erase again what the audit of {source or session.uri} tells? {_BACK}", yes)
-    with session.open() as store, projection_bars() as bars:
-        if source is None:
-            report = reapply_erasures(store, by=named(by), why=why, now=now)
-        else:
-            with open_store(source) as other:
-                report = reapply_erasures(store, other, by=named(by), why=why, now=now)
-        report = follow_up(store, session.uri, session.projections(), report, now=now, observer=bars)
+    with session.open() as store, projection_bars() as bars, nullcontext() if source is None else open_store(source) as other:
+        report = reapply_everywhere(
+            store, session.uri, session.projections(), other, by=named(by), why=why, now=now, observer=bars,
+            executor=executor_of(session.settings.executor),
+        )  # fmt: skip
+    _published(session)
     return _told(session, report)
 
 
-def _told(session: Session, report: ErasureReport) -> int:
-    if not report.dry_run and (path := publish_again(session.uri, session.the_domain().projections)) is not None:
+def _published(session: Session) -> None:
+    """Anew, where somebody has published it: what it showed of read models was replaced."""
+    if (path := publish_again(session.uri, session.the_domain().projections)) is not None:
         session.answer.note(f"published again: {path}")
+
+
+def _told(session: Session, report: ErasureReport) -> int:
     if session.json:
         session.answer.facts("", report.to_json())
     else:

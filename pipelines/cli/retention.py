@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from pipelines.cli.arguments import QUIET, Dry, Expected, Sure
+from pipelines.cli.arguments import QUIET, Dry, Expected, Now, Sure
 from pipelines.cli.bars import working
 from pipelines.cli.confirming import confirm
 from pipelines.cli.doer import By, Reason, Why, named
@@ -89,10 +89,12 @@ def close(stream: Stream, /, *, at: At = ANY, why: Reason, by: By = None, yes: S
 
 
 @app.command
-def remove(*, dry_run: Dry = False, by: By = None, why: Why = UNKNOWN, session: Session = HERE) -> None:
-    """Take what is hidden out of the log now; upkeep does it once a day. Old files hold it until they are vacuumed (`maintain`)."""
+def remove(*, dry_run: Dry = False, now: Now = False, by: By = None, why: Why = UNKNOWN, session: Session = HERE) -> None:
+    """Take what is hidden out of the log; upkeep does it once a day. Replaced files hold it until they are an hour old."""
     with session.open() as store, working("removing"):
         done = store.retention.remove(by=named(by), why=why, dry_run=dry_run)
+        if now and not dry_run:
+            store.purge()
     streams: Any = dict(done.streams) if session.json else len(done.streams)
     session.answer.facts("", {"dry_run": dry_run, "events": done.events, "streams": streams, "delta_version": done.delta_version})
 

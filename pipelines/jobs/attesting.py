@@ -5,9 +5,9 @@
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from pipelines.assets.event_log import EVENT_LOG
+from pipelines.jobs.doer import Dagster
 from pipelines.markdown import markdown_table
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
@@ -16,16 +16,11 @@ from store import EventStore
 _SHOWN: int = 50
 
 
-class Doer(dg.Config):
-    by: str = Field(default="dagster", description="Who attests.")
-    why: str = Field(default="as scheduled", description="Why.")
-
-
 @dg.op(pool="attest", retry_policy=TRYING, description="Say in the log, by digests, what it holds up to now.")
-def attest_events(context: dg.OpExecutionContext, config: Doer, warehouse: Warehouse) -> None:
+def attest_events(context: dg.OpExecutionContext, config: Dagster, warehouse: Warehouse) -> None:
     with hopeless_at_once(), warehouse.open() as store:
         heads = store.audit.attest(by=config.by, why=config.why)
-        told = {"heads": dg.MetadataValue.md("\n".join(f"    {head}" for head in heads) or "none"), **_deeds(store)}
+        told = {"heads": "\n".join(map(str, heads)) or "none", **_deeds(store)}
     context.log_event(dg.AssetObservation(EVENT_LOG, description="attested", metadata=told))
     context.add_output_metadata({**told, "attested_up_to": max((head.position for head in heads), default=0)})
 

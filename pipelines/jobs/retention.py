@@ -5,13 +5,13 @@
 import dagster as dg
 from pydantic import Field
 
+from pipelines.jobs.doer import Dagster
 from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 
 
-class Removing(dg.Config):
-    by: str = Field(default="dagster", description="Who wants it.")
-    why: str = Field(default="what is hidden is not kept", description="Why.")
+class Removing(Dagster):
+    why: str = Field(default="what is hidden is not kept", description="Why. It stays in the audit for good.")
     dry_run: bool = Field(default=False, description="Say what would be removed; change nothing.")
 
 

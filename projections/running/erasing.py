@@ -23,7 +23,7 @@ from projections.running.executors import Executor
 from projections.running.failing import Failing, Halt
 from projections.running.rebuilding import rebuild
 from projections.sail.sail import Sail
-from store import READ_MODELS, Erasure, ErasureReport, EventStore, Remnant, StoreError, past_erasures, traces
+from store import READ_MODELS, Erasure, ErasureReport, EventStore, Remnant, StoreError, past_erasures, reapply
 
 _HALT: Final = Halt()
 _PAYLOAD: Final = re.compile(r"\b(data|metadata|tags)\b|(?<!\()\*", re.IGNORECASE)
@@ -76,36 +76,26 @@ def erase_everywhere(
     if dry_run:
         seen = [projection.name for projection in projections if affected.may_be_in(projection)]
         return report.and_also([], [Remnant("read models to rebuild", ", ".join(seen) or "none", None, "they are, with the erasure")], [READ_MODELS])
-    return follow_up(store, warehouse, projections, report, now=now, values=values, failing=failing, observer=observer, executor=executor)
+    return _FollowUp(store, warehouse, report, failing, observer, executor).done(projections, now, values)
 
 
-def follow_up(
+def reapply_everywhere(
     store: EventStore,
     warehouse: str,
     projections: Sequence[Projection],
-    report: ErasureReport,
+    source: EventStore | None = None,
     *,
+    by: str,
+    why: str,
     now: bool = False,
     values: Sequence[str] = (),
     failing: Failing = _HALT,
     observer: Observer = LOGGED,
     executor: Executor | Sail | None = None,
 ) -> ErasureReport:
-    """The same for what is erased from the log already, as `report` tells it: of `erase`, or of `reapply`."""
-    affected = [Affected(frozenset(report.streams), frozenset(report.types))] if report.events else []
-    affected += [Affected(one.streams, one.types, one.began_at) for one in past_erasures(store)]
-    work = _FollowUp(store, warehouse, affected, failing, observer, executor)
-    gone, remains = list(work.letters(now)), list[Remnant]()
-    for projection in projections:
-        done, left = work.made_anew(projection)
-        gone += done
-        remains += left
-    remains += work.unknown(projections)
-    found = traces(warehouse, values) if values else []
-    if values and not found:
-        gone.append(f"{len(values):,} values were searched for in every byte below {warehouse}: there is no trace of them")
-    remains += [Remnant("a trace of a value", f"{trace.path}, {trace.how}", None, "see what file it is") for trace in found]
-    return report.and_also(gone, remains, [READ_MODELS])
+    """`store.reapply`, and then what `erase_everywhere` does with all that was made of these events. Errors as of `reapply`."""
+    report = reapply(store, source, by=by, why=why, now=now)
+    return _FollowUp(store, warehouse, report, failing, observer, executor).done(projections, now, values)
 
 
 class _FollowUp:
@@ -113,14 +103,26 @@ class _FollowUp:
         self,
         store: EventStore,
         warehouse: str,
-        affected: Sequence[Affected],
+        report: ErasureReport,
         failing: Failing,
         observer: Observer,
         executor: Executor | Sail | None,
     ) -> None:
-        self._store, self._warehouse, self._affected = store, warehouse, affected
+        self._store, self._warehouse, self._report = store, warehouse, report
         self._failing, self._observer, self._executor = failing, observer, executor
         self._builds = Builds(warehouse)
+        erased = [Affected(frozenset(report.streams), frozenset(report.types))] if report.events else []
+        self._affected = [*erased, *(Affected(one.streams, one.types, one.began_at) for one in past_erasures(store))]
+
+    def done(self, projections: Sequence[Projection], now: bool, values: Sequence[str]) -> ErasureReport:
+        """The report of all of it."""
+        gone, remains = list(self.letters(now)), list[Remnant]()
+        for projection in projections:
+            made, left = self.made_anew(projection)
+            gone += made
+            remains += left
+        remains += self.unknown(projections)
+        return self._report.and_also(gone, remains, [READ_MODELS]).searched(self._warehouse, values)
 
     def letters(self, now: bool) -> Iterator[str]:
         """Those of streams in which something was erased: by their place in the log they would come back with what they said."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from store.display import Cell, Display
 from store.rewrite import Rewritten
+from store.tracing.traces import traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,14 @@ class ErasureReport:
         left = [remnant for remnant in self.remains if remnant.what not in dealt_with]
         told = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return ErasureReport(**told | {"gone": [*self.gone, *gone], "remains": [*left, *remains]})
+
+    def searched(self, place: str, values: Sequence[str]) -> ErasureReport:
+        """The same, after every byte below a place was searched for these values, compressed pages too. Without values nothing is searched."""
+        if not values:
+            return self
+        found = [Remnant("a trace of a value", f"{trace.path}, {trace.how}", None, "see what file it is") for trace in traces(place, values)]
+        none = f"{len(values):,} values were searched for in every byte below {place}: there is no trace of them"
+        return self.and_also([] if found else [none], found)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""

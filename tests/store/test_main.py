@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import store
+from store import open_store
 from store.__main__ import DAMAGED, REFUSED, SOUND, main
 from tests.store.delta.verifying.damage import commit, contents, data_file, fill, live
 
@@ -67,6 +68,14 @@ def test_repair_mends_and_says_where_things_are(warehouse: Path, capsys: pytest.
     assert main(["repair", str(warehouse)]) == SOUND
     assert f"_delta_log/{6:020d}.json moved to _quarantine/" in capsys.readouterr().out
     assert main(["verify", str(warehouse)]) == SOUND
+
+
+def test_the_audit_tells_who_repaired_it_and_why(warehouse: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(warehouse, 6).write_bytes(b"")
+    assert main(["repair", str(warehouse), "--by", "ada", "--why", "a power cut"]) == SOUND
+    with open_store(warehouse) as store:
+        [(_, deed)] = store.audit.deeds()
+    assert (deed.type, deed.by, deed.why) == ("Repaired", "ada", "a power cut")
 
 
 def test_dry_run_only_says_what_would_be_moved(warehouse: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli.outcome import CONFLICT, DONE, FAILED, MISUSED
-from store import open_store
+from store import open_store, traces
 from store.deeds import deeds
 from tests.pipelines.cli.conftest import Alluvium
 
@@ -50,6 +50,16 @@ def test_what_is_hidden_is_removed(alluvium: Alluvium, filled: Path) -> None:
     assert (done["events"], done["streams"]) == (2, {"account-77": 2})
     with open_store(filled) as store:
         assert [(deed.type, deed.by, deed.why) for _, deed in deeds(store)][-1] == ("HiddenEventsRemoved", "ann", "policy 7")
+
+
+def test_what_is_removed_is_in_no_file_any_more_where_somebody_says_so(alluvium: Alluvium, warehouse: Path) -> None:
+    alluvium("append", "account-77", "Deposited", '{"amount": 1, "owner": "Ada Lovelace"}')
+    alluvium("append", "account-77", "Deposited", '{"amount": 1}')
+    alluvium("retention", "truncate", "account-77", "2", "--yes", *WHO)
+    assert alluvium("retention", "remove", *WHO).code == DONE
+    assert traces(str(warehouse), ["Ada Lovelace"]) != []
+    assert alluvium("retention", "remove", "--now", *WHO).code == DONE
+    assert traces(str(warehouse), ["Ada Lovelace"]) == []
 
 
 def test_closed_streams_are_archived(alluvium: Alluvium, filled: Path) -> None:

@@ -30,11 +30,12 @@ from projections import (
     catch_up,
     erase_everywhere,
     react,
+    reapply_everywhere,
     rebuild,
     typed_table,
     wait_for,
 )
-from store import Append, Erasure, Event, EventStore, EventType, EventTypes, open_store, reapply, traces
+from store import Append, Erasure, Event, EventStore, EventType, EventTypes, open_store, traces
 from store.delta.delta_store import DeltaEventStore
 
 WHO: dict[str, Any] = {"by": "ann", "why": "asked for it"}
@@ -210,7 +211,6 @@ def test_reactor_does_nothing_about_it(store: EventStore, place: str) -> None:
 
 
 def test_reapplied_erasures_reach_the_read_models_too(store: DeltaEventStore, place: str, tmp_path: Path) -> None:
-    from projections import follow_up
     from store import backup, restore
 
     backup(place, str(tmp_path / "backup"))
@@ -219,6 +219,6 @@ def test_reapplied_erasures_reach_the_read_models_too(store: DeltaEventStore, pl
     restore(str(tmp_path / "backup"), again)
     with open_store(again) as restored:
         catch_up(restored, ServingModel(again, SQL))
-        report = follow_up(restored, again, [SQL], reapply(restored, store, now=True, **WHO), now=True, values=[SECRET])
+        report = reapply_everywhere(restored, again, [SQL], store, now=True, values=[SECRET], **WHO)
     assert rows(again, SQL) == [{"name": "plain", "seats": 18}]
     assert "there is no trace of them" in str(report.gone)
