@@ -28,9 +28,12 @@ class Access(NamedTuple):
 
     @property
     def capability(self) -> str:
-        """"maintenance", "append-only", "read-only" or "none". Whoever may replace or remove, but not both, is told so by these fields alone."""
+        """"maintenance", "append-only", "read-only", "none"; "unknown" where nothing is there yet. Whoever may replace or remove, but not both, is
+        told so by these fields alone."""
         if not (self.lists and self.reads):
             return "none"
+        if self.creates is None:
+            return "unknown"
         if self.creates and self.replaces and self.removes:
             return "maintenance"
         return "append-only" if self.creates else "read-only"

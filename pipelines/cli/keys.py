@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
@@ -25,7 +25,7 @@ Subject = Annotated[str, Parameter(allow_leading_hyphen=True, help="Whose: what 
 def status(*, session: Session = HERE) -> None:
     """How many subjects have keys, how many were deleted, and by which master key they are wrapped; no key is shown."""
     found = _table(session).status()
-    told = {"subjects": found.subjects, "keys": found.keys, "deleted_subjects": found.deleted, "wrapped_by": _wrapped_by(found)}
+    told = {"subjects": found.subjects, "keys": found.keys, "deleted_subjects": found.deleted, "wrapped_by": _wrapped_by(session, found)}
     session.answer.facts("", told)
 
 
@@ -60,11 +60,13 @@ def rotate(subject: Subject, /, *, by: By = None, why: Why = UNKNOWN, session: S
 def rewrap(*, session: Session = HERE) -> None:
     """Wrap every key by the first master key of ALLUVIUM_MASTER_KEY, or by none if there is none. Then the others need not be given any more."""
     table = _table(session)
-    session.answer.facts("", {"keys_rewrapped": table.rewrap(), "wrapped_by": _wrapped_by(table.status())})
+    session.answer.facts("", {"keys_rewrapped": table.rewrap(), "wrapped_by": _wrapped_by(session, table.status())})
 
 
-def _wrapped_by(status: KeysStatus) -> dict[str, int]:
-    return {name or "none": count for name, count in status.masters.items()}
+def _wrapped_by(session: Session, status: KeysStatus) -> Any:
+    """Master keys by name, each with how many keys it wraps."""
+    named = {name or "none": count for name, count in status.masters.items()}
+    return named if session.json else ", ".join(f"{name} ({count:,})" for name, count in named.items()) or None
 
 
 def _keys(session: Session) -> Keys:

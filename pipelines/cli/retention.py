@@ -29,9 +29,9 @@ def show(stream: Annotated[str | None, Parameter(help="What holds of this one. [
     """The rules of streams and categories; or how one stream is held: its version, what it hides, how it ended."""
     with session.open() as store:
         if stream is not None:
-            session.answer.facts("", _held(store.retention.of(stream)))
+            session.answer.facts("", _held(session, store.retention.of(stream)))
         else:
-            session.answer.rows("Rules", [{"of": name, **_rule(rule)} for name, rule in store.retention.rules().items()])
+            session.answer.rows("Rules", [{"of": name, **_rule(session, rule)} for name, rule in store.retention.rules().items()])
 
 
 @app.command
@@ -48,7 +48,7 @@ def keep(
     """Keep the events within these bounds, and hide the others; with neither, keep all. Upkeep removes what is hidden."""
     with session.open() as store:
         store.retention.keep(name, None if max_age is None else _age(max_age), max_count, by=named(by), why=why)
-        session.answer.facts("", {"of": name, **_rule(store.retention.rules()[name])})
+        session.answer.facts("", {"of": name, **_rule(session, store.retention.rules()[name])})
 
 
 @app.command
@@ -113,16 +113,24 @@ def archive(
 
 def _said(session: Session, say: Callable[[Any], Held]) -> None:
     with session.open() as store:
-        session.answer.facts("", _held(say(store)))
+        session.answer.facts("", _held(session, say(store)))
 
 
-def _held(held: Held) -> dict[str, Any]:
+def _held(session: Session, held: Held) -> dict[str, Any]:
     ended = "tombstoned" if held.tombstoned else "deleted" if held.deleted else "closed" if held.closed else None
-    return {"stream_id": held.stream_id, "version": held.version, "hidden": held.hidden, "ended": ended, **_rule(held.rule)}
+    return {"stream_id": held.stream_id, "version": held.version, "hidden": held.hidden, "ended": ended, **_rule(session, held.rule)}
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
-    return {"max_age_s": None if rule.max_age is None else rule.max_age.total_seconds(), "max_count": rule.max_count}
+def _rule(session: Session, rule: Rule) -> dict[str, Any]:
+    age_s = None if rule.max_age is None else rule.max_age.total_seconds()
+    told = {"max_age_s": age_s} if session.json else {"max_age": None if age_s is None else _written(age_s)}
+    return {**told, "max_count": rule.max_count}
+
+
+def _written(age_s: float) -> str:
+    """As `_age` reads it: in the largest unit that divides it."""
+    unit = next((unit for unit in reversed(_UNITS) if age_s % _UNITS[unit] == 0), "s")
+    return f"{age_s / _UNITS[unit]:g}{unit}"
 
 
 def _age(text: str) -> timedelta:

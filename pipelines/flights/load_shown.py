@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipelines.flights.load import Loaded, load_flights
 from store import EventStore
 
 
 def load_with_bar(console: Console, store: EventStore) -> Loaded:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("Reading the flights", total=None)
-        return load_flights(store, lambda done, total: progress.update(task, description="Events in the store", completed=done, total=total))
+        task = progress.add_task("Reading the flights", total=None, count="")
+
+        def loaded(done: int, total: int) -> None:
+            progress.update(task, description="Events in the store", completed=done, total=total, count=f"{done:,} of {total:,}")
+
+        return load_flights(store, loaded)
 
 
 def show_loaded(console: Console, loaded: Loaded) -> None:

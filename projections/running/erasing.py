@@ -75,7 +75,7 @@ def erase_everywhere(
     affected = Affected(frozenset(report.streams), frozenset(report.types))
     if dry_run:
         seen = [projection.name for projection in projections if affected.may_be_in(projection)]
-        return report.and_also([], [Remnant("read models to rebuild", ", ".join(seen) or "none", None, "they are, with the erasure")], [READ_MODELS])
+        return report.and_also([], [Remnant("read models to rebuild", ", ".join(seen) or "none", None, "the erasure makes them anew")], [READ_MODELS])
     return _FollowUp(store, warehouse, report, failing, observer, executor).done(projections, now, values)
 
 

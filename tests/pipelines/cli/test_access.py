@@ -25,6 +25,7 @@ def test_who_owns_a_warehouse_has_all_of_it(alluvium: Alluvium, warehouse: Path)
     assert said.rows[0] == {
         "place": "events", "lists": True, "reads": True, "creates": True, "replaces": True, "removes": True, "capability": "maintenance",
     }  # fmt: skip
+    assert said.rows[1]["capability"] == "unknown", "there are no snapshots to try it on"
     assert said.rows[-1] == {"events": "maintenance", "more_than_that": None}
     assert alluvium("verify").code == 0, "a check leaves everything as it was"
 

@@ -24,6 +24,7 @@ def filled(alluvium: Alluvium, warehouse: Path) -> Path:
 def test_rules_are_kept_and_shown(alluvium: Alluvium, filled: Path) -> None:
     assert alluvium("retention", "keep", "account", "--max-count", "2", "--max-age", "90d", *WHO).code == DONE
     assert alluvium("retention", "show", "--json").rows == [{"of": "account", "max_age_s": 90 * 86_400.0, "max_count": 2}]
+    assert "max age    90d" in alluvium("retention", "show", "account-77").out
     told = alluvium("retention", "show", "account-77", "--json").facts
     assert (told["version"], told["hidden"], told["ended"]) == (3, 1, None)
     assert len(alluvium("stream", "account-77", "--json").rows) == 2
