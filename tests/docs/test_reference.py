@@ -16,7 +16,9 @@ import store
 from pipelines.metrics import SAMPLES
 from pipelines.settings import FLIGHTS, Settings
 from projections import LETTERS, event_types, streams
-from store import EVENTS, SNAPSHOTS
+from store import EVENTS, SNAPSHOTS, deeds
+from store.erasing import erasure_deed
+from store.retention import policy, retention
 from tests.docs.pages import HOUSE
 
 REFERENCE = HOUSE / "docs" / "reference"
@@ -48,6 +50,16 @@ def rows(page: str) -> list[list[str]]:
     """Of all tables of a page, without their heads."""
     text = (REFERENCE / page).read_text()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\| ?`.*\|$", text, re.MULTILINE)]
+
+
+def test_every_deed_is_told_on_the_page_of_the_audit() -> None:
+    """By the names under which the store's modules record them."""
+    recorded = {deeds.KEY_DELETED, deeds.KEY_ROTATED, deeds.REPAIRED, deeds.RESTORED, deeds.SPLIT}
+    recorded |= {erasure_deed.BEGAN, erasure_deed.ERASED, erasure_deed.REAPPLIED, retention.BEGAN, retention.REMOVED}
+    recorded |= {f"Stream{hidden}" for hidden in (policy.TRUNCATED, policy.DELETED, policy.TOMBSTONED)}
+    _, _, table = (HOUSE / "docs" / "audit.md").read_text().partition("| deed | what was done |\n")
+    first_cells = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()]
+    assert set(re.findall(r"`(\w+)`", " ".join(first_cells))) == recorded
 
 
 TABLES = {
