@@ -126,7 +126,7 @@ from store.sql_guard import SqlLimits
 from store.storage.breaker import Breaker
 from store.tables.files import File
 from store.timeline import Timeline, span
-from store.tracing.traces import Trace, traces
+from store.tracing.traces import Trace, check_values, traces
 from store.verifying import repair, verify
 
 __all__ = [
@@ -269,6 +269,7 @@ __all__ = [
     "caused_by",
     "check_access",
     "check_compatible",
+    "check_values",
     "correlated",
     "delta_rows",
     "delta_table",

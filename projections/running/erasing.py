@@ -23,7 +23,7 @@ from projections.running.executors import Executor
 from projections.running.failing import Failing, Halt
 from projections.running.rebuilding import rebuild
 from projections.sail.sail import Sail
-from store import READ_MODELS, Erasure, ErasureReport, EventStore, Remnant, StoreError, past_erasures, reapply
+from store import READ_MODELS, Erasure, ErasureReport, EventStore, Remnant, StoreError, check_values, past_erasures, reapply
 
 _HALT: Final = Halt()
 _PAYLOAD: Final = re.compile(r"\b(data|metadata|tags)\b|(?<!\()\*", re.IGNORECASE)
@@ -71,6 +71,7 @@ def erase_everywhere(
     whatever was left, be it that an earlier call was killed: it looks up in `$audit` what was ever erased, and which builds are older.
     Live models in memory begin anew by themselves. Errors as of `erase`.
     """
+    check_values(values)
     report = store.erase(erasure, by=by, why=why, dry_run=dry_run, now=now, backups=backups)
     affected = Affected(frozenset(report.streams), frozenset(report.types))
     if dry_run:
@@ -94,6 +95,7 @@ def reapply_everywhere(
     executor: Executor | Sail | None = None,
 ) -> ErasureReport:
     """`store.reapply`, and then what `erase_everywhere` does with all that was made of these events. Errors as of `reapply`."""
+    check_values(values)
     report = reapply(store, source, by=by, why=why, now=now)
     return _FollowUp(store, warehouse, report, failing, observer, executor).done(projections, now, values)
 

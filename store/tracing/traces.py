@@ -33,6 +33,14 @@ class Trace(NamedTuple):
     value: str | bytes
 
 
+def check_values(values: Iterable[str | bytes]) -> None:
+    """InvalidEventError: a value is shorter than SHORTEST bytes, so `traces` cannot search for it. To be asked before anything is erased."""
+    for value in values:
+        size = len(value.encode() if isinstance(value, str) else value)
+        if size < SHORTEST:
+            raise InvalidEventError("value", value, f"has {size} bytes", f"search for {SHORTEST} at least: shorter ones stand anywhere by chance")
+
+
 def traces(uri: str, values: Iterable[str | bytes]) -> list[Trace]:
     """Where any of these values stands in any file below that directory or object-store prefix, once for each file, place in it and form.
 
@@ -60,8 +68,7 @@ class _Form(NamedTuple):
 
 def _forms(value: str | bytes) -> Iterator[_Form]:
     text = value.encode() if isinstance(value, str) else bytes(value)
-    if len(text) < SHORTEST:
-        raise InvalidEventError("value", value, f"has {len(text)} bytes", f"search for {SHORTEST} at least: shorter ones stand anywhere by chance")
+    check_values([value])
     written = {"": text, "hex": text.hex().encode(), "HEX": text.hex().upper().encode()}
     if isinstance(value, str):
         for name, ascii_only in (("JSON", False), ("ASCII JSON", True)):

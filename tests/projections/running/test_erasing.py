@@ -35,7 +35,7 @@ from projections import (
     typed_table,
     wait_for,
 )
-from store import Append, Erasure, Event, EventStore, EventType, EventTypes, open_store, traces
+from store import Append, Erasure, Event, EventStore, EventType, EventTypes, InvalidEventError, open_store, traces
 from store.delta.delta_store import DeltaEventStore
 
 WHO: dict[str, Any] = {"by": "ann", "why": "asked for it"}
@@ -208,6 +208,12 @@ def test_reactor_does_nothing_about_it(store: EventStore, place: str) -> None:
     store.erase(Erasure(streams=["guest-0", "guest-1"]), **WHO)
     react(store, reactor, MemoryModel(reactor.mark))
     assert seen == [3, 4, 5, 6]
+
+
+def test_nothing_is_erased_where_its_traces_cannot_be_searched_for(store: DeltaEventStore, place: str) -> None:
+    with pytest.raises(InvalidEventError, match="search for 4 at least"):
+        erase_everywhere(store, place, ALL, Erasure(streams=["guest-0"]), values=["Ada"], **WHO)
+    assert list(store.audit.deeds()) == []
 
 
 def test_reapplied_erasures_reach_the_read_models_too(store: DeltaEventStore, place: str, tmp_path: Path) -> None:
