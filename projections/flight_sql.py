@@ -17,7 +17,7 @@ class MessageError(ValueError):
     """It is no message of Flight SQL."""
 
 
-def opened(body: bytes) -> tuple[str, Mapping[int, bytes]]:
+def decoded(body: bytes) -> tuple[str, Mapping[int, bytes]]:
     """What kind of message is in the envelope, without its prefix, and its fields. MessageError: it is none."""
     envelope = fields(body)
     try:
@@ -29,7 +29,7 @@ def opened(body: bytes) -> tuple[str, Mapping[int, bytes]]:
     return kind.removeprefix(_PREFIX), fields(envelope.get(2, b""))
 
 
-def sealed(kind: str, message: Mapping[int, bytes]) -> bytes:
+def encoded(kind: str, message: Mapping[int, bytes]) -> bytes:
     """The envelope around a message of these fields."""
     return _written({1: f"{_PREFIX}{kind}".encode(), 2: _written(message)})
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from projections.errors import ProjectionError, PublishError
-from projections.flight_sql import MessageError, opened, sealed
+from projections.flight_sql import MessageError, decoded, encoded
 from projections.projection import Projection
 from projections.warehouse_sql import WarehouseSql
 from store import Grant, QueryRefusedError, SqlLimits, StoreError, open_store
@@ -86,7 +86,7 @@ class GrantedEndpoint(flight.FlightServerBase):  # type: ignore[misc]
 
     def get_flight_info(self, context: Any, descriptor: Any) -> flight.FlightInfo:
         rows = self._asked(context, self._query(context, descriptor.command or b""))
-        ticket = sealed("TicketStatementQuery", {1: self._answers.put(_holder(context).hashed, rows, rows.nbytes)})
+        ticket = encoded("TicketStatementQuery", {1: self._answers.put(_holder(context).hashed, rows, rows.nbytes)})
         return flight.FlightInfo(rows.schema, descriptor, [flight.FlightEndpoint(ticket, [])], len(rows), rows.nbytes)
 
     def get_schema(self, context: Any, descriptor: Any) -> flight.SchemaResult:
@@ -94,20 +94,20 @@ class GrantedEndpoint(flight.FlightServerBase):  # type: ignore[misc]
 
     def do_get(self, context: Any, ticket: Any) -> flight.RecordBatchStream:
         with _told():
-            kind, message = opened(ticket.ticket)
+            kind, message = decoded(ticket.ticket)
             if kind != "TicketStatementQuery":
                 raise MessageError(f"{kind} is no ticket of this endpoint")
             return flight.RecordBatchStream(self._answers.take(_holder(context).hashed, message.get(1, b"")))
 
     def do_action(self, context: Any, action: Any) -> Iterator[flight.Result]:
         with _told():
-            kind, message = opened(action.body.to_pybytes())
+            kind, message = decoded(action.body.to_pybytes())
             if kind == "ActionCreatePreparedStatementRequest":
                 query = message.get(1, b"").decode()
                 schema = self._asked(context, f"select * from ({query.strip().rstrip(';')}) limit 0").schema
                 handle = self._prepared.put(_holder(context).hashed, query, len(query))
                 none = pa.schema([]).serialize().to_pybytes()
-                yield flight.Result(sealed("ActionCreatePreparedStatementResult", {1: handle, 2: schema.serialize().to_pybytes(), 3: none}))
+                yield flight.Result(encoded("ActionCreatePreparedStatementResult", {1: handle, 2: schema.serialize().to_pybytes(), 3: none}))
             elif kind == "ActionClosePreparedStatementRequest":
                 self._prepared.drop(message.get(1, b""))
             else:
@@ -118,7 +118,7 @@ class GrantedEndpoint(flight.FlightServerBase):  # type: ignore[misc]
 
     def _query(self, context: Any, command: bytes) -> str:
         with _told():
-            kind, message = opened(command)
+            kind, message = decoded(command)
             if kind == "CommandStatementQuery":
                 return message.get(1, b"").decode()
             if kind == "CommandPreparedStatementQuery":

@@ -11,7 +11,7 @@ from store.deeds import RESTORED, UNKNOWN, Deed, check_named
 from store.delta.copying.backup import Copied, copy
 from store.delta.copying.copier import Progress
 from store.event_store import AsOf
-from store.recording import unrecorded
+from store.outside_deeds import unrecorded
 from store.storage.places import join, objects_at
 
 STEP_BYTES: Final = 256 << 20

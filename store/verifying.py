@@ -15,7 +15,7 @@ from store.delta.verifying.order_check import Order
 from store.delta.verifying.repair import Repaired
 from store.finding import Finding, Verified
 from store.logs.log_name import WHOLE, LogName
-from store.recording import unrecorded
+from store.outside_deeds import unrecorded
 from store.storage.objects import Objects
 from store.storage.places import objects_at
 

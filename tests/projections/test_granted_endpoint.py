@@ -10,7 +10,7 @@ import pyarrow.flight as flight
 import pytest
 
 from projections import GrantedEndpoint, PublishError, granted_endpoint, token_hash
-from projections.flight_sql import MessageError, fields, opened, sealed
+from projections.flight_sql import MessageError, decoded, encoded, fields
 from store import EVERY, Grant, SqlLimits, open_store
 from tests.projections.test_published_sql import add, summing
 
@@ -34,7 +34,7 @@ def asked(endpoint: GrantedEndpoint, token: str | None, query: str) -> list[dict
     """By the plain client of Arrow, as any client of Flight SQL does it."""
     with flight.FlightClient(endpoint.uri) as client:
         options = flight.FlightCallOptions(headers=[] if token is None else [(b"authorization", f"Bearer {token}".encode())])
-        command = flight.FlightDescriptor.for_command(sealed("CommandStatementQuery", {1: query.encode()}))
+        command = flight.FlightDescriptor.for_command(encoded("CommandStatementQuery", {1: query.encode()}))
         info = client.get_flight_info(command, options)
         rows: list[dict[str, Any]] = client.do_get(info.endpoints[0].ticket, options).read_all().to_pylist()
         return rows
@@ -65,7 +65,7 @@ def test_an_answer_is_for_who_asked_and_once(endpoint: GrantedEndpoint) -> None:
     with flight.FlightClient(endpoint.uri) as client:
         mine = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {WHOLE}".encode())])
         theirs = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {SALES}".encode())])
-        command = flight.FlightDescriptor.for_command(sealed("CommandStatementQuery", {1: b"select data from events"}))
+        command = flight.FlightDescriptor.for_command(encoded("CommandStatementQuery", {1: b"select data from events"}))
         ticket = client.get_flight_info(command, mine).endpoints[0].ticket
         with pytest.raises(flight.FlightServerError, match="no such answer"):
             client.do_get(ticket, theirs).read_all()
@@ -91,7 +91,7 @@ def test_a_driver_of_flight_sql_asks_it(endpoint: GrantedEndpoint) -> None:
 def test_rubbish_is_refused_and_the_endpoint_lives_on(endpoint: GrantedEndpoint) -> None:
     options = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {SALES}".encode())])
     with flight.FlightClient(endpoint.uri) as client:
-        for body in (b"", b"\xff" * 40, b"rubbish", sealed("CommandGetTables", {}), sealed("CommandStatementQuery", {1: b"\xff"})):
+        for body in (b"", b"\xff" * 40, b"rubbish", encoded("CommandGetTables", {}), encoded("CommandStatementQuery", {1: b"\xff"})):
             with pytest.raises((flight.FlightServerError, flight.FlightInternalError)):
                 client.get_flight_info(flight.FlightDescriptor.for_command(body), options)
             with pytest.raises((flight.FlightServerError, flight.FlightInternalError)):
@@ -108,7 +108,7 @@ def test_a_port_that_is_taken_is_told(endpoint: GrantedEndpoint, tmp_path: Path)
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 20_000])
 def test_a_message_is_read_as_it_was_written(size: int) -> None:
-    assert opened(sealed("CommandStatementQuery", {1: b"x" * size, 3: b"y"})) == ("CommandStatementQuery", {1: b"x" * size, 3: b"y"})
+    assert decoded(encoded("CommandStatementQuery", {1: b"x" * size, 3: b"y"})) == ("CommandStatementQuery", {1: b"x" * size, 3: b"y"})
 
 
 @pytest.mark.parametrize("body", [b"\x0a", b"\x0a\x05ab", b"\x0d\x00", b"\xff" * 12])
