@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from inspect import getdoc
 from typing import Final
 
 from cyclopts import App, CycloptsError, Group
@@ -44,17 +45,19 @@ _COMMANDS: Final = {
         "maintain": ("upkeep:maintain", "Merge, checkpoint, clean and vacuum all tables."),
         "logs": ("splitting:logs", "See which logs the events are in."),
         "split": ("splitting:split", "Let several logs take the place of one."),
-        "audit": ("auditing:app", "See what was done to the store, attest what it holds, and check it."),
-        "access": ("access:app", "See what these credentials can do, and what is granted to others."),
         "verify": ("safety:verify", "Read the whole log, and say what is wrong with it."),
         "repair": ("safety:repair", "Move aside what a crash left."),
         "backup": ("safety:backup", "Bring a backup up to date."),
         "restore": ("safety:restore", "Make a warehouse from a backup."),
-        "retention": ("retention:app", "Say what is to be kept of streams, and end them."),
+    },
+    "Forgetting and proof": {
+        "keys": ("keys:app", "See, delete, rotate and wrap the keys of personal data."),
         "erase": ("erasing:erase", "Erase what events say, and all that was made of it."),
         "reapply": ("erasing:reapply", "Erase again in an older copy what was erased."),
-        "keys": ("keys:app", "See, delete, rotate and wrap the keys of personal data."),
         "traces": ("tracing:traces", "Search every file of the warehouse for values that should be gone."),
+        "retention": ("retention:app", "Say what is to be kept of streams, and end them."),
+        "audit": ("auditing:app", "See what was done to the store, attest what it holds, and check it."),
+        "access": ("access:app", "See what these credentials can do, and what is granted to others."),
     },
     "Trying it": {
         "demo": ("trying:demo", "Load a year of flights, project them, and ask a few questions."),
@@ -75,11 +78,19 @@ def make_app() -> App:
     return app
 
 
+def _explaining(app: App, given: Sequence[str]) -> App:
+    """The list of commands has a line of each, and imports none; one that is asked for help says all that its docstring does."""
+    groups = [name for commands in _COMMANDS.values() for name, (place, _) in commands.items() if place.endswith(":app")]
+    if {"--help", "-h"} & set(given) and given[0] in app and given[0] not in groups and not given[0].startswith("-"):
+        app[given[0]].help = getdoc(app[given[0]].default_command)
+    return app
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code, one of `pipelines/cli/outcome.py`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = make_app()(given, exit_on_error=False, print_error=True, result_action="return_value")
+        code = _explaining(make_app(), given)(given, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         return MISUSED
     except BrokenPipeError:                        # whoever reads has seen enough, as `head` has

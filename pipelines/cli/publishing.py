@@ -25,6 +25,7 @@ def publish(
     """Write a DuckDB database of views and macros that follow the tables by themselves: for DBeaver, the DuckDB command line, and BI tools.
 
     It holds no rows. Publish it again after a switch to another build, or when a read model is made that was not there. Directories only.
+    With `--grant` it holds rows instead, as they are now: whoever has it keeps them, whatever is erased or hidden later.
     """
     if grant is not None and to is None:
         raise MisusedError("a database for a grant holds rows, so it is no part of the warehouse: name a file")

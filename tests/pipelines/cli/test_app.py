@@ -44,6 +44,11 @@ def test_every_command_explains_itself(alluvium: Alluvium, command: str) -> None
     assert "--warehouse -w" in " ".join(told.out.split())
 
 
+@pytest.mark.parametrize(("command", "end"), [("verify", "Exit code 3 if there is damage."), ("erase", "that somebody should see to.")])
+def test_help_of_a_command_says_all_that_is_said_of_it(alluvium: Alluvium, command: str, end: str) -> None:
+    assert end in " ".join(alluvium(command, "--help").out.split())
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete_every_command(shell: Literal["bash", "zsh", "fish"]) -> None:
     script = make_app().generate_completion(shell=shell)
