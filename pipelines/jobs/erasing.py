@@ -3,7 +3,7 @@
 # Annotations are not postponed here: Dagster takes contexts and configurations from them as they stand.
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 import orjson
@@ -17,6 +17,10 @@ from pipelines.trying import TRYING, hopeless_at_once
 from pipelines.warehouse import Warehouse
 from projections import BUILT_IN, erase_everywhere, reapply_everywhere
 from store import Erasure, ErasureReport, Remnant, open_store
+
+_SHOWN: Final = "some rows of read models (previews), and those that checks found wrong, in runs from before"
+_RUNS: Final = (Remnant("Dagster's own storage", _SHOWN, None, "dagster run delete for these runs, then dagster asset wipe for their assets"),)
+"""It is no part of the warehouse, and `traces` does not search it."""
 
 
 class Request(Doer):
@@ -45,6 +49,7 @@ def erase_events(context: dg.OpExecutionContext, config: Request, warehouse: War
         )  # fmt: skip
         if not config.dry_run:
             publish_again(warehouse.uri, domain.projections)
+            report = report.and_also([], _RUNS if report.events else [])
     context.add_output_metadata(_told(report))
 
 
@@ -57,6 +62,7 @@ def erase_again(context: dg.OpExecutionContext, config: Again, warehouse: Wareho
                 executor=executor_of(warehouse.executor),
             )  # fmt: skip
         publish_again(warehouse.uri, domain.projections)
+        report = report.and_also([], _RUNS if report.events else [])
     context.add_output_metadata(_told(report))
 
 

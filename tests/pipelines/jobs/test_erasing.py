@@ -23,6 +23,7 @@ def test_request_is_erased_and_reported(run: Run, warehouse: str) -> None:
     assert (foretold["dry_run"], foretold["events"], traces(warehouse, [SECRET]) != []) == (True, 1, True)
     done = told(run("erase", erase_events={"tag": "of:7", "now": True, **WHO}), "erase_events")
     assert (done["events"], done["streams"]) == (1, 1)
+    assert "Dagster's own storage" in done["remains"]
     assert "backups and copies, until you do it: all that were made before" in done["remains"]
     assert traces(warehouse, [SECRET]) == []
 
