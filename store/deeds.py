@@ -15,7 +15,7 @@ from store.reserved import AUDIT, append_own
 from store.submits import Submits
 
 if TYPE_CHECKING:                                  # it imports what asks for a name before it does something
-    from store.aio import Submits
+    from store.submits import Submits
 
 UNKNOWN: Final = "unknown"
 """Who did it, or why, where a caller does not say."""

@@ -11,7 +11,7 @@ from store.reply import Reply
 from store.submits import Submits
 
 if TYPE_CHECKING:                                  # as for `store.deeds`
-    from store.aio import Submits
+    from store.submits import Submits
 
 AUDIT: Final = "$audit"
 """What was done to the store itself, and by whom."""

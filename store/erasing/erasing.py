@@ -16,10 +16,11 @@ from store.erasing.erasure import Erasure
 from store.erasing.erasure_deed import ERASED, Told, begin, ends_of
 from store.erasing.erasure_report import ErasureReport, Remnant, RewrittenLog
 from store.erasing.reapplying import erased_again
-from store.erasing.remnants import BACKUPS, settled, traced
+from store.erasing.remnants import BACKUPS, searched, settled
 from store.errors import CrossLogError, InvalidEventError, StorageError
 from store.query import Query
 from store.rewrite import Rewritten, counted, types_in
+from store.tracing.traces import check_values
 
 
 def erase(
@@ -34,6 +35,7 @@ def erase(
     backups: Sequence[str] = (),
 ) -> ErasureReport:
     """See `EventStore.erase`."""
+    check_values(values)
     work = _Erasing(store, erasure, by, why)
     return work.foretold() if dry_run else work.done(now, values, backups)
 
@@ -65,9 +67,8 @@ class _Erasing:
         gone, remains = settled(self._store, streams, list(done.values()), now)
         gone = [*self._proved(done), *gone]
         more_gone, more = self._in_backups(backups, done, now)
-        found, more_remains = traced(self._store, values)
-        gone, remains = [*gone, *more_gone, *found], [*remains, *more, *more_remains]
-        report = self._report(False, touched, [RewrittenLog.of(name, one) for name, one in done.items()], gone, remains)
+        rows = [RewrittenLog.of(name, one) for name, one in done.items()]
+        report = searched(self._store, self._report(False, touched, rows, [*gone, *more_gone], [*remains, *more]), values)
         if streams:
             self._tell(report)
         return report

@@ -26,7 +26,10 @@ class PastErasure:
 
 
 def past_erasures(warehouse: EventStore) -> Iterator[PastErasure]:
-    """Oldest first, one for each part of a large one, as far as their events are in this warehouse. Reads these."""
+    """Oldest first, one for each part of a large one, as far as their events are in this warehouse. Each time it reads these, and all of `$audit`.
+
+    InvalidEventError: the store has no way to erase.
+    """
     store = erasable(warehouse)
     logs = store.erasable()
     for began_at, told in dated(store):

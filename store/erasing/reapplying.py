@@ -28,6 +28,8 @@ def reapply(warehouse: EventStore, source: EventStore | None = None, *, by: str,
     To be done after a restore from a backup that was made before an erasure, and after an erasure that was killed on its way. Each event is
     known by its place and its id, so one that came to a place anew is not touched. An erasure of which no deed is left is not known.
 
+    `by`, `why`: stand in `$audit`, by the deed `ErasuresReapplied`. `now`: remove the files at once that hold what was erased, as `erase` does.
+
     InvalidEventError: `source` is another warehouse.
     """
     began_s, store = time.monotonic(), erasable(warehouse)

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from store.erasing.erasable import Erases
-from store.erasing.erasure_report import Remnant
+from store.erasing.erasure_report import ErasureReport, Remnant
 from store.rewrite import Rewritten
-from store.tracing.traces import traces
 
 OLD_FILES_S: Final = 3600.0
 """So long upkeep leaves files of the log that were replaced, for readers of an older state."""
@@ -47,11 +46,8 @@ def _left(place: str, done: Sequence[Rewritten], snapshots: bool, now: bool) -> 
     yield Remnant(READ_MODELS, f"{place}/projections, {place}/dead_letters", None, "`erase_everywhere`, which knows the projections")
 
 
-def traced(store: Erases, values: Sequence[str]) -> tuple[list[str], list[Remnant]]:
-    """Each byte of the warehouse is searched, compressed pages too."""
-    if not values or store.warehouse is None:
-        return [], []
-    found = traces(store.warehouse, values)
-    if not found:
-        return [f"{len(values):,} values were searched for in every byte below {store.warehouse}: there is no trace of them"], []
-    return [], [Remnant("a trace of a value", f"{trace.path}, {trace.how}", None, "see what file it is") for trace in found]
+def searched(store: Erases, report: ErasureReport, values: Sequence[str]) -> ErasureReport:
+    """In memory there is no file to search: that must not read as if there had been no trace."""
+    if store.warehouse is not None:
+        return report.searched(store.warehouse, values)
+    return report.and_also(["no value was searched for: this store is in memory, and has no files"], []) if values else report

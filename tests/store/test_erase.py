@@ -130,6 +130,19 @@ def test_deeds_say_who_and_why_and_hold_nothing_that_was_erased(store: EventStor
     assert "secret" not in str(told)
 
 
+def test_values_are_searched_for_or_it_is_said_that_they_were_not(store: EventStore) -> None:
+    fill(store)
+    report = store.erase(Erasure(tag="customer:1"), values=["secret-1@example.org"], now=True, **WHO)
+    assert "there is no trace of them" in report.gone[-1] or "no value was searched for: this store is in memory" in report.gone[-1]
+
+
+def test_nothing_is_erased_where_a_value_is_too_short_to_be_searched_for(store: EventStore) -> None:
+    fill(store)
+    with pytest.raises(InvalidEventError, match="search for 4 at least"):
+        store.erase(Erasure(tag="customer:1"), values=["Ada"], **WHO)
+    assert husks(store) == []
+
+
 def test_streams_of_the_stores_own_are_never_erased(store: EventStore) -> None:
     fill(store)
     store.erase(Erasure(query=Query(types=["Noted"])), **WHO)
