@@ -14,12 +14,11 @@ settings.load_profile("patient")
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """An S3 of our own on a free loopback port."""
-    from moto.server import ThreadedMotoServer
+    from tests.s3 import S3Server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = S3Server()
     server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    yield server.endpoint
     server.stop()
 
 

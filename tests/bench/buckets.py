@@ -209,10 +209,10 @@ def bucket() -> Iterator[tuple[Proxy, str]]:
 _SERVER: Final = """
 import sys
 import boto3
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+from tests.s3 import S3Server
+server = S3Server()
 server.start()
-endpoint = "http://%s:%s" % server.get_host_and_port()
+endpoint = server.endpoint
 keys = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
 boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket="bench")
 print(endpoint, flush=True)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 from typing import Final
 
-from store import EventStore, SnapshotPolicy, load, open_store, rebuild_snapshots, recommend_interval, snapshot
+from store import EventStore, InvalidEventError, SnapshotPolicy, load, open_store, rebuild_snapshots, recommend_interval, snapshot
 from tests.bench.big_log import BigLog
 from tests.bench.order import TYPES, line, load_another, load_cold, orders
 from tests.bench.run import Run, ms, percentile, seconds
@@ -75,7 +75,11 @@ def _space(run: Run, big: BigLog, length: int) -> None:
             load(store, orders(), id)
         run.table("recommend_interval, from 15 loads", "every events", "ms a load", "µs an event")
         for target_ms in (10.0, 50.0):
-            told = recommend_interval(store, orders(), target_ms)
+            try:
+                told = recommend_interval(store, orders(), target_ms)
+            except InvalidEventError:              # a busy machine takes longer to load nothing
+                run.row(f"target {target_ms:.0f} ms", "-", f"over {target_ms:.0f}", "-")
+                continue
             run.row(f"target {target_ms:.0f} ms", f"{told.every_events or 0:,}", f"{told.base_ms:.2f}", f"{told.event_us:.2f}")
 
 
