@@ -112,7 +112,7 @@ class DeltaEventStore(Handle):
         self._retention = Retention(
             self,
             Ruled(
-                self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events, lambda: self.log_id,
+                self, self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events, lambda: self.log_id,
                 self.events.check_access,
             ),
         )  # fmt: skip

@@ -90,7 +90,7 @@ class Logs(Handle):
         self._privacy = Confidant(self, self._intake.seals)
         root = self._tree.root
         heard = self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock
-        self._retention = Retention(self, Ruled(*heard, root.events, lambda: root.log_id, root.events.check_access))
+        self._retention = Retention(self, Ruled(root, *heard, root.events, lambda: root.log_id, root.events.check_access))
         self._audit = Audit(self, lambda: [member.ledger for member in self.each()])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()

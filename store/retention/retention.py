@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from store.append import Append
 from store.deeds import FINDINGS, Deed, check_named, record, recording
 from store.draft import RESERVED, check_expected, check_text
-from store.errors import Conflict, InvalidEventError, StreamEndedError, WrongExpectedVersionError
+from store.errors import Conflict, InvalidEventError, LogSealedError, StreamEndedError, WrongExpectedVersionError
 from store.event import Event
 from store.expected import ANY, ExpectedVersion
 from store.limits import MAX_STREAM_ID_BYTES
@@ -60,11 +60,12 @@ class Rewritable(Protocol):
 
 
 class Ruled(NamedTuple):
-    """A log as retention sees it. `check`: CrossLogError where it can be given no rules. `refresh`: hear of what others committed. `policy`,
-    `standing`: as far as was heard. `now`: in microseconds. `log_id`: as the audit calls it. `check_access`: AccessDeniedError where these
-    credentials may take nothing out of it: upkeep would take out for them what they hide.
+    """A log as retention sees it. `log`: itself, to which alone it is said what it keeps. `check`: CrossLogError where it can be given no rules.
+    `refresh`: hear of what others committed. `policy`, `standing`: as far as was heard. `now`: in microseconds. `log_id`: as the audit calls it.
+    `check_access`: AccessDeniedError where these credentials may take nothing out of it: upkeep would take out for them what they hide.
     """
 
+    log: Submits
     check: Callable[[], object]
     refresh: Callable[[], object]
     policy: Callable[[], Policy]
@@ -101,7 +102,7 @@ class Retention:
         _check(name, "name", by, why)
         self._log.check()
         self._log.check_access()
-        append_own(self._store, [Append(RETENTION, [kept(name, rule, by, why)])])
+        self._append([Append(RETENTION, [kept(name, rule, by, why)])])
 
     def truncate(self, stream_id: str, before: int, *, by: str, why: str) -> Held:
         """Hide the events below version `before`, for good; with the version after the last one, all. Where more is hidden already nothing changes.
@@ -258,8 +259,16 @@ class Retention:
         if said := say(standing):
             if hides:
                 self._log.check_access()
-            append_own(self._store, [Append(stream_id, [], expected), *said])
+            self._append([Append(stream_id, [], expected), *said])
         return self.of(stream_id)
+
+    def _append(self, said: Sequence[Append]) -> None:
+        """To the log that was asked, and no other: in the one that takes its place after a split nobody would look for it."""
+        try:
+            append_own(self._log.log, said)
+        except LogSealedError:
+            self._log.check()
+            raise                                  # of who has opened this log alone
 
 
 def _counted(touched: pa.Table) -> dict[str, int]:
