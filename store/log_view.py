@@ -26,9 +26,12 @@ LOCATED = f"{_LOG}, {SHARD} as shard, {_POSITIONS.format(1)} as first_position, 
 """The columns of `located_events` out of a file, whose name tells its shard, and between which positions it holds events."""
 _PLACED = f"{_LOG}, 'h' as shard, position as first_position, position as last_position"
 
-_HIDDEN = "exists (from hidden_versions cut where cut.stream_id = event.stream_id and event.version <= cut.hidden)"
-VISIBLE = f"select * from ({{}}) event where not {_HIDDEN}"
-"""Of a select of events those that their streams show, by the rows of `hidden_versions`."""
+VISIBLE = (
+    "select event.* from ({}) event left join hidden_versions cut on cut.stream_id = event.stream_id "
+    "where event.version > coalesce(cut.hidden, 0)"
+)
+"""Of a select of events those that their streams show, by the rows of `hidden_versions`. A join, through which a condition on streams reaches the
+files: under `not exists` they are all read."""
 _ONCE = "qualify row_number() over (partition by stream_id, aggregate, version, schema_version order by taken_at desc) = 1"
 _OWNER = "partition by stream_id, aggregate order by version desc, taken_at desc"
 _KEPT = f"qualify row_number() over ({_OWNER}) <= first_value(keep) over ({_OWNER})"

@@ -58,7 +58,14 @@ class MemoryEventStore(Handle):
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts)
         self._snapshots = MemorySnapshots()
         check = self._check_open
-        self._retention = Retention(self, Ruled(self, check, check, lambda: self._log.policy, self._standing, clock, self, lambda: self.log_id))
+        log = self._log
+        self._retention = Retention(
+            self,
+            Ruled(
+                self, check, check, lambda: log.policy, self._standing, clock, self, lambda: self.log_id, lambda: log.head,
+                lambda stream_ids: [log.version(stream_id) for stream_id in stream_ids],
+            ),
+        )
         self._ledger = MemoryLedger(self._events)
         self._audit = Audit(self, lambda: [self._ledger])
         self._aio = AsyncEventStore(self, self._intake)

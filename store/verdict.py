@@ -87,7 +87,7 @@ Find = Callable[[pa.ChunkedArray, pa.ChunkedArray], pa.Array]
 
 def judge_bulk(find: Find, bulk: Bulk, terms: Mapping[str, Terms]) -> TableAppended | None:
     """None: append the table. A place: all its events are there already. DuplicateEventError: some of them are. StreamEndedError: see `judge`."""
-    if (repeat := _repeated_table(find, bulk)) is None and any(there.ended for there in terms.values()):
+    if (repeat := _repeated_table(find, bulk)) is None and terms:
         _refuse_ended(terms, bulk.table["stream_id"].unique().to_pylist())
     return repeat
 

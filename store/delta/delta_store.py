@@ -18,6 +18,7 @@ from store.bulk import Bulk
 from store.condition import Condition, Match, check_condition
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
+from store.delta import reader, saved_policy
 from store.delta.actions import Segment
 from store.delta.committer import Committer
 from store.delta.heads import Heads
@@ -29,6 +30,7 @@ from store.delta.recollection import Recollection
 from store.delta.request import Request
 from store.delta.rewritable import DeltaRewritable
 from store.delta.rota import Rota
+from store.delta.saved_policy import SavedPolicy
 from store.delta.segment_files import SegmentFiles
 from store.delta.standings import Standings
 from store.delta.trail import RecentTrail, Step
@@ -92,10 +94,10 @@ class DeltaEventStore(Handle):
             ),
             None if earlier is None else earlier.version,
         )
-        self._policies = Policies(lambda version, position: self.reads.rules(version, position), lambda: self._log.head)
+        self._policies = Policies(lambda version, position: self.reads.rules(version, position), lambda: self._log.head, self._saved_policy)
         rota, self.recollection = Rota(objects.machine), Recollection()
         self._log = Log(objects, Followers(self._heads, self._policies, rota, self.recollection), floor=floor)
-        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, observer, self._remove_hidden, upkeep)
+        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, self._policies, observer, self._remove_hidden, upkeep)
         self.reads: Final = Reads(self._log, self._files, self._heads, self._refresh, earlier)
         self._bell = Bell()
         self._trail = RecentTrail(lambda after, until: self.reads.rows(Selection(after, until), ["position", *Step._fields]))
@@ -109,13 +111,7 @@ class DeltaEventStore(Handle):
         self._privacy = Confidant(self, self._intake.seals)
         self.events: Final = DeltaRewritable(objects, self._log, self._files, self._check_open)
         self.standings: Final = Standings(self._log, self._policies, self._heads, self.reads.version_by, clock)
-        self._retention = Retention(
-            self,
-            Ruled(
-                self, self._check_ruled, self._refresh, self.standings.policy, self.standings.of, clock, self.events, lambda: self.log_id,
-                self.events.check_access,
-            ),
-        )  # fmt: skip
+        self._retention = Retention(self, self.ruled(clock))
         self.ledger: Final = DeltaLedger(objects, self._log)
         self._audit = Audit(self, lambda: [self.ledger])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, objects.uri.rpartition("/")[0], objects.filesystem())
@@ -288,6 +284,14 @@ class DeltaEventStore(Handle):
 
     # Below ----------------------------------------------------------------------------------------------------
 
+    def ruled(self, clock: Clock) -> Ruled:
+        """This log, as retention sees it."""
+        at = self.standings
+        return Ruled(
+            self, self._check_ruled, self._refresh, at.policy, at.of, clock, self.events, lambda: self.log_id, lambda: self._log.head, at.versions,
+            self.events.check_access,
+        )  # fmt: skip
+
     def _append(self, parts: Sequence[Draft], fail_if: Query | None, after: int) -> list[Appended]:
         answer = self._answered(parts, self._condition(fail_if, after))
         assert isinstance(answer, list)
@@ -339,12 +343,16 @@ class DeltaEventStore(Handle):
 
     def _remove_hidden(self) -> None:
         """Nothing is looked for where no stream can hide anything."""
-        if (policy := self.standings.policy()).streams or policy.categories:
+        if self.standings.policy():
             self._retention.remove(by="upkeep", why="what is hidden is not kept", share=WORN)
             self._retention.archive(share=WORN)
 
     def _check_ruled(self) -> None:
         """One log can be given rules for its streams."""
+
+    def _saved_policy(self, head: int) -> SavedPolicy | None:
+        """Nothing is asked of the storage where nothing can have been said."""
+        return saved_policy.read(self._objects, head) if reader.may_hold(self._log.segments(), RETENTION) else None
 
     def _narrowed(self, selection: Selection, head: int) -> Selection:
         """To begin with the first match, where the last events are asked for: a decision over a query asks for these, over and over."""

@@ -62,6 +62,11 @@ def read_stream(
     return events.select(columns)
 
 
+def may_hold(segments: Iterable[Segment], stream_id: str) -> bool:
+    """Can any of these hold an event of the stream?"""
+    return bool(_holding(segments, stream_id, None))
+
+
 def version_at(
     files: SegmentFiles, segments: Sequence[Segment], stream_id: str, position: int, spans: Sequence[Span], fresh: Fresh | None = None
 ) -> int:

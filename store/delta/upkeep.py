@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import pyarrow as pa
 
-from store.delta import checkpoint, compaction, head_runs, log_cleanup
+from store.delta import checkpoint, compaction, head_runs, log_cleanup, saved_policy
 from store.delta import vacuum as vacuuming
 from store.delta.actions import Segment
 from store.delta.checkpoint import State
@@ -18,6 +18,7 @@ from store.delta.compaction import Run
 from store.delta.head_runs import HeadRun
 from store.delta.heads import Heads
 from store.delta.log import Log
+from store.delta.policies import Policies
 from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles
 from store.errors import AccessDeniedError, StorageError, StoreError, TableRefusedError
@@ -70,13 +71,14 @@ class Upkeep:
         log: Log,
         files: SegmentFiles,
         heads: Heads,
+        policies: Policies,
         observer: Observer,
         remove_hidden: Callable[[], None] = lambda: None,
         by_itself: bool = True,
     ) -> None:
         """`remove_hidden`: take out of the log what its streams hide, where it is worth it. `by_itself`: without it only what is demanded is done."""
         self._remove_hidden = remove_hidden
-        self._objects, self._log, self._files, self._heads, self._observer = objects, log, files, heads, observer
+        self._objects, self._log, self._files, self._heads, self._policies, self._observer = objects, log, files, heads, policies, observer
         self._by_itself = by_itself
         self._commits = self._looked_at = 0
         self._cleaned_s = self._removed_s = time.monotonic()
@@ -119,8 +121,12 @@ class Upkeep:
             self._log.refresh()
             state = self._log.state()
             self._heads.turn_page(state.head)
+            policy = self._policies.due(state.head)
         data_bytes = checkpoint.write(self._objects, state)
         self._log.checkpointed = state.version
+        if policy is not None:
+            saved_policy.write(self._objects, policy)
+            self._policies.saved_version = policy.version
         streams, head_bytes = self._save_heads(state)
         done = Checkpointed(state.version, data_bytes, streams, head_bytes, time.monotonic() - began)
         self._observer.record(done)

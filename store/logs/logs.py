@@ -36,7 +36,7 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
-from store.retention.retention import Retention, Ruled, Standing
+from store.retention.retention import Retention, Standing
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots
@@ -89,8 +89,8 @@ class Logs(Handle):
         self._aio = AsyncEventStore(self, self._intake)
         self._privacy = Confidant(self, self._intake.seals)
         root = self._tree.root
-        heard = self._check_ruled, lambda: root.head(), root.standings.policy, self._standing, clock
-        self._retention = Retention(self, Ruled(root, *heard, root.events, lambda: root.log_id, root.events.check_access))
+        ruled = root.ruled(clock)._replace(check=self._check_ruled, refresh=lambda: root.head(), standing=self._standing)
+        self._retention = Retention(self, ruled)
         self._audit = Audit(self, lambda: [member.ledger for member in self.each()])
         self._sessions = SqlSessions(self._asked, self._privacy.open_texts, warehouse, self._objects.filesystem())
         self._process = os.getpid()

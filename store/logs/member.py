@@ -121,7 +121,7 @@ class Member(DeltaEventStore):
         def decide(commit_id: str, version: int) -> tuple[Commit, bytes] | None:
             if self._log.sealed:
                 return None
-            if (policy := self.standings.policy()).streams or policy.categories:
+            if self.standings.policy():
                 problem = "has rules of retention, which one log decides and several could not"
                 raise InvalidEventError("log", str(self.name), problem, "copy what is to be kept into a new warehouse, and split that")
             assert self._log.table is not None

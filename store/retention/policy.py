@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
-from rpds import HashTrieMap
 
 from store.event import Event
 from store.retention.rule import Rule
 from store.retention.terms import NOTHING, Terms
+from store.retention.terms_by_stream import TermsByStream
 
 RETENTION: Final = "$retention"
 """What is to be kept, in the log's own order."""
@@ -32,15 +31,16 @@ Said = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`streams`: those of which something of their own is said, be they millions: a new value shares nearly all of an old one.
+    """`streams`: those of which something of their own is said. `categories`: rules of all streams of one, and where each was said."""
 
-    `categories`: rules of all streams of one, and where each was said.
-    """
-
-    streams: HashTrieMap[str, Terms] = field(default_factory=HashTrieMap)
+    streams: TermsByStream = field(default_factory=TermsByStream)
     categories: Mapping[str, tuple[Rule, int]] = field(default_factory=dict)
     ruled: frozenset[str] = frozenset()
     """Streams with a rule of their own, which stands in place of their category's."""
+
+    def __bool__(self) -> bool:
+        """Is anything said?"""
+        return bool(self.streams) or bool(self.categories)
 
     def of(self, stream_id: str) -> Terms | None:
         """None: nothing is said of it."""
@@ -49,12 +49,15 @@ class Policy:
             return own
         rule, position = general
         own = own or NOTHING
-        return replace(own, rule=own.rule if stream_id in self.ruled else rule, position=max(own.position, position))
+        return own._replace(rule=own.rule if stream_id in self.ruled else rule, position=max(own.position, position))
 
     def after(self, said: Iterable[Said]) -> Policy:
         """What holds once these events are said, too."""
         streams, categories, ruled = dict[str, Terms](), dict(self.categories), set[str]()
-        so_far = ChainMap(streams, cast("MutableMapping[str, Terms]", self.streams))
+
+        def so_far(name: str) -> Terms:
+            return streams[name] if name in streams else self.streams.get(name, NOTHING)
+
         for position, type, data in said:
             if type not in _SAID:                  # of newer code's words this code can keep none, and must not stop at them
                 continue
@@ -65,11 +68,11 @@ class Policy:
                     categories[name] = rule, position
                     continue
                 ruled.add(name)
-                streams[name] = replace(so_far.get(name, NOTHING), rule=rule, position=position)
+                streams[name] = so_far(name)._replace(rule=rule, position=position)
             else:
                 name = fields["stream_id"]
-                streams[name] = _changed(so_far.get(name, NOTHING), position, type, fields)
-        return Policy(self.streams.update(streams), categories, self.ruled | ruled)
+                streams[name] = _changed(so_far(name), position, type, fields)
+        return Policy(self.streams.updated(streams), categories, self.ruled | ruled)
 
     def rules(self) -> dict[str, Rule]:
         """By name, of streams and categories."""
@@ -112,10 +115,10 @@ def rule_of(fields: Mapping[str, Any]) -> Rule:
 def _changed(terms: Terms, position: int, type: str, fields: Mapping[str, Any]) -> Terms:
     match type:
         case "Truncated":
-            return replace(terms, truncated=max(terms.truncated, fields["before"] - 1), position=position)
+            return terms._replace(truncated=max(terms.truncated, fields["before"] - 1), position=position)
         case "Deleted":
             deletions = terms.deletions if fields["version"] <= terms.deleted else (*terms.deletions, fields["version"])
-            return replace(terms, deletions=deletions, position=position)
+            return terms._replace(deletions=deletions, position=position)
         case "Tombstoned":
-            return replace(terms, tombstoned=True, position=position)
-    return replace(terms, closed=True)             # which hides nothing
+            return terms._replace(truncated=max(terms.truncated, fields["version"]), tombstoned=True, position=position)
+    return terms._replace(closed=True)             # which hides nothing

@@ -19,6 +19,7 @@ from store.expected import ANY, ExpectedVersion
 from store.limits import MAX_STREAM_ID_BYTES
 from store.reserved import append_own
 from store.retention.archived import Archived, summed
+from store.retention.hidden_versions import HiddenVersions
 from store.retention.policy import CLOSED, DELETED, RETENTION, TOMBSTONED, TRUNCATED, Policy, kept
 from store.retention.removal import Removal, Removed
 from store.retention.rule import Rule
@@ -31,13 +32,6 @@ BEGAN: Final = "RemovalBegan"
 REMOVED: Final = "HiddenEventsRemoved"
 FORGOTTEN: Final = 10_000
 """Streams whose snapshots are forgotten at once."""
-HIDDEN: Final = pa.schema([pa.field("stream_id", pa.string(), nullable=False), pa.field("hidden", pa.int64(), nullable=False)])
-
-_OF_CATEGORIES: Final = """
-    with cut as (select unnest($categories) as category, unnest($counts) as most, unnest($moments) as moment)
-    select stream_id, greatest(coalesce(max(version) - max(most), 0), coalesce(max(version) filter (epoch_us(recorded_at) <= moment), 0)) as hidden
-    from events join cut on category = split_part(stream_id, '-', 1) group by stream_id having hidden > 0
-"""
 
 
 class Standing(NamedTuple):
@@ -61,8 +55,9 @@ class Rewritable(Protocol):
 
 class Ruled(NamedTuple):
     """A log as retention sees it. `log`: itself, to which alone it is said what it keeps. `check`: CrossLogError where it can be given no rules.
-    `refresh`: hear of what others committed. `policy`, `standing`: as far as was heard. `now`: in microseconds. `log_id`: as the audit calls it.
-    `check_access`: AccessDeniedError where these credentials may take nothing out of it: upkeep would take out for them what they hide.
+    `refresh`: hear of what others committed. `policy`, `standing`, `head`, `versions`, of streams, hidden or not: as far as was heard. `now`: in
+    microseconds. `log_id`: as the audit calls it. `check_access`: AccessDeniedError where these credentials may take nothing out of it: upkeep
+    would take out for them what they hide.
     """
 
     log: Submits
@@ -73,6 +68,8 @@ class Ruled(NamedTuple):
     now: Clock
     events: Rewritable
     log_id: Callable[[], str]
+    head: Callable[[], int]
+    versions: Callable[[Sequence[str]], Sequence[int]]
     check_access: Callable[[], object] = lambda: None
 
 
@@ -89,6 +86,9 @@ class Retention:
 
     def __init__(self, store: Submits, log: Ruled) -> None:
         self._store, self._log = store, log
+        self._hidden = HiddenVersions(
+            lambda query, asked: store.sql(query, asked).fetchall(), log.versions, lambda stream_id: log.standing(stream_id).hidden, log.now
+        )
 
     # Saying -----------------------------------------------------------------------------------------------------
 
@@ -179,17 +179,8 @@ class Retention:
 
     def hidden(self) -> pa.Table | None:
         """Of each stream that hides something, up to which version; columns of HIDDEN. None: nothing is said of any stream."""
-        policy, now = self._log.policy(), self._log.now()
-        if not policy.streams and not policy.categories:
-            return None
-        own = {stream_id: self._log.standing(stream_id).hidden for stream_id in policy.streams}
-        rules = {category: rule for category, (rule, _) in policy.categories.items() if rule}
-        if rules:
-            ages = [None if rule.max_age_us is None else now - rule.max_age_us for rule in rules.values()]
-            asked = {"categories": list(rules), "counts": [rule.max_count for rule in rules.values()], "moments": ages}
-            own = dict(self._store.sql(_OF_CATEGORIES, asked).fetchall()) | own
-        there = {stream_id: hidden for stream_id, hidden in own.items() if hidden}
-        return pa.table([list(there), list(there.values())], schema=HIDDEN)
+        policy = self._log.policy()
+        return self._hidden.table(policy, self._log.head()) if policy else None
 
     # Removing ---------------------------------------------------------------------------------------------------
 
@@ -232,7 +223,7 @@ class Retention:
         rows less than this part would move. Upkeep does it by itself, once a day.
         """
         self._log.refresh()
-        said = self._log.policy().streams
+        said = self._log.policy().streams.whole()
         streams = {name for name, terms in said.items() if (terms.closed and not terms.tombstoned) or (tombstoned and terms.tombstoned)}
         return summed(self._log.events.archive(streams, share, dry_run)) if streams else Archived()
 

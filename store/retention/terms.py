@@ -14,11 +14,9 @@ VersionBy = Callable[[int], int]
 """A moment in microseconds -> the version that the stream had by then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """`truncated`: versions up to it are hidden for good. `deletions`: the versions at which it was deleted; it goes on behind the last of them.
-
-    `position`: of the last event that said what is hidden.
+class Terms(NamedTuple):
+    """`truncated`: versions up to it are hidden for good, of a tombstoned stream all. `deletions`: the versions at which it was deleted; it goes on
+    behind the last of them. `position`: of the last event that said what is hidden.
     """
 
     rule: Rule = EVERYTHING
@@ -48,7 +46,7 @@ class Terms:
         return self.tombstoned or 0 < self.deleted == version
 
     def hidden(self, version: int, version_by: VersionBy, now: int) -> int:
-        """Versions up to this one are hidden."""
+        """Versions up to this one are hidden. Without a rule it is the floor, whatever the stream's version is."""
         if self.gone(version):
             return version
         hidden = self.floor
