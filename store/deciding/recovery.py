@@ -44,9 +44,14 @@ class Recovery:
     def go_on(self, aggregate: Aggregate[S], stream_id: str, known: Known) -> Known:
         """The newest state, from one that is known."""
         events = self._events(stream_id, known.version)
-        if self._terms(stream_id).position != known.changed or (len(events) and events["version"][0].as_py() != known.version + 1):
+        if self._has_moved(stream_id, known) or (len(events) and events["version"][0].as_py() != known.version + 1):
             return self.begin(aggregate, stream_id)
         return self._folded(aggregate, stream_id, known, events)
+
+    def _has_moved(self, stream_id: str, known: Known) -> bool:
+        """Is more hidden, of what was read just now, than that state was seen through? Where a rule is in force each event appended may hide one."""
+        terms = self._terms(stream_id)
+        return terms.position != known.changed or (bool(terms.rule) and self._store.retention.window(stream_id).hidden != known.hidden)
 
     def _begun(self, aggregate: Aggregate[S], stream_id: str, until: int | None, terms: Terms) -> Known:
         began_s, saved_at = time.monotonic(), NEVER if terms.rule else 0

@@ -138,10 +138,12 @@ class DeltaEventStore(Handle):
     def read_stream(self, stream_id: str, after: int = 0, limit: int | None = None, backward: bool = False) -> pa.Table:
         check_range(after, limit)
         self._refresh()
-        after = max(after, self.standings.hidden(stream_id))
+        hidden, until = self.standings.shown(stream_id)
+        after = max(after, hidden)
+        most = None if until is None else max(0, until - after)
         if not backward:
-            return self.reads.known_stream(stream_id, after, limit)
-        events = self.reads.known_stream(stream_id, after, None)
+            return self.reads.known_stream(stream_id, after, limit if most is None else most if limit is None else min(limit, most))
+        events = self.reads.known_stream(stream_id, after, most)
         return events.take(pa.array(range(len(events) - 1, -1, -1), pa.int64())).slice(0, limit)
 
     def read_all(

@@ -31,9 +31,14 @@ class Standings:
             return Standing(None, version, 0)
         return Standing(terms, version, terms.hidden(version, lambda moment: self._version_by(stream_id, moment), self._clock()))
 
-    def hidden(self, stream_id: str) -> int:
-        """The version up to which it hides its events. Of most streams nothing is said, and nothing more is asked."""
-        return 0 if self.policy().of(stream_id) is None else self.of(stream_id).hidden
+    def shown(self, stream_id: str) -> tuple[int, int | None]:
+        """It shows what lies behind the first of these versions. Up to the second, where a rule is in force: what is appended from then on hides
+        more. Of most streams nothing is said, and nothing more is asked.
+        """
+        if self.policy().of(stream_id) is None:
+            return 0, None
+        terms, version, hidden = self.of(stream_id)
+        return hidden, version if terms is not None and terms.rule else None
 
     def versions(self, stream_ids: Sequence[str]) -> Sequence[int]:
         """The last version of each, hidden or not, in one step."""

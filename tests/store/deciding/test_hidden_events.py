@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from store import (
     Aggregate,
     EventStore,
     InvalidEventError,
+    Retention,
     SnapshotPolicy,
     StreamEndedError,
     history,
@@ -18,12 +20,16 @@ from store import (
     load_as_of,
     load_at,
     load_many,
+    open_store,
     snapshot,
     snapshot_due,
     transact,
     transact_many,
     verify_snapshots,
 )
+from store.delta.standings import Standings
+from store.retention.retention import Standing
+from store.retention.terms import Window
 from tests.store.deciding.account import Account, deposit, evolve, types
 
 SAID = {"by": "ada", "why": "a test"}
@@ -129,3 +135,44 @@ def test_what_is_hidden_while_somebody_decides_is_in_no_later_state(store: Event
     seen = {"truncate": 16 + 32, "delete": 32}[how]
     assert load(store, known, "1").state.cents == seen
     assert load(store, account(), "1").state.cents == seen
+
+
+def test_what_is_appended_between_the_look_and_the_read_hides_at_once(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a rule each event may hide one that the remembered state has seen."""
+    known = account()
+    store.retention.keep("account", max_count=3, **SAID)
+    deposited(store, 1, 2)
+    assert load(store, known, "1").state.cents == 3
+    deposited(store, 4)
+    look, others = Retention.window, [lambda: deposited(store, 8, 16)]
+
+    def then_others(self: Retention, stream_id: str) -> Window:
+        window = look(self, stream_id)
+        if others:
+            others.pop()()
+        return window
+
+    monkeypatch.setattr(Retention, "window", then_others)
+    loaded = load(store, known, "1")
+    assert (loaded.state.cents, loaded.version, loaded.state.events) == (28, 5, 3)
+    assert load(store, known, "1") == loaded
+
+
+def test_a_stream_is_read_as_it_was_at_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never more of it than its rule keeps, though others append between a look at what it hides and the read."""
+    with open_store(tmp_path, create=True) as store:
+        store.retention.keep("account", max_count=3, **SAID)
+        deposited(store, 1, 2, 4)
+        look = Standings.of
+
+        def then_others(self: Standings, stream_id: str) -> Standing:
+            standing = look(self, stream_id)
+            monkeypatch.setattr(Standings, "of", look)
+            deposited(store, 8, 16)
+            return standing
+
+        for backward in (False, True):
+            monkeypatch.setattr(Standings, "of", then_others)
+            read = store.read_stream("account-1", backward=backward)["version"].to_pylist()
+            assert read == [[1, 2, 3], [5, 4, 3]][backward]
+        assert store.read_stream("account-1", limit=2)["version"].to_pylist() == [5, 6]
