@@ -15,6 +15,7 @@ from store.contract import Contract
 from store.correlation import cause
 from store.draft import RESERVED, RESERVED_ID, check_text
 from store.errors import InvalidEventError
+from store.husk import ERASED, no_husks
 from store.limits import MAX_EVENT_BYTES, MAX_NAME_BYTES, MAX_STREAM_ID_BYTES, MAX_TAGS
 from store.privacy.token import MARK
 from store.schema import EVENTS, GIVEN, INSTANT
@@ -43,6 +44,7 @@ def bulk(events: pa.Table, contract: Contract | None = None) -> Bulk:
     _check_json("data", columns["data"])
     if "metadata" in columns:
         _check_json("metadata", columns["metadata"].drop_null())
+    _check_husks(columns)
     _check_sizes(columns)
     _check_ids(columns)
     for name, surrounding in cause()._asdict().items():
@@ -148,6 +150,12 @@ def _check_text_json(name: str, text: str) -> None:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise InvalidEventError(name, text, f"is not JSON ({error})", "give the text of a JSON object in every row") from error
+
+
+def _check_husks(columns: dict[str, pa.ChunkedArray]) -> None:
+    problem = f"begins with {ERASED}, as only what an erasure leaves does, and is not that"
+    remedy = "name the field otherwise; an erased event is moved as it was read, without metadata"
+    _refuse("data", columns["data"], no_husks(columns["data"], columns.get("metadata")), problem, remedy)
 
 
 def _check_sizes(columns: dict[str, pa.ChunkedArray]) -> None:

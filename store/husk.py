@@ -15,6 +15,7 @@ from store.schema import EVENTS
 ERASED: Final = "$erased"
 """The one key in the data of a husk; its value is the id of the erasure."""
 _HUSK: Final = r'^\{"\$erased":"[0-9a-f-]{36}"\}$'
+_MARK: Final = f'{{"{ERASED}"'
 _START: Final = len(f'{{"{ERASED}":"')
 
 
@@ -28,6 +29,20 @@ def erasure_of(data: str) -> str | None:
     if len(data) != _START + 38 or not data.startswith(f'{{"{ERASED}":"'):
         return None
     return data[_START : _START + 36]
+
+
+def begins_as_husk(data: str) -> bool:
+    """Is it a husk's, or might somebody take it for one? No application's event begins so."""
+    return data.startswith(_MARK)
+
+
+def no_husks(data: pa.ChunkedArray, metadata: pa.ChunkedArray | None) -> pa.ChunkedArray:
+    """Which of these begin as husks and are none: a husk is what `husked` leaves, to the byte, and has no metadata."""
+    begin = pc.starts_with(data, _MARK)
+    if not pc.any(begin).as_py():
+        return begin
+    whole = are_husks(data) if metadata is None else pc.and_(are_husks(data), metadata.is_null())
+    return pc.and_not(begin, whole)
 
 
 def has_husks(data: pa.ChunkedArray | pa.Array) -> bool:

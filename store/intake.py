@@ -16,6 +16,7 @@ from store.draft import Draft, draft, drafts
 from store.errors import InvalidEventError
 from store.event import Event
 from store.expected import ExpectedVersion
+from store.husk import ERASED, are_husks, begins_as_husk, has_husks
 from store.limits import MAX_EVENT_BYTES
 from store.privacy.personal import Personal
 from store.privacy.privacy import Privacy, check_privacy
@@ -44,14 +45,14 @@ class Intake:
     def drafted(self, stream_id: str, events: Sequence[Event], expected_version: ExpectedVersion) -> Plan:
         """The same before anything is sealed: for callers that must not wait."""
         events = _listed(events)
-        return planned(self.seals, [draft(stream_id, events, expected_version, self.contract)], [_said(events)])
+        return planned(self.seals, _own([draft(stream_id, events, expected_version, self.contract)]), [_said(events)])
 
     def drafted_many(self, appends: Sequence[Append]) -> Plan:
         appends = [_append(append) for append in appends] if isinstance(appends, Iterable) else appends
-        return planned(self.seals, drafts(appends, self.contract), [_said(append.events) for append in appends])
+        return planned(self.seals, _own(drafts(appends, self.contract)), [_said(append.events) for append in appends])
 
     def bulk(self, events: pa.Table) -> Bulk:
-        """A table of events."""
+        """A table of events. It may hold husks, as a log does that is moved into another warehouse: nothing is asked of what they say."""
         given = bulk(events, self.contract)
         return replace(given, table=self._sealed(given.table))
 
@@ -65,6 +66,7 @@ class Intake:
         mine = pa.chunked_array([pa.repeat(False, len(table))])
         for name, version in personal:
             mine = pc.or_(mine, pc.and_(pc.equal(table["type"], name), pc.equal(table["schema_version"], version)))
+        mine = pc.and_not(mine, are_husks(table["data"])) if has_husks(table["data"]) else mine
         refuse_tokens("data", table["data"].filter(pc.invert(mine)))
         if not personal:
             return table
@@ -76,6 +78,17 @@ class Intake:
         data = pc.replace_with_mask(table["data"].combine_chunks(), mine.combine_chunks(), texts)
         _check_sizes(data)
         return table.set_column(table.schema.get_field_index("data"), "data", data)
+
+
+def _own(made: Sequence[Draft]) -> Sequence[Draft]:
+    """InvalidEventError: an event would pass for an erased one, that nobody erased."""
+    for one in made:
+        for row in one.rows:
+            if begins_as_husk(row[8]):
+                error = InvalidEventError("data", row[8], f"begins with {ERASED}, as only what an erasure leaves does", "name the field otherwise")
+                error.of_stream(one.stream_id).correlation_id = row[5]
+                raise error
+    return made
 
 
 def _listed(values: Any) -> Any:

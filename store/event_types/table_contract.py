@@ -17,6 +17,7 @@ from store.event_types.ladder import Ladder
 from store.event_types.misfit import misfit
 from store.event_types.step import ShapeName
 from store.event_types.upcasting import upcast
+from store.husk import without_husks
 
 _SHOWN: Final = 5
 """So many failures are told in full; the others are counted."""
@@ -36,8 +37,8 @@ class Failure(NamedTuple):
 
 
 def check_rows(event_types: Sequence[EventType[Any]], codecs: Mapping[ShapeName, Codec], ladder: Ladder, events: pa.Table) -> None:
-    """InvalidEventError names the first failures of one type: row, stream, field, value. Types that are not known pass."""
-    numbered = events.append_column(_ROW, pa.array(range(len(events)), pa.int64()))
+    """InvalidEventError names the first failures of one type: row, stream, field, value. Types that are not known, and husks, pass."""
+    numbered = without_husks(events.append_column(_ROW, pa.array(range(len(events)), pa.int64())))
     try:
         newest = pa.Table.from_batches([upcast(ladder, batch) for batch in numbered.to_batches(_ROWS)], numbered.schema)
         for event_type in event_types:
