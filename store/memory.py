@@ -170,7 +170,7 @@ class MemoryEventStore(Handle):
         return self
 
     def find(self, what: Rewrite) -> pa.Table:
-        """Which events that would change, with the columns of `rewrite.TOUCHED`."""
+        """Which events that would change, with the columns that it is told."""
         with self._lock:
             self._check_open()
             return self._log.find_changed(what)

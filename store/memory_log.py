@@ -13,7 +13,7 @@ from store.condition import Condition, Match
 from store.draft import Draft, Row
 from store.retention.policy import RETENTION, Policy, settled
 from store.retention.terms import Terms
-from store.rewrite import TOUCHED, Rewrite
+from store.rewrite import Rewrite
 from store.schema import EVENTS, events_table
 from store.verdict import Place
 
@@ -74,9 +74,9 @@ class MemoryLog:
         return events_table(zip(*rows, strict=True)) if rows else EVENTS.empty_table()
 
     def find_changed(self, what: Rewrite) -> pa.Table:
-        """Which events a rewrite would change, with the columns of TOUCHED."""
+        """Which events a rewrite would change, with the columns that it is told."""
         events = self.events(range(1, self.head + 1))
-        return events.filter(what.chosen(events)).select(TOUCHED.names).cast(TOUCHED) if len(events) else TOUCHED.empty_table()
+        return events.filter(what.chosen(events)).select(what.told.names).cast(what.told) if len(events) else what.told.empty_table()
 
     def rewrite(self, what: Rewrite) -> None:
         events = self.events(range(1, self.head + 1))

@@ -10,15 +10,15 @@ from typing import Final, NamedTuple, Protocol
 import pyarrow as pa
 
 TOUCHED: Final = pa.schema({"stream_id": pa.string(), "type": pa.string(), "version": pa.int64(), "position": pa.int64(), "event_id": pa.string()})
-"""What is told of each event that is changed."""
+"""What is told of each event that is changed, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """What one rewrite of a log did. `delta_version`: of its commit; None: there was nothing to change, or the log is in memory.
 
-    `touched`: the events changed, with the columns of TOUCHED, in no order. `replaced`: the files that still hold what they said, until vacuumed;
-    `replaced_ms`: since when these are no part of the log.
+    `touched`: the events changed, with the columns that the rewrite is told, in no order. `replaced`: the files that still hold what they said, until
+    vacuumed; `replaced_ms`: since when these are no part of the log.
     """
 
     delta_version: int | None
@@ -58,6 +58,10 @@ class Rewrite(Protocol):
     @property
     def columns(self) -> Sequence[str]:
         """The columns that `chosen` needs."""
+
+    @property
+    def told(self) -> pa.Schema:
+        """What it is told of each event that is changed: TOUCHED, or less. So much of all of them is in memory until it is done."""
 
     def meets(self, extent: Extent) -> bool:
         """Can rows of this extent hold a chosen one? If not, they are not read."""

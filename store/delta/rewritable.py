@@ -39,7 +39,7 @@ class DeltaRewritable:
         return rewriting.rewrite(self._objects, self._log, self._files, what, about)
 
     def find(self, what: Rewrite) -> pa.Table:
-        """Which events that would change, with the columns of `rewrite.TOUCHED`."""
+        """Which events that would change, with the columns that it is told."""
         self._check()
         return rewriting.find(self._log, self._files, what)
 

@@ -21,7 +21,7 @@ from store.delta.part import Part, landed, renamed
 from store.delta.reader import others
 from store.delta.segment_files import SegmentFiles, extent_of
 from store.errors import OutcomeUnknownError, StorageError, StoreError, TableRefusedError
-from store.rewrite import TOUCHED, Extent, Rewrite, Rewritten
+from store.rewrite import Extent, Rewrite, Rewritten
 from store.storage.objects import Objects
 
 
@@ -51,14 +51,14 @@ class _Plan:
 def rewrite(objects: Objects, log: Log, files: SegmentFiles, what: Rewrite, about: Callable[[pa.Table], None] = lambda touched: None) -> Rewritten:
     """Change these events, all or none, durably. Holds one file in memory, beside its new form, and a few numbers of each event changed.
 
-    `about`: told once, before the first try to commit, of the events that will have changed, with the columns of TOUCHED. What it raises ends the
-    rewrite, and nothing has changed. OutcomeUnknownError: it may have; the same again changes nothing twice.
+    `about`: told once, before the first try to commit, of the events that will have changed, with the columns that it is told. What it raises
+    ends the rewrite, and nothing has changed. OutcomeUnknownError: it may have; the same again changes nothing twice.
     """
     return _Rewriting(objects, log, files, what, about).run()
 
 
 def find(log: Log, files: SegmentFiles, what: Rewrite) -> pa.Table:
-    """Which events would be changed, with the columns of TOUCHED. Nothing is written."""
+    """Which events would be changed, with the columns that it is told. Nothing is written."""
 
     def live() -> list[Segment]:
         log.refresh()
@@ -66,11 +66,11 @@ def find(log: Log, files: SegmentFiles, what: Rewrite) -> pa.Table:
 
     segments: Sequence[Segment] = live()
     while True:
-        found = [TOUCHED.empty_table()]
+        found = [what.told.empty_table()]
         try:
             for s in segments:
                 if s.first <= what.until and what.meets(extent_of(s)):
-                    found += [events.cast(TOUCHED) for events in files.read_chosen(s, what, TOUCHED.names)]
+                    found += [events.cast(what.told) for events in files.read_chosen(s, what, what.told.names)]
             return pa.concat_tables(found)
         except (StorageError, TableRefusedError) as error:
             segments = others(segments, live, error)
@@ -127,7 +127,7 @@ class _Rewriting:
             self._loose |= commit is not Outcome.THEIRS
             if self._is_nothing:
                 self._discard()
-                return Rewritten(None, TOUCHED.empty_table(), seconds=time.monotonic() - began_s)
+                return Rewritten(None, self._what.told.empty_table(), seconds=time.monotonic() - began_s)
 
     def _prepare(self) -> None:
         """See to it that everything that takes part has its new form, durable but not yet named."""
@@ -168,18 +168,18 @@ class _Rewriting:
                 return replace(before, segment=again, vacuumed=vacuumed)
         marked = self._files.read_marked(s, self._what)
         if (first := next(marked, None)) is None:
-            return _Made(None, TOUCHED.empty_table(), vacuumed)
-        touched: list[pa.Table] = []
+            return _Made(None, self._what.told.empty_table(), vacuumed)
+        touched, told = list[pa.Table](), self._what.told
 
         def groups() -> Iterable[pa.Table]:
             for events, chosen in (first, *marked):
-                touched.append(events.filter(chosen).select(TOUCHED.names))
+                touched.append(events.filter(chosen).select(told.names).cast(told))
                 yield self._what.changed(events, chosen)
 
         made, body = self._encoded(s, groups())
         made = replace(made, rewritten=mark_of([s.rewritten, self._what.rewrite_id]), streams=s.streams, marks=s.marks)
         self._objects.put(made.path, body)
-        return _Made(made, self._what_of(touched), vacuumed)
+        return _Made(made, pa.concat_tables(touched), vacuumed)
 
     def _encoded(self, s: Segment, groups: Iterable[pa.Table]) -> tuple[Segment, pa.Buffer]:
         """In the order, the row groups and the kind of file that it was: a compaction that comes by finds what it relies on."""
@@ -239,8 +239,4 @@ class _Rewriting:
         return self._log.segments()
 
     def _touched(self, made: Iterable[_Made]) -> pa.Table:
-        return self._what_of([one.touched for one in made])
-
-    @staticmethod
-    def _what_of(touched: Sequence[pa.Table]) -> pa.Table:
-        return pa.concat_tables([TOUCHED.empty_table(), *(table.cast(TOUCHED) for table in touched)])
+        return pa.concat_tables([self._what.told.empty_table(), *(one.touched for one in made)])

@@ -20,7 +20,7 @@ from store.erasing.json_path import Path, parse, parsed, replaced, sql_path
 from store.errors import InvalidEventError, QueryRefusedError
 from store.husk import are_husks, husked, with_said, without_tags
 from store.query import carries
-from store.rewrite import Extent
+from store.rewrite import TOUCHED, Extent
 from store.schema import EVENTS
 from store.shard import stream_hash
 from store.sql_guard import SqlLimits
@@ -83,6 +83,10 @@ class Choice:
     @property
     def columns(self) -> Sequence[str]:
         return ("position", "stream_id", "event_id", "type", "tags", "data", "metadata")
+
+    @property
+    def told(self) -> pa.Schema:
+        return TOUCHED
 
     def meets(self, extent: Extent) -> bool:
         if extent.last <= self._erasure.after or extent.first > self._until:
@@ -193,6 +197,10 @@ class Several:
     @property
     def columns(self) -> Sequence[str]:
         return list(EVENTS.names)
+
+    @property
+    def told(self) -> pa.Schema:
+        return TOUCHED
 
     def meets(self, extent: Extent) -> bool:
         return any(choice.meets(extent) for choice in self._choices)

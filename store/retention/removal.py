@@ -16,6 +16,8 @@ from store.rewrite import Extent
 from store.shard import stream_hash
 
 _LAST_HASH: Final = "g"
+_TOLD: Final = pa.schema({"stream_id": pa.dictionary(pa.int32(), pa.string()), "position": pa.int64()})
+"""Twelve bytes an event, of which there may be very many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Removal:
     @property
     def columns(self) -> Sequence[str]:
         return ("stream_id", "version", "data", "metadata")
+
+    @property
+    def told(self) -> pa.Schema:
+        return _TOLD
 
     def meets(self, extent: Extent) -> bool:
         return (

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from store.append import Append
 from store.deeds import FINDINGS, Deed, check_named, record, recording
@@ -203,7 +202,7 @@ class Retention:
 
         def about(touched: pa.Table) -> None:
             found = [str(finding) for finding in self._store.audit.findings_at(self._log.log_id(), touched["position"].to_pylist())]
-            what = {"rewrite_id": removal.rewrite_id, "events": len(touched), "streams": pc.count_distinct(touched["stream_id"]).as_py()}
+            what = {"rewrite_id": removal.rewrite_id, "events": len(touched), "streams": len(_counted(touched))}
             record(self._store, Deed(BEGAN, by, why, what | ({"found": found[:FINDINGS]} if found else {})))
 
         done = self._log.events.rewrite(removal, about)

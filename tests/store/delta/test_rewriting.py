@@ -17,7 +17,7 @@ from store.delta import rewriting
 from store.delta.delta_store import DeltaEventStore
 from store.delta.log import Log, Nobody
 from store.husk import husk_data, husked
-from store.rewrite import Extent, Rewritten
+from store.rewrite import TOUCHED, Extent, Rewritten
 from tests.store.delta.layout import fill, small_layout
 
 __all__ = ["small_layout"]
@@ -31,6 +31,7 @@ class Emptying:
     until: int = 2**62
     rewrite_id: str = field(default_factory=lambda: str(uuid4()))
     columns: Sequence[str] = ("stream_id", "position", "data")
+    told: pa.Schema = TOUCHED
 
     def meets(self, extent: Extent) -> bool:
         return extent.first <= self.until and extent.lowest_stream <= self.stream_id <= extent.highest_stream

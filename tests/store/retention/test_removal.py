@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from store import Aggregate, Event, EventStore, MemoryEventStore, SnapshotPolicy, StorageError, open_store, snapshot, traces
 from store.deeds import deeds
 from store.delta import delta_store, upkeep
+from store.retention.removal import Removal
 from tests.store.deciding.account import Account, evolve, types
 from tests.store.facts import facts
 
@@ -118,3 +120,16 @@ def test_upkeep_removes_what_is_hidden(tmp_path: Path, monkeypatch: pytest.Monke
             if told(store, "a-1") == [False] * 3:
                 break
         assert told(store, "a-1") == [False] * 3
+
+
+def test_of_what_is_removed_no_more_is_held_in_memory_than_is_told(store: EventStore) -> None:
+    for number in range(3):
+        store.append(f"a-{number}", facts(100))
+        store.retention.delete(f"a-{number}", **SAID)
+    hidden = store.retention.hidden()
+    assert hidden is not None
+    told: list[Any] = []
+    store.retention._log.events.rewrite(Removal(hidden, store.head(), str(uuid4())), told.append)
+    (touched,) = told
+    assert sorted(touched["position"].to_pylist()) == [position for first in (1, 103, 205) for position in range(first, first + 100)]
+    assert sum(chunk.nbytes - chunk.dictionary.nbytes for chunk in touched["stream_id"].chunks) + touched["position"].nbytes <= 12 * 300
