@@ -15,6 +15,7 @@ from store.deciding.fold import about, decode, fold_decoded
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.deciding.states import Known
 from store.event_store import AsOf, EventStore
+from store.husk import husk_data
 from store.privacy.opening import ids_in
 from store.reading import check_many
 from store.retention.terms import NOTHING, Terms
@@ -32,10 +33,11 @@ _OF_STREAMS: Final = f"""
 _OF_CATEGORY: Final = f"""
     select {_COLUMNS} from visible_events where stream_id >= $category || '-' and stream_id < $category || '.' order by stream_id, version
 """
-_IN_PLACE: Final = """
+_IN_PLACE: Final = f"""
     with saved as (select unnest($streams) as stream_id, unnest($versions) as version, unnest($event_ids) as event_id)
-    select stream_id, position from events join saved using (stream_id, version, event_id)
+    select stream_id, position from events join saved using (stream_id, version, event_id) where not starts_with(data, '{husk_data("")[:-2]}')
 """
+"""Nor of an event that was erased: whoever saved it may have been killed before it could be forgotten."""
 
 
 def load_many(store: EventStore, aggregate: Aggregate[S], ids: Iterable[str], as_of: AsOf | None = None) -> dict[str, Loaded[S]]:

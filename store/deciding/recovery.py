@@ -15,6 +15,7 @@ from store.deciding.namesakes import Namesakes
 from store.deciding.saved_state import UnusableSnapshotError, decode_state
 from store.deciding.states import FOREIGN, NEVER, Known
 from store.event_store import EventStore
+from store.husk import erasure_of
 from store.observer import Observer, SnapshotIgnored
 from store.retention.terms import NOTHING, Terms
 from store.snapshots.snapshot import Snapshot
@@ -91,6 +92,9 @@ class Recovery:
         if not len(events) or events["event_id"][0].as_py() != snapshot.event_id:
             problem = f"event {snapshot.event_id} is not version {snapshot.version} of {snapshot.stream_id} in this log"
             raise UnusableSnapshotError(problem, saved_at=FOREIGN)
+        if erasure_of(events["data"][0].as_py()) is not None:
+            # One that was taken since says what the husks leave, and folding them costs no more than it would.
+            raise UnusableSnapshotError(f"version {snapshot.version} of {snapshot.stream_id} was erased", saved_at=snapshot.version)
         return events
 
     def _events(self, stream_id: str, after: int, until: int | None = None) -> pa.Table:

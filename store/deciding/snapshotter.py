@@ -75,11 +75,12 @@ class Snapshotter:
         with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
             self._many.clear()
-        began_s, encoded = time.monotonic(), [(one, state) for one in waiting if (state := self._encoded(one)) is not None]
-        states = [state for _, state in encoded]
-        if not states:
-            return 0
+        began_s, encoded = time.monotonic(), list[tuple[Waiting, Snapshot]]()
         try:
+            encoded = [(one, state) for one in self._true(waiting) if (state := self._encoded(one)) is not None]
+            states = [state for _, state in encoded]
+            if not states:
+                return 0
             self._forget_foreign([one for one, _ in encoded])
             self._snapshots().save(states)
             self._forget_erased([one for one, _ in encoded])
@@ -88,7 +89,7 @@ class Snapshotter:
             if isinstance(error, AccessDeniedError):
                 self._may_save = False             # these credentials never will: states go without, said once
             elif isinstance(error, StorageError):
-                self._put_back([one for one, _ in encoded])
+                self._put_back([one for one, _ in encoded] or waiting)
             return 0
         self._observer.record(Snapshotted(len(states), sum(len(state.state) for state in states), time.monotonic() - began_s))
         return len(states)
@@ -144,6 +145,12 @@ class Snapshotter:
                 foreign[one.aggregate.name].append(one.stream_id)
         for aggregate, stream_ids in foreign.items():
             self._snapshots().forget(aggregate, stream_ids)
+
+    def _true(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+        """Those of whose events none was erased while they waited: who is killed once they are saved can forget them no more."""
+        if not waiting or not self._forgot_since(min(one.known.checked_s for one in waiting)):
+            return waiting
+        return [one for one in waiting if not self._forgot_since(one.known.checked_s)]
 
     def _forget_erased(self, saved: Sequence[Waiting]) -> None:
         """Asked afterwards: whoever erases forgets snapshots once it has erased, and these may have been saved after that."""
