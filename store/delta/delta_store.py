@@ -262,7 +262,10 @@ class DeltaEventStore(Handle):
         return self._upkeep.vacuum(retention_s, dry_run)
 
     def maintain(self, dry_run: bool = False) -> Maintained:
-        """Compact, checkpoint, clean the log, vacuum: what a writer does by itself, now and in full."""
+        """Compact, checkpoint, clean the log, vacuum: what a writer does by itself, now and in full.
+
+        But for what streams hide, of which no event is changed here: `retention.remove` and `retention.archive` do that.
+        """
         self._check_open()
         return self._upkeep.maintain(dry_run)
 
@@ -344,10 +347,8 @@ class DeltaEventStore(Handle):
         return known if isinstance(position, int) and 0 <= position <= known else self._refresh()
 
     def _remove_hidden(self) -> None:
-        """Nothing is looked for where no stream can hide anything."""
-        if self.standings.policy():
-            self._retention.remove(by="upkeep", why="what is hidden is not kept", share=WORN)
-            self._retention.archive(share=WORN)
+        self._retention.remove(by="upkeep", why="what is hidden is not kept", share=WORN)
+        self._retention.archive(share=WORN)
 
     def _check_ruled(self) -> None:
         """One log can be given rules for its streams."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from typing import Final, TypeVar
 
 import pyarrow as pa
 
-from store.delta import checkpoint, compaction, head_runs, log_cleanup, saved_policy
+from store.delta import checkpoint, compaction, head_runs, log_cleanup, removal_mark, saved_policy
 from store.delta import vacuum as vacuuming
 from store.delta.actions import Segment
 from store.delta.checkpoint import State
@@ -33,7 +34,7 @@ CHECKPOINT_ROWS: Final = 1 << 17
 """New events after which there is a checkpoint all the same, with a heads file: so many are not in one, at most."""
 CLEAN_EVERY_S: Final = 60.0
 REMOVE_EVERY_S: Final = 86_400.0
-"""Once a day what streams hide is looked for, which reads of their files a few columns."""
+"""Once a day what streams hide is looked for, which reads of their files a few columns; whichever process does it."""
 BEHIND: Final = 400
 """Commits since the last finished look, from which on upkeep counts as behind."""
 RETENTION_S: Final = 3600.0
@@ -76,12 +77,16 @@ class Upkeep:
         remove_hidden: Callable[[], None] = lambda: None,
         by_itself: bool = True,
     ) -> None:
-        """`remove_hidden`: take out of the log what its streams hide, where it is worth it. `by_itself`: without it only what is demanded is done."""
+        """`remove_hidden`: take out of the log what its streams hide, where it is worth it; asked if something is said of streams.
+
+        `by_itself`: without it only what is demanded is done.
+        """
         self._remove_hidden = remove_hidden
         self._objects, self._log, self._files, self._heads, self._policies, self._observer = objects, log, files, heads, policies, observer
         self._by_itself = by_itself
         self._commits = self._looked_at = 0
-        self._cleaned_s = self._removed_s = time.monotonic()
+        self._cleaned_s = time.monotonic()
+        self._remove_from_s = -math.inf
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -182,11 +187,24 @@ class Upkeep:
         if not self._stopped and time.monotonic() - self._cleaned_s > CLEAN_EVERY_S:
             self._cleaned_s = time.monotonic()
             self.clean_log()
-            if time.monotonic() - self._removed_s > REMOVE_EVERY_S:
-                self._removed_s = time.monotonic()
-                self._remove_hidden()
+            self._remove_if_due()
             if (until_ms := vacuuming.expired(self._log, RETENTION_S, KEPT_FILES, _now_ms())) is not None:
                 self._observer.record(vacuuming.expire(self._objects, self._log, until_ms))
+
+    def _remove_if_due(self) -> None:
+        """By the mark of whoever did it last, since many a process lives for less than a day. Set afterwards: who is killed leaves it to the next."""
+        if time.monotonic() < self._remove_from_s or not self._is_ruled():
+            return
+        waited_s = time.time() - removal_mark.read(self._objects)
+        if not 0 <= waited_s <= REMOVE_EVERY_S:    # or it was set by a clock that goes ahead
+            self._remove_hidden()
+            removal_mark.write(self._objects, time.time())
+            waited_s = 0.0
+        self._remove_from_s = time.monotonic() + REMOVE_EVERY_S - waited_s
+
+    def _is_ruled(self) -> bool:
+        with self._log.lock:
+            return bool(self._policies.newest())
 
     def _checkpoint_is_due(self) -> bool:
         with self._log.lock:

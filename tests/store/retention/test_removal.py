@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from store import Aggregate, Event, EventStore, MemoryEventStore, SnapshotPolicy, StorageError, open_store, snapshot, traces
 from store.deeds import deeds
-from store.delta import delta_store, upkeep
+from store.delta import delta_store, removal_mark, upkeep
 from store.retention.removal import Removal
 from tests.store.deciding.account import Account, evolve, types
 from tests.store.facts import facts
@@ -107,11 +108,16 @@ def test_a_file_is_not_rewritten_for_one_event_of_many(tmp_path: Path) -> None:
         assert dict(store.retention.remove(**SAID).streams) == {"a-1": 1}
 
 
-def test_upkeep_removes_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def busy_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "CLEAN_EVERY_S", 0.0)
-    monkeypatch.setattr(upkeep, "REMOVE_EVERY_S", 0.0)
     monkeypatch.setattr(upkeep, "LOOK_EVERY", 1)
     monkeypatch.setattr(delta_store, "WORN", 0.0)
+
+
+@pytest.mark.usefixtures("busy_upkeep")
+def test_upkeep_removes_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "REMOVE_EVERY_S", 0.0)
     with open_store(tmp_path, create=True) as store:
         store.append("a-1", facts(3))
         store.retention.keep("a", max_age=timedelta(microseconds=1), **SAID)
@@ -120,6 +126,41 @@ def test_upkeep_removes_what_is_hidden(tmp_path: Path, monkeypatch: pytest.Monke
             if told(store, "a-1") == [False] * 3:
                 break
         assert told(store, "a-1") == [False] * 3
+
+
+@pytest.mark.parametrize(("waited_s", "removes"), [(None, True), (86_500, True), (80_000, False), (-80_000, True)])
+def test_upkeep_removes_once_a_day_by_whatever_process(tmp_path: Path, waited_s: float | None, removes: bool) -> None:
+    """Since the last one that any process did; a mark of a clock that went ahead counts for nothing."""
+    with open_store(tmp_path, create=True) as store:
+        assert isinstance(store, delta_store.DeltaEventStore)
+        store.append("a-1", facts(3))
+        if waited_s is not None:
+            removal_mark.write(store._objects, time.time() - waited_s)
+        store._upkeep._remove_if_due()
+        assert removal_mark.read(store._objects) == pytest.approx(0 if waited_s is None else time.time() - waited_s, abs=60)
+        store.retention.truncate("a-1", 4, **SAID)
+        for _ in range(2):
+            store._upkeep._remove_if_due()
+            assert told(store, "a-1") == [not removes] * 3
+        if removes:
+            assert removal_mark.read(store._objects) == pytest.approx(time.time(), abs=60)
+
+
+def test_a_removal_that_failed_is_due_at_the_next_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(tmp_path, create=True) as store:
+        assert isinstance(store, delta_store.DeltaEventStore)
+        store.append("a-1", facts(3))
+        store.retention.delete("a-1", **SAID)
+        with monkeypatch.context() as failing:
+            failing.setattr(store._upkeep, "_remove_hidden", _failed)
+            with pytest.raises(StorageError):
+                store._upkeep._remove_if_due()
+        store._upkeep._remove_if_due()
+        assert told(store, "a-1") == [False] * 3
+
+
+def _failed() -> None:
+    raise StorageError("the disk is full")
 
 
 def test_of_what_is_removed_no_more_is_held_in_memory_than_is_told(store: EventStore) -> None:
