@@ -204,14 +204,14 @@ class Retention:
             found = [str(finding) for finding in self._store.audit.findings_at(self._log.log_id(), touched["position"].to_pylist())]
             what = {"rewrite_id": removal.rewrite_id, "events": len(touched), "streams": len(_counted(touched))}
             record(self._store, Deed(BEGAN, by, why, what | ({"found": found[:FINDINGS]} if found else {})))
+            self._forget(_counted(touched))        # who is killed once they are removed can forget them no more, and the next one finds nothing to do
 
         done = self._log.events.rewrite(removal, about)
         streams = _counted(done.touched)
         if streams:
             what = {"rewrite_id": removal.rewrite_id, "events": len(done.touched), "streams": len(streams), "commit": done.delta_version}
             record(self._store, Deed(REMOVED, by, why, what))
-        for first in range(0, len(streams), FORGOTTEN):
-            self._store.snapshots.forget(None, list(streams)[first : first + FORGOTTEN])
+        self._forget(streams)                      # what was saved meanwhile
         return Removed(streams, done.delta_version, done.bytes_before, done.bytes_after)
 
     def archive(self, tombstoned: bool = False, share: float = 0.0, dry_run: bool = False) -> Archived:
@@ -227,6 +227,11 @@ class Retention:
         return summed(self._log.events.archive(streams, share, dry_run)) if streams else Archived()
 
     # Below ------------------------------------------------------------------------------------------------------
+
+    def _forget(self, streams: Collection[str]) -> None:
+        names = sorted(streams)
+        for first in range(0, len(names), FORGOTTEN):
+            self._store.snapshots.forget(None, names[first : first + FORGOTTEN])
 
     def _newest(self, stream_id: str) -> Standing:
         self._log.refresh()

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from store import Append, Event, erasure_of, open_store, traces, verify
+from store import Aggregate, Append, Event, RawEvent, SnapshotPolicy, erasure_of, open_store, snapshot, traces, verify
 from store.delta import log, log_cleanup, segment
 from store.delta.delta_store import DeltaEventStore
 from tests.store.delta.crash import Order
@@ -45,6 +46,8 @@ def template() -> Iterator[Path]:
         with open_store(str(place / "warehouse"), create=True) as store:
             for version in range(1, 11):
                 store.append_many([Append(stream_id, [_event(stream_id, version)]) for stream_id in STREAMS])
+                if version == CUT_AT - 1:
+                    snapshot(store, Aggregate(category="a", initial=[], evolve=_named, state=list[str], snapshots=SnapshotPolicy()), "1")
             store.compact()
             store.retention.truncate(CUT, CUT_AT, **SAID)
             store.retention.tombstone(GONE, **SAID)
@@ -62,6 +65,10 @@ def folder() -> Iterator[Path]:
 def _event(stream_id: str, version: int) -> Event:
     hidden = stream_id == GONE or (stream_id == CUT and version < CUT_AT)
     return Event("Happened", {"name": f"{SECRET}-{version}" if hidden else "kept"})
+
+
+def _named(state: list[str], event: RawEvent) -> list[str]:
+    return [*state, orjson.loads(event.data)["name"]]
 
 
 def own(store: DeltaEventStore) -> list[Row]:
@@ -108,6 +115,7 @@ def test_kill_at_any_step_of_a_removal_loses_nothing_that_is_shown_and_the_next_
                 assert remove(neighbour) == (0 if done else CUT_AT - 1 + 10)
                 assert assert_kept(before, visible, neighbour)
                 neighbour.vacuum(0)                # also of files that the killed one had written, and no commit names
+                neighbour.snapshots.vacuum(0, 0)
                 assert traces(str(warehouse), [SECRET]) == []
             seen.add(done)
     assert seen == {True, False}
