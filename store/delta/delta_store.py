@@ -18,7 +18,7 @@ from store.bulk import Bulk
 from store.condition import Condition, Match, check_condition
 from store.deciding.deciding import Deciding
 from store.deciding.decision import refuse_in_decision
-from store.delta import reader, saved_policy
+from store.delta import saved_policy
 from store.delta.actions import Segment
 from store.delta.committer import Committer
 from store.delta.heads import Heads
@@ -97,7 +97,7 @@ class DeltaEventStore(Handle):
         self._policies = Policies(lambda version, position: self.reads.rules(version, position), lambda: self._log.head, self._saved_policy)
         rota, self.recollection = Rota(objects.machine), Recollection()
         self._log = Log(objects, Followers(self._heads, self._policies, rota, self.recollection), floor=floor)
-        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, self._policies, observer, self._remove_hidden, upkeep)
+        self._upkeep = Upkeep(objects, self._log, self._files, self._heads, self._policies, observer, self._apply_retention, upkeep)
         self.reads: Final = Reads(self._log, self._files, self._heads, self._refresh, earlier)
         self._bell = Bell()
         self._trail = RecentTrail(lambda after, until: self.reads.rows(Selection(after, until), ["position", *Step._fields]))
@@ -346,7 +346,7 @@ class DeltaEventStore(Handle):
         known = self._log.head
         return known if isinstance(position, int) and 0 <= position <= known else self._refresh()
 
-    def _remove_hidden(self) -> None:
+    def _apply_retention(self) -> None:
         self._retention.remove(by="upkeep", why="what is hidden is not kept", share=WORN)
         self._retention.archive(share=WORN)
 
@@ -355,7 +355,7 @@ class DeltaEventStore(Handle):
 
     def _saved_policy(self, head: int) -> SavedPolicy | None:
         """Nothing is asked of the storage where nothing can have been said."""
-        return saved_policy.read(self._objects, head) if reader.may_hold(self._log.segments(), RETENTION) else None
+        return saved_policy.read(self._objects, head) if self.reads.may_have_rules() else None
 
     def _narrowed(self, selection: Selection, head: int) -> Selection:
         """To begin with the first match, where the last events are asked for: a decision over a query asks for these, over and over."""

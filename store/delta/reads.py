@@ -66,6 +66,10 @@ class Reads:
         spans = [(position, self._log.head)]
         return reader.read_stream(self._files, self._log.segments(), RETENTION, version, None, ["position", "type", "data"], spans, self.live)
 
+    def may_have_rules(self) -> bool:
+        """False: by the statistics of the files nothing was ever said in `$retention`."""
+        return reader.may_hold(self._log.segments(), RETENTION)
+
     # One stream -----------------------------------------------------------------------------------------------
 
     def version(self, stream_id: str) -> int:

@@ -74,14 +74,14 @@ class Upkeep:
         heads: Heads,
         policies: Policies,
         observer: Observer,
-        remove_hidden: Callable[[], None] = lambda: None,
+        apply_retention: Callable[[], None] = lambda: None,
         by_itself: bool = True,
     ) -> None:
-        """`remove_hidden`: take out of the log what its streams hide, where it is worth it; asked if something is said of streams.
+        """`apply_retention`: take out of the log what its streams hide, where it is worth it; asked if something is said of streams.
 
         `by_itself`: without it only what is demanded is done.
         """
-        self._remove_hidden = remove_hidden
+        self._apply_retention = apply_retention
         self._objects, self._log, self._files, self._heads, self._policies, self._observer = objects, log, files, heads, policies, observer
         self._by_itself = by_itself
         self._commits = self._looked_at = 0
@@ -197,7 +197,7 @@ class Upkeep:
             return
         waited_s = time.time() - removal_mark.read(self._objects)
         if not 0 <= waited_s <= REMOVE_EVERY_S:    # or it was set by a clock that goes ahead
-            self._remove_hidden()
+            self._apply_retention()
             removal_mark.write(self._objects, time.time())
             waited_s = 0.0
         self._remove_from_s = time.monotonic() + REMOVE_EVERY_S - waited_s

@@ -152,7 +152,7 @@ def test_a_removal_that_failed_is_due_at_the_next_look(tmp_path: Path, monkeypat
         store.append("a-1", facts(3))
         store.retention.delete("a-1", **SAID)
         with monkeypatch.context() as failing:
-            failing.setattr(store._upkeep, "_remove_hidden", _failed)
+            failing.setattr(store._upkeep, "_apply_retention", _failed)
             with pytest.raises(StorageError):
                 store._upkeep._remove_if_due()
         store._upkeep._remove_if_due()
