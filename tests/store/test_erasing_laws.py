@@ -9,14 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from store import Append, Erasure, Event, EventStore, MemoryEventStore, Query, erasure_of, open_store, reapply, traces, verify
-from store.delta import compaction, log, log_cleanup, part, segment, segment_files, trail, upkeep
 from store.delta.delta_store import DeltaEventStore
 from store.husk import husk_data
+from tests.store.small_numbers import runs, shrink, sleep_always
 
 WHO: dict[str, Any] = {"by": "ann", "why": "law"}
 STREAMS = ["a-1", "a-2", "b-1", "ü-1"]
@@ -207,37 +206,25 @@ class DeltaErasingLaws(ErasingLaws):
 
 @pytest.fixture
 def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that few events come by every path."""
-    monkeypatch.setattr(segment, "LEAF_ROWS", 2)
-    monkeypatch.setattr(segment, "RUN_ROWS", 32)
-    monkeypatch.setattr(segment, "SECTION_ROWS", 8)
-    monkeypatch.setattr(compaction, "JOINED_RUNS", 2)
-    monkeypatch.setattr(part, "ROW_GROUP_ROWS", 4)
-    monkeypatch.setattr(segment_files, "KEPT_BYTES", 10_000)
-    monkeypatch.setattr(upkeep, "LOOK_EVERY", 4)
-    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 10)
-    monkeypatch.setattr(upkeep, "CLEAN_EVERY_S", 0)
-    monkeypatch.setattr(compaction, "DUE_RUNS", 4)
-    monkeypatch.setattr(trail, "KEPT", 4)
+    shrink(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
 def everybody_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "ASLEEP_S", 0)
-    monkeypatch.setattr(log_cleanup, "YOUNGEST_S", 0)
+    sleep_always(monkeypatch)
 
 
 def test_memory_keeps_the_laws_of_erasing() -> None:
-    run_state_machine_as_test(ErasingLaws, settings=_examples(40, 30))
+    run_state_machine_as_test(ErasingLaws, settings=runs(40, 30))
 
 
 def test_delta_keeps_the_laws_of_erasing() -> None:
-    run_state_machine_as_test(DeltaErasingLaws, settings=_examples(12, 20))
+    run_state_machine_as_test(DeltaErasingLaws, settings=runs(12, 20))
 
 
 @pytest.mark.usefixtures("small_numbers")
 def test_delta_keeps_the_laws_of_erasing_by_every_path() -> None:
-    run_state_machine_as_test(DeltaErasingLaws, settings=_examples(25, 30))
+    run_state_machine_as_test(DeltaErasingLaws, settings=runs(25, 30))
 
 
 @pytest.mark.usefixtures("small_numbers")
@@ -246,12 +233,4 @@ def test_delta_keeps_the_laws_of_erasing_in_an_object_store(s3_warehouse: str) -
         def place(self) -> str:
             return f"{s3_warehouse}/{uuid.uuid4().hex}"
 
-    run_state_machine_as_test(RemoteLaws, settings=_examples(2, 15))
-
-
-def _examples(examples: int, steps: int) -> settings:
-    return settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )
-
-
+    run_state_machine_as_test(RemoteLaws, settings=runs(2, 15))

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -32,8 +31,9 @@ from store import (
     traces,
     verify,
 )
-from store.delta import compaction, log, log_cleanup, part, segment
+from store.delta import compaction, part, segment
 from store.delta.delta_store import DeltaEventStore
+from tests.store.small_numbers import runs, sleep_always
 
 WHO: dict[str, Any] = {"by": "ann", "why": "law"}
 PERSONS = ["person-1", "person-2"]
@@ -223,10 +223,8 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "SECTION_ROWS", 8)
     monkeypatch.setattr(part, "ROW_GROUP_ROWS", 4)
     monkeypatch.setattr(compaction, "DUE_RUNS", 4)
-    monkeypatch.setattr(log, "ASLEEP_S", 0)
-    monkeypatch.setattr(log_cleanup, "YOUNGEST_S", 0)
+    sleep_always(monkeypatch)
 
 
 def test_whatever_is_forgotten_is_gone_and_all_else_is_there() -> None:
-    few = settings(max_examples=12, stateful_step_count=30, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(ForgettingLaws, settings=few)
+    run_state_machine_as_test(ForgettingLaws, settings=runs(12, 30))

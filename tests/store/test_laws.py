@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from store import ANY, NO_STREAM, STREAM_EXISTS, Append, Event, EventStore, MemoryEventStore, Query, Removed, StoreError, open_store
-from store.delta import commits, committer, compaction, delta_store, heads, log, log_cleanup, part, reader, segment, segment_files, trail, upkeep
 from store.delta.delta_store import DeltaEventStore
 from tests.store.facts import fact, table
 from tests.store.model import Model, Row
+from tests.store.small_numbers import runs, shrink, sleep_always
 
 STREAMS = ["a", "a-1", "b-1", "ü"]
 
@@ -307,49 +306,25 @@ class DeltaLaws(Laws):
 
 @pytest.fixture
 def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that few events come by every path: leaf shards, several runs and windows, lists left out, memories that overflow."""
-    for module in (commits, committer):
-        monkeypatch.setattr(module, "LISTED_STREAMS", 3)
-    monkeypatch.setattr(segment, "LEAF_ROWS", 2)
-    monkeypatch.setattr(segment, "RUN_ROWS", 32)
-    monkeypatch.setattr(segment, "SECTION_ROWS", 8)
-    monkeypatch.setattr(compaction, "JOINED_RUNS", 2)
-    monkeypatch.setattr(part, "ROW_GROUP_ROWS", 4)
-    monkeypatch.setattr(part, "_FEW", 2)
-    monkeypatch.setattr(reader, "BATCH_ROWS", 4)
-    monkeypatch.setattr(segment_files, "KEPT_BYTES", 10_000)
-    monkeypatch.setattr(heads, "REMEMBERED_IDS", 10)
-    monkeypatch.setattr(upkeep, "LOOK_EVERY", 4)
-    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 10)
-    monkeypatch.setattr(upkeep, "CLEAN_EVERY_S", 0)
-    monkeypatch.setattr(upkeep, "KEPT_FILES", 5)
-    monkeypatch.setattr(compaction, "DUE_RUNS", 4)
-    monkeypatch.setattr(heads, "REMEMBERED_STREAMS", 3)
-    monkeypatch.setattr(heads, "FEW", 2)
-    monkeypatch.setattr(heads, "READS_WITHOUT", 0)
-    monkeypatch.setattr(heads, "STALE_EVENTS", 10)
-    monkeypatch.setattr(trail, "KEPT", 4)
-    monkeypatch.setattr(delta_store, "NEAR", 6)
+    shrink(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
 def everybody_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log files go at once, so nobody may rely on having seen the log a moment ago."""
-    monkeypatch.setattr(log, "ASLEEP_S", 0)
-    monkeypatch.setattr(log_cleanup, "YOUNGEST_S", 0)
+    sleep_always(monkeypatch)
 
 
 def test_memory_keeps_the_laws() -> None:
-    run_state_machine_as_test(Laws, settings=_examples(60, 40))
+    run_state_machine_as_test(Laws, settings=runs(60, 40))
 
 
 def test_delta_keeps_the_laws() -> None:
-    run_state_machine_as_test(DeltaLaws, settings=_examples(25, 25))
+    run_state_machine_as_test(DeltaLaws, settings=runs(25, 25))
 
 
 @pytest.mark.usefixtures("small_numbers")
 def test_delta_keeps_the_laws_by_every_path() -> None:
-    run_state_machine_as_test(DeltaLaws, settings=_examples(40, 40))
+    run_state_machine_as_test(DeltaLaws, settings=runs(40, 40))
 
 
 @pytest.mark.usefixtures("small_numbers")
@@ -358,14 +333,7 @@ def test_delta_keeps_the_laws_in_an_object_store(s3_warehouse: str) -> None:
         def place(self) -> str:
             return f"{s3_warehouse}/{uuid.uuid4().hex}"
 
-    run_state_machine_as_test(RemoteLaws, settings=_examples(4, 25))
-
-
-def _examples(examples: int, steps: int) -> settings:
-    """Failures are not made smaller: on a disk that takes minutes."""
-    return settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )
+    run_state_machine_as_test(RemoteLaws, settings=runs(4, 25))
 
 
 def _rows(read: pa.Table) -> list[Row]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -33,6 +32,7 @@ from store import (
     transact,
 )
 from tests.store.deciding.account import Account, Deposited, Opened, Withdrawn, evolve, types
+from tests.store.small_numbers import runs
 
 IDS = ["1", "2", "ü"]
 
@@ -255,10 +255,4 @@ class MemoryLog:
 
 @pytest.mark.parametrize(("machine", "examples"), [(Loads, 60), (DeltaLoads, 25)])
 def test_every_way_to_a_state_gives_the_full_fold(machine: type[Loads], examples: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine,
-        # Failures are not made smaller: on a disk that takes minutes.
-        settings=settings(
-            max_examples=examples, stateful_step_count=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-        ),
-    )
+    run_state_machine_as_test(machine, settings=runs(examples, 25))  # type: ignore[no-untyped-call]

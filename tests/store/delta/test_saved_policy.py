@@ -12,6 +12,7 @@ import pytest
 from store import Rule, StreamEndedError, open_store
 from store.delta import saved_policy
 from store.delta.delta_store import DeltaEventStore
+from store.delta.reads import Reads
 from store.storage.local_objects import LocalObjects
 from tests.store.facts import facts
 
@@ -40,13 +41,13 @@ def warehouse(tmp_path: Path) -> Path:
 def read_from(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[int]]:
     """The policy as a store just opened knows it, and from which version of `$retention` on it was read."""
     versions: list[int] = []
-    read = DeltaEventStore._read_policy
+    read = Reads.rules
 
-    def told(self: DeltaEventStore, version: int, position: int) -> Any:
+    def told(self: Reads, version: int, position: int) -> Any:
         versions.append(version)
         return read(self, version, position)
 
-    monkeypatch.setattr(DeltaEventStore, "_read_policy", told)
+    monkeypatch.setattr(Reads, "rules", told)
     with open_store(warehouse) as store:
         assert isinstance(store, DeltaEventStore)
         policy = store.standings.policy()
