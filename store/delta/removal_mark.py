@@ -1,4 +1,4 @@
-"""When upkeep last removed what streams hide, and archived those that are closed: a moment beside the heads files. Without it, that is done again."""
+"""When upkeep last removed what streams hide, and archived those that are closed: a moment beside the heads files. Without it, a day begins."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from store.storage.objects import Objects
 PATH: Final = f"{FOLDER}/removed"
 
 
-def read(objects: Objects) -> float:
-    """Seconds since 1970; 0: it was never done, or that cannot be read."""
+def read(objects: Objects) -> float | None:
+    """Seconds since 1970; None: it was never done, or that cannot be read."""
     try:
-        return float(objects.get(PATH) or 0)
+        return float(objects.get(PATH) or "")
     except ValueError:
-        return 0.0
+        return None
 
 
 def write(objects: Objects, moment_s: float) -> None:

@@ -195,11 +195,13 @@ class Upkeep:
         """By the mark of whoever did it last, since many a process lives for less than a day. Set afterwards: who is killed leaves it to the next."""
         if time.monotonic() < self._remove_from_s or not self._is_ruled():
             return
-        waited_s = time.time() - removal_mark.read(self._objects)
+        marked_s = removal_mark.read(self._objects)
+        waited_s = 0.0 if marked_s is None else time.time() - marked_s
         if not 0 <= waited_s <= REMOVE_EVERY_S:    # or it was set by a clock that goes ahead
             self._apply_retention()
+            marked_s, waited_s = None, 0.0
+        if marked_s is None:                       # what is said for the first time can be taken back for a day
             removal_mark.write(self._objects, time.time())
-            waited_s = 0.0
         self._remove_from_s = time.monotonic() + REMOVE_EVERY_S - waited_s
 
     def _is_ruled(self) -> bool:
