@@ -33,7 +33,9 @@ from store.privacy.privacy import Privacy
 from store.query import Query
 from store.reading import check_range
 from store.retention.archived import Archived
-from store.retention.retention import Retention, Ruled, Standing
+from store.retention.retention import Retention
+from store.retention.ruled import Ruled
+from store.retention.standing import Standing
 from store.rewrite import Rewrite, Rewritten
 from store.schema import GIVEN
 from store.selection import Selection
@@ -226,9 +228,7 @@ class MemoryEventStore(Handle):
         with self._lock:
             self._check_open()
             terms, version = self._log.policy.of(stream_id), self._log.version(stream_id)
-            if terms is None:
-                return Standing(None, version, 0)
-            return Standing(terms, version, terms.hidden(version, lambda moment: self._log.version_by(stream_id, moment), self._clock()))
+            return Standing.of(terms, version, lambda moment: self._log.version_by(stream_id, moment), self._clock())
 
     def _is_gone(self, stream_id: str) -> bool:
         standing = self._standing(stream_id)

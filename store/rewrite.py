@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import pyarrow as pa
 
 TOUCHED: Final = pa.schema({"stream_id": pa.string(), "type": pa.string(), "version": pa.int64(), "position": pa.int64(), "event_id": pa.string()})
 """What is told of each event that is changed, at most."""
+_LAST_HASH: Final = "g"
+"""Behind any hash that begins as the shard does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,16 @@ class Extent(NamedTuple):
     highest_type: str
     shard: str = "h"
     """Where alone its streams can be."""
+
+    def may_hold(self, streams: Sequence[str], hashes: Sequence[str]) -> bool:
+        """Can there be rows of any of these streams? Both are sorted."""
+        return lies(streams, self.lowest_stream, self.highest_stream) and lies(hashes, self.shard[1:], self.shard[1:] + _LAST_HASH)
+
+
+def lies(names: Sequence[str], lowest: str, highest: str) -> bool:
+    """Is one of these, which are sorted, between those two?"""
+    place = bisect_left(names, lowest)
+    return place < len(names) and names[place] <= highest
 
 
 class Rewrite(Protocol):

@@ -47,7 +47,8 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
-from store.retention.retention import Retention, Ruled
+from store.retention.retention import Retention
+from store.retention.ruled import Ruled
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots

@@ -137,7 +137,7 @@ class _Rewriting:
                 try:
                     self._made[s.path] = self._form(s)
                 except (StorageError, TableRefusedError) as error:
-                    others([s], self._live, error)  # merged and vacuumed meanwhile
+                    others([s], self._log.live, error)  # merged and vacuumed meanwhile
                     break
             self._log.refresh()
 
@@ -233,10 +233,6 @@ class _Rewriting:
         """What no commit names. Who is killed before leaves it to a vacuum."""
         if not self._loose:
             self._objects.delete(self._needless)
-
-    def _live(self) -> list[Segment]:
-        self._log.refresh()
-        return self._log.segments()
 
     def _touched(self, made: Iterable[_Made]) -> pa.Table:
         return pa.concat_tables([self._what.told.empty_table(), *(one.touched for one in made)])

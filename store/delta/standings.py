@@ -10,7 +10,7 @@ from store.delta.heads import Heads
 from store.delta.log import Log
 from store.delta.policies import Policies
 from store.retention.policy import Policy
-from store.retention.retention import Standing
+from store.retention.standing import Standing
 from store.times import Clock
 
 
@@ -27,9 +27,7 @@ class Standings:
     def of(self, stream_id: str) -> Standing:
         with self._log.lock:
             terms, version = self.policy().of(stream_id), self._heads.version(stream_id)
-        if terms is None:
-            return Standing(None, version, 0)
-        return Standing(terms, version, terms.hidden(version, lambda moment: self._version_by(stream_id, moment), self._clock()))
+        return Standing.of(terms, version, lambda moment: self._version_by(stream_id, moment), self._clock())
 
     def shown(self, stream_id: str) -> tuple[int, int | None]:
         """It shows what lies behind the first of these versions. Up to the second, where a rule is in force: what is appended from then on hides

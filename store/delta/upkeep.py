@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from store.delta import checkpoint, compaction, head_runs, log_cleanup, removal_mark, saved_policy
 from store.delta import vacuum as vacuuming
-from store.delta.actions import Segment
 from store.delta.checkpoint import State
 from store.delta.compaction import Run
 from store.delta.head_runs import HeadRun
@@ -238,11 +237,7 @@ class Upkeep:
         except AccessDeniedError:
             raise
         except (StorageError, TableRefusedError) as error:
-            return self._heads.derive(after, state.head, others(state.segments, self._live, error))
-
-    def _live(self) -> list[Segment]:
-        self._log.refresh()
-        return self._log.segments()
+            return self._heads.derive(after, state.head, others(state.segments, self._log.live, error))
 
     def _merge(self, choose: Callable[[], Run]) -> list[Compacted]:
         merged = []
@@ -252,7 +247,7 @@ class Upkeep:
             except AccessDeniedError:
                 raise
             except (StorageError, TableRefusedError) as error:
-                others(chosen, self._live, error)  # another merged and vacuumed them: choose anew
+                others(chosen, self._log.live, error)  # another merged and vacuumed them: choose anew
                 continue
             if done is not None:
                 self._observer.record(done)

@@ -20,7 +20,7 @@ from store.erasing.json_path import Path, parse, parsed, replaced, sql_path
 from store.errors import InvalidEventError, QueryRefusedError
 from store.husk import are_husks, husked, with_said, without_tags
 from store.query import carries
-from store.rewrite import TOUCHED, Extent
+from store.rewrite import TOUCHED, Extent, lies
 from store.schema import EVENTS
 from store.shard import stream_hash
 from store.sql_guard import SqlLimits
@@ -32,10 +32,6 @@ _LIMITS: Final = SqlLimits(seconds=3600.0, rows=2**40)
 _NAMESPACE: Final = uuid.UUID(bytes=b"alluvium:erasure")
 ID_SIGNS: Final = 6
 """So many hex signs of an event's id tell it from another one that came to its position in another history of the log."""
-
-
-_LAST_HASH: Final = "g"
-"""Behind any hash that begins as the shard does."""
 
 
 def positions_of(log: Log, erasure: Erasure, head: int) -> pa.Array | None:
@@ -68,7 +64,7 @@ class Choice:
         self._places = pl.Series(pl.from_arrow(pa.array([], pa.int64()) if positions is None else positions))
         self._until = head if erasure.until is None else min(head, erasure.until)
         self._streams = None if erasure.streams is None else sorted(set(erasure.streams))
-        self._hashes = None if self._streams is None else sorted(map(stream_hash, self._streams))
+        self._hashes = sorted(map(stream_hash, self._streams or ()))
         self._types = None if erasure.types is None else sorted(set(erasure.types))
         self._fields: Sequence[tuple[Path, bytes]] = () if erasure.fields is None else parsed(erasure.fields)
 
@@ -91,11 +87,9 @@ class Choice:
     def meets(self, extent: Extent) -> bool:
         if extent.last <= self._erasure.after or extent.first > self._until:
             return False
-        if self._streams is not None and not self._lies(self._streams, extent.lowest_stream, extent.highest_stream):
+        if self._streams is not None and not extent.may_hold(self._streams, self._hashes):
             return False
-        if self._hashes is not None and not self._lies(self._hashes, extent.shard[1:], extent.shard[1:] + _LAST_HASH):
-            return False
-        if self._types is not None and not self._lies(self._types, extent.lowest_type, extent.highest_type):
+        if self._types is not None and not lies(self._types, extent.lowest_type, extent.highest_type):
             return False
         if self._erasure.query is not None and not self._erasure.query.meets_types(extent.lowest_type, extent.highest_type):
             return False
@@ -159,11 +153,6 @@ class Choice:
         ]
 
     # Where --------------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _lies(names: Sequence[str], lowest: str, highest: str) -> bool:
-        place = bisect_left(names, lowest)
-        return place < len(names) and names[place] <= highest
 
     def _near(self, first: int, last: int) -> tuple[pa.Array, pa.Array | None]:
         """The positions between these two, and their ends."""

@@ -9,6 +9,7 @@ from typing import Final
 from store.erasing.erasable import Erases
 from store.erasing.erasure_report import ErasureReport, Remnant
 from store.rewrite import Rewritten
+from store.snapshots.snapshots import forget_streams
 
 OLD_FILES_S: Final = 3600.0
 """So long upkeep leaves files of the log that were replaced, for readers of an older state."""
@@ -17,16 +18,13 @@ READ_MODELS: Final = "read models and dead letters"
 """What a remnant of them is called that the store alone knows nothing of."""
 BACKUPS: Final = "backups and copies"
 """What that of other places is called."""
-_FORGOTTEN: Final = 10_000
-"""Streams whose snapshots are forgotten at once."""
 
 
 def settled(store: Erases, streams: Mapping[str, int], done: Sequence[Rewritten], now: bool) -> tuple[list[str], list[Remnant]]:
     """What follows from it on this floor: snapshots are forgotten, old files are removed or listed."""
     if not streams and not now:
         return [], []
-    names = sorted(streams)
-    forgotten = sum(store.snapshots.forget(None, names[first : first + _FORGOTTEN]) for first in range(0, len(names), _FORGOTTEN))
+    forgotten = forget_streams(store.snapshots, streams)
     gone = [f"{forgotten:,} snapshots of these streams are forgotten"]
     if now:
         gone += store.purge()

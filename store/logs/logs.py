@@ -36,7 +36,8 @@ from store.privacy.confidant import Confidant
 from store.query import Query
 from store.reading import check_range
 from store.reply import Reply
-from store.retention.retention import Retention, Standing
+from store.retention.retention import Retention
+from store.retention.standing import Standing
 from store.schema import EVENTS
 from store.selection import Selection
 from store.snapshots.delta_snapshots import DeltaSnapshots

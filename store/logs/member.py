@@ -15,7 +15,7 @@ from store.intake import Intake
 from store.logs.log_name import LogName
 from store.logs.order import Bounds
 from store.observer import Observer
-from store.retention.retention import Standing
+from store.retention.standing import Standing
 from store.selection import Selection
 from store.storage.objects import Objects
 from store.subscription import Bell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from store.husk import are_husks, husked
 from store.rewrite import Extent
 from store.shard import stream_hash
 
-_LAST_HASH: Final = "g"
 _TOLD: Final = pa.schema({"stream_id": pa.dictionary(pa.int32(), pa.string()), "position": pa.int64()})
 """Twelve bytes an event, of which there may be very many."""
 
@@ -71,11 +69,8 @@ class Removal:
         return _TOLD
 
     def meets(self, extent: Extent) -> bool:
-        return (
-            _lies(self._names, extent.lowest_stream, extent.highest_stream)
-            and _lies(self._hashes, extent.shard[1:], extent.shard[1:] + _LAST_HASH)
-            and (self._within is None or any(_holds(whole, extent) for whole in self._within))
-        )
+        within = self._within is None or any(_holds(whole, extent) for whole in self._within)
+        return within and extent.may_hold(self._names, self._hashes)
 
     def chosen(self, events: pa.Table) -> pa.Array:
         until = self._hidden.take(pc.index_in(events["stream_id"].combine_chunks(), self._streams))
@@ -87,12 +82,6 @@ class Removal:
 
     def changed(self, events: pa.Table, chosen: pa.Array) -> pa.Table:
         return husked(events, chosen, self._rewrite_id)
-
-
-def _lies(names: Sequence[str], lowest: str, highest: str) -> bool:
-    """Is one of them between these two?"""
-    place = bisect_left(names, lowest)
-    return place < len(names) and names[place] <= highest
 
 
 def _holds(whole: Extent, part: Extent) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import pyarrow as pa
 
@@ -19,57 +19,18 @@ from store.limits import MAX_STREAM_ID_BYTES
 from store.reserved import append_own
 from store.retention.archived import Archived, summed
 from store.retention.hidden_versions import HiddenVersions
-from store.retention.policy import CLOSED, DELETED, RETENTION, TOMBSTONED, TRUNCATED, Policy, kept
+from store.retention.policy import CLOSED, DELETED, RETENTION, TOMBSTONED, TRUNCATED, kept
 from store.retention.removal import Removal, Removed
 from store.retention.rule import Rule
+from store.retention.ruled import Ruled
+from store.retention.standing import Standing
 from store.retention.terms import NOTHING, Held, Terms, Window, check_before, held
-from store.rewrite import Extent, Rewrite, Rewritten
+from store.rewrite import counted
+from store.snapshots.snapshots import forget_streams
 from store.submits import Submits
-from store.times import Clock
 
 BEGAN: Final = "RemovalBegan"
 REMOVED: Final = "HiddenEventsRemoved"
-FORGOTTEN: Final = 10_000
-"""Streams whose snapshots are forgotten at once."""
-
-
-class Standing(NamedTuple):
-    """How a stream stands, all of one moment: what is said of it, its last version, hidden or not, and up to where it is hidden."""
-
-    terms: Terms | None
-    version: int
-    hidden: int
-
-
-class Rewritable(Protocol):
-    """Events that can be rewritten."""
-
-    def find(self, what: Rewrite) -> pa.Table: ...
-    def rewrite(self, what: Rewrite, about: Callable[[pa.Table], None] = ...) -> Rewritten: ...
-    def worn(self, what: Rewrite, share: float) -> Sequence[Extent] | None:
-        """The files of which at least such a share of the rows would be rewritten; None: there are no files."""
-
-    def archive(self, streams: Collection[str], share: float, dry_run: bool) -> Iterable[Archived]: ...
-
-
-class Ruled(NamedTuple):
-    """A log as retention sees it. `log`: itself, to which alone it is said what it keeps. `check`: CrossLogError where it can be given no rules.
-    `refresh`: hear of what others committed. `policy`, `standing`, `head`, `versions`, of streams, hidden or not: as far as was heard. `now`: in
-    microseconds. `log_id`: as the audit calls it. `check_access`: AccessDeniedError where these credentials may take nothing out of it: upkeep
-    would take out for them what they hide.
-    """
-
-    log: Submits
-    check: Callable[[], object]
-    refresh: Callable[[], object]
-    policy: Callable[[], Policy]
-    standing: Callable[[str], Standing]
-    now: Clock
-    events: Rewritable
-    log_id: Callable[[], str]
-    head: Callable[[], int]
-    versions: Callable[[Sequence[str]], Sequence[int]]
-    check_access: Callable[[], object] = lambda: None
 
 
 class Retention:
@@ -198,20 +159,22 @@ class Retention:
         if share:
             removal = removal.within(self._log.events.worn(removal, share))
         if dry_run:
-            return Removed(_counted(self._log.events.find(removal)))
+            return Removed(counted([self._log.events.find(removal)]))
 
         def about(touched: pa.Table) -> None:
             found = [str(finding) for finding in self._store.audit.findings_at(self._log.log_id(), touched["position"].to_pylist())]
-            what = {"rewrite_id": removal.rewrite_id, "events": len(touched), "streams": len(_counted(touched))}
+            streams = counted([touched])
+            what = {"rewrite_id": removal.rewrite_id, "events": len(touched), "streams": len(streams)}
             record(self._store, Deed(BEGAN, by, why, what | ({"found": found[:FINDINGS]} if found else {})))
-            self._forget(_counted(touched))        # who is killed once they are removed can forget them no more, and the next one finds nothing to do
+            # Before it is done: who is killed afterwards can forget them no more, and whoever comes next finds nothing to do.
+            forget_streams(self._store.snapshots, streams)
 
         done = self._log.events.rewrite(removal, about)
-        streams = _counted(done.touched)
+        streams = counted([done.touched])
         if streams:
             what = {"rewrite_id": removal.rewrite_id, "events": len(done.touched), "streams": len(streams), "commit": done.delta_version}
             record(self._store, Deed(REMOVED, by, why, what))
-        self._forget(streams)                      # what was saved meanwhile
+        forget_streams(self._store.snapshots, streams)                      # what was saved meanwhile
         return Removed(streams, done.delta_version, done.bytes_before, done.bytes_after)
 
     def archive(self, tombstoned: bool = False, share: float = 0.0, dry_run: bool = False) -> Archived:
@@ -227,11 +190,6 @@ class Retention:
         return summed(self._log.events.archive(streams, share, dry_run)) if streams else Archived()
 
     # Below ------------------------------------------------------------------------------------------------------
-
-    def _forget(self, streams: Collection[str]) -> None:
-        names = sorted(streams)
-        for first in range(0, len(names), FORGOTTEN):
-            self._store.snapshots.forget(None, names[first : first + FORGOTTEN])
 
     def _newest(self, stream_id: str) -> Standing:
         self._log.refresh()
@@ -264,10 +222,6 @@ class Retention:
         except LogSealedError:
             self._log.check()
             raise                                  # of who has opened this log alone
-
-
-def _counted(touched: pa.Table) -> dict[str, int]:
-    return {row["values"]: row["counts"] for row in touched["stream_id"].value_counts().to_pylist()}
 
 
 def _check(name: str, field: str, by: str, why: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol
 
 import pyarrow as pa
 
 from store.observer import Compacted
 from store.snapshots.snapshot import Snapshot
+
+_AT_ONCE: Final = 10_000
+"""So many streams are named in one commit at most."""
 
 
 class Snapshots(Protocol):
@@ -47,3 +50,9 @@ class Snapshots(Protocol):
 
     def compact(self, dry_run: bool = False) -> list[Compacted]:
         """Merge files and drop what is not kept, now and in full. Saving does this by itself as files pile up."""
+
+
+def forget_streams(snapshots: Snapshots, stream_ids: Collection[str]) -> int:
+    """Drop those of these streams, however many they are. How many that were kept."""
+    names = sorted(stream_ids)
+    return sum(snapshots.forget(None, names[first : first + _AT_ONCE]) for first in range(0, len(names), _AT_ONCE))
