@@ -8,15 +8,18 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import pyarrow as pa
+
 from store.deciding.aggregate import Aggregate
 from store.deciding.boundary import Boundary
 from store.deciding.fold import Folding
 from store.deciding.verbs import load, load_query, transact, transact_many, transact_query
+from store.erasing.choice import Choice
+from store.erasing.erasure import Erasure
 from store.event import Event
 from store.event_store import EventStore
 from store.event_types.erased_event import ErasedEvent
 from store.event_types.raw_event import RawEvent
-from store.husk import husk_data
 from store.memory import MemoryEventStore
 from store.privacy.memory_keys import MemoryKeys
 from store.privacy.privacy import Privacy
@@ -35,7 +38,7 @@ _STREAM = "given"
 class Scenario(Generic[S, D]):
     """Events that have happened. Each `when` begins from them anew."""
 
-    happened: Mapping[str, Sequence[Event]]
+    happened: Mapping[str, Sequence[Event | ErasedEvent]]
     _load: Callable[[EventStore], S]
     _transact: Callable[[EventStore, D], S]
     _decided: Callable[[EventStore, int], Decided]
@@ -62,7 +65,10 @@ class Scenario(Generic[S, D]):
     def _store(self) -> MemoryEventStore:
         store = MemoryEventStore(privacy=Privacy(MemoryKeys()))
         for stream_id, events in self.happened.items():
-            store.append(stream_id, events)
+            answer = store.append(stream_id, [Event(event.type, {}) if isinstance(event, ErasedEvent) else event for event in events])
+            for position, event in enumerate(events, answer.first_position):
+                if isinstance(event, ErasedEvent):
+                    store.rewrite(Choice(Erasure(streams=[stream_id]), event.erasure_id, store.head(), pa.array([position])))
         return store
 
 
@@ -172,17 +178,15 @@ def _columns(store: EventStore, head: int) -> list[list[Any]]:
     return [decided[name].to_pylist() for name in ("stream_id", "type", "schema_version", "data")]
 
 
-def _events(folding: Folding[Any], events: Sequence[Any]) -> list[Event]:
+def _events(folding: Folding[Any], events: Sequence[Any]) -> list[Event | ErasedEvent]:
     return [_event(folding, event) for event in events]
 
 
-def _event(folding: Folding[S], event: Any) -> Event:
-    if isinstance(event, Event):
+def _event(folding: Folding[S], event: Any) -> Event | ErasedEvent:
+    if isinstance(event, Event | ErasedEvent):
         return event
     if isinstance(event, RawEvent):
         return Event(event.type, event.data, schema_version=event.schema_version)
-    if isinstance(event, ErasedEvent):
-        return Event(event.type, husk_data(event.erasure_id).encode())
     return folding.types.event(event)
 
 

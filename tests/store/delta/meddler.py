@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import orjson
 
 from store import Event, open_store
+
+PAUSE_S = 0.02
 
 
 def main(warehouse: str, stop: str, work: str, seed: str) -> None:
@@ -28,6 +31,7 @@ def main(warehouse: str, stop: str, work: str, seed: str) -> None:
             if not begun and work != "append":
                 os.write(1, b"[]\n")
             begun = True
+            time.sleep(PAUSE_S)                    # many races, but not for the processor
 
 
 if __name__ == "__main__":
