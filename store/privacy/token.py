@@ -34,7 +34,6 @@ _NAME: Final = r"\$personal:([A-Za-z0-9_-]{22})\.([1-9][0-9]{0,9})"
 _TOKEN: Final = _NAME + r":([A-Za-z0-9_-]{39,})(?::(!?[A-Za-z0-9_-]+))?"
 _IDS: Final = re.compile(_NAME + ":[A-Za-z0-9_-]{39}")
 _ANYWHERE: Final = re.compile(_TOKEN)
-_IN_JSON: Final = re.compile(f'"(?P<whole>{_TOKEN})"|(?P<part>{_TOKEN})')
 _WITHOUT_TEXT: Final = re.compile(r'"(\$personal:[A-Za-z0-9_-]{22}\.[1-9][0-9]{0,9}:[A-Za-z0-9_-]{39,}:![A-Za-z0-9_-]+)"')
 
 
@@ -108,13 +107,17 @@ def holds_token(text: str) -> bool:
 
 def opened_json(text: str, opened: Opened) -> str:
     """JSON text with its tokens replaced: a string that is one, by the JSON of its value; one in a longer string, by the value's text."""
-
-    def replaced(found: re.Match[str]) -> str:
-        if found["whole"] is not None:
-            return opened(_token(found.groups()[1:5])).decode()
-        return orjson.dumps(_text(opened(_token(found.groups()[6:10])))).decode()[1:-1]
-
-    return _IN_JSON.sub(replaced, text)
+    parts, done = list[str](), 0
+    for found in _ANYWHERE.finditer(text):         # by hand: a pattern that begins with the quote is searched for letter by letter
+        start, end = found.span()
+        value = opened(_token(found.groups()))
+        if text[start - 1 : start] == text[end : end + 1] == '"' and text[start - 2 : start - 1] != "\\":
+            parts += text[done : start - 1], value.decode()
+            done = end + 1
+        else:
+            parts += text[done:start], orjson.dumps(_text(value)).decode()[1:-1]
+            done = end
+    return "".join((*parts, text[done:]))
 
 
 def opened_text(text: str, opened: Opened) -> str:
