@@ -40,8 +40,8 @@ class Removal:
 
     def __init__(self, hidden: pa.Table, head: int, rewrite_id: str) -> None:
         hidden = hidden.sort_by("stream_id")
-        self._streams, self._hidden = hidden["stream_id"].combine_chunks(), hidden["hidden"].combine_chunks()
-        self._names: list[str] = self._streams.to_pylist()
+        self._names: list[str] = hidden["stream_id"].to_pylist()
+        self._until = dict(zip(self._names, hidden["hidden"].to_pylist(), strict=True))
         self._hashes = sorted(map(stream_hash, self._names))
         self._head, self._rewrite_id = head, rewrite_id
         self._within: Sequence[Extent] | None = None
@@ -73,8 +73,9 @@ class Removal:
         return within and extent.may_hold(self._names, self._hashes)
 
     def chosen(self, events: pa.Table) -> pa.Array:
-        until = self._hidden.take(pc.index_in(events["stream_id"].combine_chunks(), self._streams))
-        hidden = pc.fill_null(pc.less_equal(events["version"].combine_chunks(), until), False)
+        streams = events["stream_id"].combine_chunks().dictionary_encode()     # `index_in` would make an index of all hidden streams each time
+        until = pa.array([self._until.get(name, 0) for name in streams.dictionary.to_pylist()], pa.int64())
+        hidden = pc.less_equal(events["version"].combine_chunks(), until.take(streams.indices))
         if not pc.any(hidden).as_py():
             return hidden
         says = pc.or_(pc.invert(are_husks(events["data"].combine_chunks())), events["metadata"].combine_chunks().is_valid())

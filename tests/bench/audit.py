@@ -13,8 +13,9 @@ from tests.bench.workload import single_orders
 
 def section(run: Run) -> None:
     place, rows = run.folder() / "log", run.sizes.small_events
+    events = single_orders(0, rows, "ordered")
     with open_store(str(place), create=True) as store:
-        append_s = _seconds(lambda: store.append_table(single_orders(0, rows, "ordered")))
+        append_s = _seconds(lambda: store.append_table(events))
     body_s = _hashed(place)
     run.table(f"a log of {rows:,} events", "seconds", "events/s")
     with open_store(str(place)) as store:
