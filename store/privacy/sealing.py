@@ -161,8 +161,7 @@ def planned(seals: Seals, drafts: Sequence[Draft], said: Iterable[Sequence[Perso
     """What is to be done to these drafts. `said`: of each draft, what its events themselves say is personal."""
     places, wanted = [], []
     for number, (draft, own) in enumerate(zip(drafts, said, strict=True)):
-        looked = range(len(own)) if seals.rules else [n for n, row in enumerate(draft.rows) if own[n] is not None or may_hold_token(row[8])]
-        for place in looked:
+        for place in range(len(own)) if seals.rules else _suspects(draft, own):
             row = draft.rows[place]
             try:
                 found = seals.wanted(draft.stream_id, (row[2], row[3]), row[8], own[place])
@@ -173,6 +172,13 @@ def planned(seals: Seals, drafts: Sequence[Draft], said: Iterable[Sequence[Perso
                 places.append((number, place))
                 wanted.append(found)
     return Plan(seals, drafts, places, wanted)
+
+
+def _suspects(draft: Draft, own: Sequence[Personal | None]) -> Sequence[int]:
+    """The rows that may have something personal to them where no type declares it."""
+    if not any(own) and not may_hold_token("".join([row[8] for row in draft.rows])):       # at once: one by one costs a tenth of an append
+        return ()
+    return [place for place, row in enumerate(draft.rows) if own[place] is not None or may_hold_token(row[8])]
 
 
 def _with_data(row: Row, text: str) -> Row:
