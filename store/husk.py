@@ -16,17 +16,18 @@ ERASED: Final = "$erased"
 """The one key in the data of a husk; its value is the id of the erasure."""
 _HUSK: Final = r'^\{"\$erased":"[0-9a-f-]{36}"\}$'
 _MARK: Final = f'{{"{ERASED}"'
-_START: Final = len(f'{{"{ERASED}":"')
+_BEFORE_ID: Final = f'{_MARK}:"'
+_START: Final = len(_BEFORE_ID)
 
 
 def husk_data(erasure_id: str) -> str:
     """The data of every event that this erasure emptied. `erasure_id`: a UUID."""
-    return f'{{"{ERASED}":"{erasure_id}"}}'
+    return f'{_BEFORE_ID}{erasure_id}"}}'
 
 
 def erasure_of(data: str) -> str | None:
     """The id of the erasure that left this behind; None: it is no husk's data."""
-    if len(data) != _START + 38 or not data.startswith(f'{{"{ERASED}":"'):
+    if len(data) != _START + 38 or not data.startswith(_BEFORE_ID):
         return None
     return data[_START : _START + 36]
 
@@ -52,7 +53,7 @@ def no_husks(data: pa.ChunkedArray, metadata: pa.ChunkedArray | None) -> pa.Chun
 
 def has_husks(data: pa.ChunkedArray | pa.Array) -> bool:
     """Is one of these data a husk's? Asked of every batch that is read, so it is quick where none is."""
-    return bool(pc.any(pc.starts_with(data, f'{{"{ERASED}":"')).as_py()) and bool(pc.any(are_husks(data)).as_py())
+    return bool(pc.any(pc.starts_with(data, _BEFORE_ID)).as_py()) and bool(pc.any(are_husks(data)).as_py())
 
 
 def are_husks(data: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:

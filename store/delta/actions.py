@@ -15,7 +15,6 @@ import orjson
 from store.delta.table import NotOursError
 from store.shard import MARK_SIGNS
 from store.tables.files import Retired as Retired
-from store.tables.publishing import commit_id_of as commit_id_of
 from store.tables.shape import text, whole
 from store.times import LATEST, microseconds, moment
 
