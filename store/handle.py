@@ -15,10 +15,7 @@ from store.append import Append, Appended
 from store.audit.audit import Audit
 from store.deciding.deciding import Deciding
 from store.draft import Draft
-from store.erasing.erasable import Erases
-from store.erasing.erasing import erase
-from store.erasing.erasure import Erasure
-from store.erasing.erasure_report import ErasureReport
+from store.erasing import erasing
 from store.event import Event
 from store.event_store import AsOf
 from store.expected import ANY, ExpectedVersion
@@ -82,18 +79,7 @@ class Handle(ABC):
         self._check_open()
         return self._sessions.ask(query, params, as_of, tables, limits, grant)
 
-    def erase(
-        self: Erases,
-        erasure: Erasure,
-        *,
-        by: str,
-        why: str,
-        dry_run: bool = False,
-        now: bool = False,
-        values: Sequence[str] = (),
-        backups: Sequence[str] = (),
-    ) -> ErasureReport:
-        return erase(self, erasure, by=by, why=why, dry_run=dry_run, now=now, values=values, backups=backups)
+    erase = erasing.erase
 
     @property
     def retention(self) -> Retention:
